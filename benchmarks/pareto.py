@@ -210,7 +210,7 @@ def counted(subject: Subject) -> Iterator[Counted]:
         run, at, cost = thin(self, masks), 0, 0.0
         for level in self.levels[1:]:
             cost += len(masks[at]) * level.cost
-            at += len(level.sites)
+            at += len(level.random_ops)
 
         def passes(shared: Any) -> Any:
             count.operations += len(shared) * cost

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.adapters.protocol import FLOAT32
-from howsure.adapters.resolve import opened
+from howsure.adapters.resolve import resolve_model
 from howsure.arguments import check_choice, check_progress, check_type, check_whole, removed_arguments
 from howsure.errors import InputError
 from howsure.inputs.align import ID, check_ids
@@ -187,17 +187,17 @@ def streamed(
 ) -> Iterator[Result]:
     """As `stream`, with all that is wished in one object."""
     check_progress(progress)
-    door = opened(model)
-    given = door.rows(x, None if isinstance(progress, bool) else progress)
-    chosen: Method = default_method(door, given) if method is None else method
+    handle = resolve_model(model)
+    given = handle.rows(x, None if isinstance(progress, bool) else progress)
+    chosen: Method = default_method(handle, given) if method is None else method
     check_method(chosen)
     if request.keep == KEEP_GROUPS:
         chosen = KeptGroups(chosen)
     blocks: Iterator[Result]
     if request.tile is None:
-        job = prepare(door, given, chosen, request)
+        job = prepare(handle, given, chosen, request)
     else:
-        job, blocks = tiled_by()(door, given, chosen, request, progress)
+        job, blocks = tiled_by()(handle, given, chosen, request, progress)
     truth = _truth_of(given, job, came_along=given is not x)
     if given.ids is not None:
         given = replace(given, ids=check_ids(given.ids, job.total))

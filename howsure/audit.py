@@ -9,7 +9,7 @@ from typing import Any
 
 from howsure.adapters.choose_output import Output
 from howsure.adapters.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
-from howsure.adapters.resolve import Opened, opened
+from howsure.adapters.resolve import ModelHandle, resolve_model
 from howsure.arguments import check_type
 from howsure.errors import HowsureError, ModelError, warnings_never_errors
 from howsure.inputs.rows import ANY_SIZE, InputSpec, listed, made_up_rows
@@ -18,7 +18,7 @@ from howsure.methods.protocol import Needs
 from howsure.on_first_use import Displayed
 from howsure.request import Request
 from howsure.sampling.plan import Plan
-from howsure.sampling.randomness import largest_difference, plain_method, sites_of
+from howsure.sampling.randomness import largest_difference, plain_method, random_ops_of
 from howsure.tasks.output_semantics import evidence
 from howsure.tasks.registry import outcome_of
 
@@ -148,24 +148,24 @@ def audit(
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
     request = Request.of(locals())
-    chosen, door = request.assessed_output, opened(model)
+    chosen, handle = request.assessed_output, resolve_model(model)
     if x is None:
-        quiet = warnings.catch_warnings(action="ignore" if door.is_estimator else None)
+        quiet = warnings.catch_warnings(action="ignore" if handle.is_estimator else None)
         with quiet, warnings_never_errors():  # of made-up rows
-            looked_at, any_size = _with_made_up_rows(door, method.needs, chosen)
+            looked_at, any_size = _with_made_up_rows(handle, method.needs, chosen)
     else:
-        looked_at, any_size = _looked_at(door, door.rows(x, most=1), method.needs, chosen), None
+        looked_at, any_size = _looked_at(handle, handle.rows(x, most=1), method.needs, chosen), None
     adapted, difference = looked_at
     info = adapted.info
-    random = isinstance(adapted, PassModel) and bool(sites_of(adapted))
+    random = isinstance(adapted, PassModel) and bool(random_ops_of(adapted))
     return Audit(
         model=info.name,
         backend=info.framework,
-        layers=() if door.is_estimator else info.layers,
+        layers=() if handle.is_estimator else info.layers,
         passes_differ=difference > 0,
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
-        advice=_of_estimator(adapted) if door.is_estimator else _advice(info, random, difference > 0),
+        advice=_of_estimator(adapted) if handle.is_estimator else _advice(info, random, difference > 0),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
         outputs=_read_as(info, request),
@@ -188,7 +188,7 @@ def _read_as(info: ModelInfo, request: Request) -> str:
     return f"{outcome.read_as(info.output_shape)} {evidence(info, request.outputs)}".rstrip()
 
 
-def _looked_at(model: Opened, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:
+def _looked_at(model: ModelHandle, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:
     """The model behind the seam, and the largest difference between two passes over rows like these."""
     adapted, rows = model.adapt(
         x, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=output
@@ -196,7 +196,9 @@ def _looked_at(model: Opened, x: Any, needs: Needs, output: Output) -> tuple[Mod
     return adapted, largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
 
 
-def _with_made_up_rows(model: Opened, needs: Needs, output: Output) -> tuple[tuple[Model, float], int | None]:
+def _with_made_up_rows(
+    model: ModelHandle, needs: Needs, output: Output
+) -> tuple[tuple[Model, float], int | None]:
     """As `_looked_at`, with rows made up, and what stands in them for axes of any size."""
     specs = model.specs()
     whole = [replace(spec, dtype="int32") if spec.dtype.startswith("float") else spec for spec in specs]

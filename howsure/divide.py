@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.adapters.resolve import opened
+from howsure.adapters.resolve import resolve_model
 from howsure.errors import InputError, warn
 from howsure.inputs.batches import numpy_of
 from howsure.inputs.frames import is_frame
@@ -50,7 +50,7 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
             expected="rows as it was fitted on",
             hint="Divide the columns in the file, where it was fitted on divided ones",
         )
-    first = opened(network).adapt(x if request is None else fed(x, request))[0].info.layers[:_FIRST]
+    first = resolve_model(network).adapt(x if request is None else fed(x, request))[0].info.layers[:_FIRST]
     rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
     if rescaling is not None:
         said = (

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from howsure.adapters.protocol import ModelInfo, PassModel
-from howsure.adapters.resolve import opened, warn_of_raw_images
+from howsure.adapters.resolve import resolve_model, warn_of_raw_images
 from howsure.errors import InputError, ModelError
 from howsure.inputs.rows import cast_rows, quoted
 from howsure.inputs.transforms import Change
@@ -42,7 +42,7 @@ def prepare(
     """Everything a method begins with.
 
     Args:
-        model: As a caller gives it, or opened.
+        model: As a caller gives it, or its handle.
         x: The rows, as a caller gives them.
         method: The method that will begin.
         request: The wishes of the caller.
@@ -55,9 +55,9 @@ def prepare(
         ModelError: The model cannot do what the method needs, or does not say what its outputs are.
     """
     needs = method.needs
-    door = opened(model)
-    given = door.rows(x)
-    ready, rows = door.ready(
+    handle = resolve_model(model)
+    given = handle.rows(x)
+    ready, rows = handle.ready(
         given,
         needs.model,
         type(method).__name__,
@@ -82,7 +82,7 @@ def prepare(
     before = undo
 
     def again(
-        method: Method, *, model: Any = door, change: Change | None = None, undo: Change | None = None
+        method: Method, *, model: Any = handle, change: Change | None = None, undo: Change | None = None
     ) -> Job:
         x = given.x if change is None else change(given.x)
         both = before if undo is None else undo if before is None else lambda raw: before(undo(raw))

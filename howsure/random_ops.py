@@ -1,4 +1,4 @@
-"""Sites: the random calls of a model, and what each kind of them draws."""
+"""Random ops: the random calls of a model, and what each kind of them draws."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ BERNOULLI_KINDS = (DROPOUT, ALPHA_DROPOUT)
 
 @dataclass(frozen=True)
 class Distribution:
-    """The numbers of a kind of site that neither drops nor keeps; all take the rate of the site.
+    """The numbers of a kind of random op that neither drops nor keeps; all take the rate of the random op.
 
     Attributes:
         quantile: From ranks in (0, 1) to numbers, the inverse distribution function.
         remaining: Mean variance within so many equally probable strata, as a share of the variance.
-        words: Words for what the site does.
+        words: Words for what the random op does.
         most: The highest rate.
     """
 
@@ -59,7 +59,7 @@ DRAWN: Mapping[str, Distribution] = {
 
 
 @dataclass(frozen=True)
-class Site:
+class RandomOp:
     """One call of one random layer.
 
     Attributes:
@@ -81,7 +81,7 @@ class Site:
 
     @property
     def in_words(self) -> str:
-        """The site in words: `drops 25 %`."""
+        """The random op in words: `drops 25 %`."""
         if self.kind in BERNOULLI_KINDS:
             return f"drops {100 * self.rate:.4g} %" + (" (alpha)" if self.kind == ALPHA_DROPOUT else "")
         return DRAWN[self.kind].words(self.rate)

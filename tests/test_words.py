@@ -51,8 +51,19 @@ OURS = (
     ),
     *("group", "hand over", "held-out rows", "kept", "labelled rows", "late", "leaning", "level", "manifest"),
     *("member", "method", "outcome", "own", "part", "pass", "pilot", "plain prediction", "plan", "promise"),
-    *("reason", "replicate", "round", "row", "rows from outside", "seal", "second look", "settled", "share"),
-    *("shift", "site", "sketch", "snapshot", "splitting", "spread", "stage", "stranger", "sure", "SWAG"),
+    *(
+        "random op",
+        "reason",
+        "replicate",
+        "round",
+        "row",
+        "rows from outside",
+        "seal",
+        "second look",
+        "settled",
+        "share",
+    ),
+    *("shift", "sketch", "snapshot", "splitting", "spread", "stage", "stranger", "sure", "SWAG"),
     *("thinned network", "trunk", "unfamiliar", "unit", "usual", "verdict", "width", "baseline"),
 )
 """Words that howsure uses in a sense of its own, or that the literature calls something else."""

@@ -23,7 +23,7 @@ from scipy.special import softmax
 
 import howsure
 from benchmarks.docs import Page, percent, shares, table
-from howsure.random_ops import DROPOUT, Site
+from howsure.random_ops import DROPOUT, RandomOp
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import ERROR_FLOOR
@@ -59,9 +59,9 @@ def masks(rate: float, channels: int) -> Iterator[tuple[Floats, float]]:
     if channels <= 16:
         yield from zip(*thinned(channels, rate), strict=True)
         return
-    site = Site(0, "drop", DROPOUT, rate, (channels,))
+    op = RandomOp(0, "drop", DROPOUT, rate, (channels,))
     for group in range(LONG // 50):
-        for mask in draw(site, seed=12345, group=group, size=50):
+        for mask in draw(op, seed=12345, group=group, size=50):
             yield mask.astype(np.float64), 1 / LONG
 
 

@@ -14,7 +14,7 @@ from keras import layers, ops
 from keras.src.backend import random as drawn_by_keras
 from numpy.typing import NDArray
 
-from howsure.random_ops import Site
+from howsure.random_ops import RandomOp
 
 CLASSES, ROWS, SIDE = 3, 3, 32
 
@@ -230,17 +230,17 @@ def run(network: Any, rows: NDArray[Any], output: str | None = None) -> NDArray[
 
 
 @contextlib.contextmanager
-def masked(sites: Sequence[Site], masks: Sequence[NDArray[Any]]) -> Iterator[None]:
-    """In this scope, what drops in Keras takes these masks (*site.shape), in the order of the calls."""
-    ahead = list(zip(sites, masks, strict=True))
+def masked(random_ops: Sequence[RandomOp], masks: Sequence[NDArray[Any]]) -> Iterator[None]:
+    """In this scope, what drops in Keras takes these masks (*op.shape), in the order of the calls."""
+    ahead = list(zip(random_ops, masks, strict=True))
 
     def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
-        site, mask = ahead.pop(0)
-        if abs(site.rate - rate) > 1e-6:
-            raise AssertionError(f"{site} where a rate of {rate} is drawn")
+        op, mask = ahead.pop(0)
+        if abs(op.rate - rate) > 1e-6:
+            raise AssertionError(f"{op} where a rate of {rate} is drawn")
         return inputs * ops.convert_to_tensor(np.asarray(mask[None], np.float32) / np.float32(1 - rate))
 
     with patch.object(drawn_by_keras, "dropout", dropout):
         yield
     if ahead:
-        raise AssertionError(f"{len(ahead)} of {len(sites)} masks were not used")
+        raise AssertionError(f"{len(ahead)} of {len(random_ops)} masks were not used")

@@ -59,8 +59,8 @@ def compare_torch(name: str) -> dict[str, Any]:
     network.eval()
     before = Fingerprint(network)
 
-    def expected(sites: Sequence[Any], masks: Sequence[Array]) -> Array:
-        with Masked(sites, masks).here():
+    def expected(random_ops: Sequence[Any], masks: Sequence[Array]) -> Array:
+        with Masked(random_ops, masks).here():
             return run(network, rows, case.output).numpy()
 
     try:
@@ -103,8 +103,8 @@ def compare_keras(name: str) -> dict[str, Any]:
     equal = map(np.array_equal, before, network.get_weights())
     found["changed"] = [] if all(equal) else ["weights"]
 
-    def expected(sites: Sequence[Any], masks: Sequence[Array]) -> Array:
-        with masked(sites, masks):
+    def expected(random_ops: Sequence[Any], masks: Sequence[Array]) -> Array:
+        with masked(random_ops, masks):
             return run(network, rows, case.output)
 
     found["difference"] = _farthest(expected, adapted, got, masks)
@@ -129,14 +129,14 @@ def _passes(adapted: Any, rows: Sequence[Array], passes: int | None) -> tuple[Ar
     """(W, n, …) raw outputs of thinned networks, and their masks."""
     from howsure.sampling.masks import draw
 
-    levels = [at for at, level in enumerate(adapted.levels) for _ in level.sites]
-    sites = [site for level in adapted.levels for site in level.sites]
+    levels = [at for at, level in enumerate(adapted.levels) for _ in level.random_ops]
+    random_ops = [op for level in adapted.levels for op in level.random_ops]
     widths = [WIDTHS[0] if level == 1 and levels[-1] > 1 else WIDTHS[-1] for level in levels]
     masks = [
-        np.concatenate([draw(site, seed=1, group=group, size=1) for group in range(passes)])
+        np.concatenate([draw(op, seed=1, group=group, size=1) for group in range(passes)])
         if passes
-        else draw(site, seed=1, group=0, size=width)
-        for site, width in zip(sites, widths, strict=True)
+        else draw(op, seed=1, group=0, size=width)
+        for op, width in zip(random_ops, widths, strict=True)
     ]
     return adapted.thin(masks)(adapted.trunk(rows)), masks
 
@@ -148,9 +148,9 @@ def _farthest(
     masks: Sequence[Array],
 ) -> float:
     """The largest difference of an output in a pass, as a share of the outputs' standard deviation."""
-    sites, far = [site for level in adapted.levels for site in level.sites], 0.0
+    random_ops, far = [op for level in adapted.levels for op in level.random_ops], 0.0
     for at in range(len(got)):
-        outputs = expected(sites, [mask[at * len(mask) // len(got)] for mask in masks])
+        outputs = expected(random_ops, [mask[at * len(mask) // len(got)] for mask in masks])
         far = max(far, float(np.abs(outputs - got[at]).max() / outputs.std()))
     assert got.std(axis=0).max() > 1e-3 * got.std(), "masks that change nothing tell nothing"
     return far

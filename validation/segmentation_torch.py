@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from howsure.random_ops import Site
+from howsure.random_ops import RandomOp
 from validation.torch_zoo import TINY, Made, imported, is_there
 
 CLASSES, ROWS = 3, 3
@@ -299,12 +299,12 @@ class Masked:
     """PyTorch's own functions that drop, with given masks in the order of their calls.
 
     Args:
-        sites: What howsure says that is drawn.
-        masks: For each of them (*site.shape), of one pass.
+        random_ops: What howsure says that is drawn.
+        masks: For each of them (*op.shape), of one pass.
     """
 
-    def __init__(self, sites: Sequence[Site], masks: Sequence[NDArray[Any]]) -> None:
-        self._sites, self._masks, self.used = sites, masks, 0
+    def __init__(self, random_ops: Sequence[RandomOp], masks: Sequence[NDArray[Any]]) -> None:
+        self._random_ops, self._masks, self.used = random_ops, masks, 0
         self._attention = F.scaled_dot_product_attention
 
     @contextlib.contextmanager
@@ -319,13 +319,13 @@ class Masked:
             bernoulli = lambda tensor, p=0.5: tensor.copy_(self._next(1 - p).expand_as(tensor))  # noqa: E731
             stack.enter_context(patch.object(torch.Tensor, "bernoulli_", bernoulli))
             yield
-        if self.used != len(self._sites):
-            raise AssertionError(f"{self.used} of {len(self._sites)} masks were used")
+        if self.used != len(self._random_ops):
+            raise AssertionError(f"{self.used} of {len(self._random_ops)} masks were used")
 
     def _next(self, rate: float | None) -> torch.Tensor:
-        site, mask = self._sites[self.used], self._masks[self.used]
-        if rate is not None and abs(site.rate - rate) > 1e-6:
-            raise AssertionError(f"{site} where a rate of {rate} is drawn")
+        op, mask = self._random_ops[self.used], self._masks[self.used]
+        if rate is not None and abs(op.rate - rate) > 1e-6:
+            raise AssertionError(f"{op} where a rate of {rate} is drawn")
         self.used += 1
         return torch.from_numpy(np.asarray(mask, np.float32))
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from howsure.adapters.fingerprint import fingerprint_of
 from howsure.adapters.protocol import FeatureModel, RawOutputs
-from howsure.adapters.resolve import opened
+from howsure.adapters.resolve import resolve_model
 from howsure.arguments import as_array, check_whole
 from howsure.errors import InputError, ModelError
 from howsure.inputs.align import RowNames, row_names_of
@@ -76,9 +76,9 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
         39 of 100
     """
     check_whole(batch_size, "batch_size", least=1)
-    door = opened(model)
-    given = door.rows(x)
-    reader, rows = door.ready(given, FeatureModel, "howsure.features_of")
+    handle = resolve_model(model)
+    given = handle.rows(x)
+    reader, rows = handle.ready(given, FeatureModel, "howsure.features_of")
     found = read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
     return replace(found, called=row_names_of(given), fingerprint=fingerprint_of(reader))
 

@@ -81,7 +81,7 @@ def check_fingerprint(what: str, known: str, found: str, hint: str) -> None:
 def described(levels: Sequence[Level]) -> tuple[str, ...]:
     """The random calls of a model in words, without their names, which may change from run to run."""
     return tuple(
-        f"{site.in_words} of {' × '.join(map(str, site.shape))} at level {number}"
+        f"{op.in_words} of {' × '.join(map(str, op.shape))} at level {number}"
         for number, level in enumerate(levels)
-        for site in level.sites
+        for op in level.random_ops
     )

@@ -18,7 +18,7 @@ KEPT_BYTES = 1 << 24
 """Bytes of masks that are kept for each model at most; bounds memory."""
 
 
-class Networks:
+class NetworkCache:
     """Thinned networks of one model that hold masks and no weights, as those for few rows; or masks alone.
 
     Their masks take `most` bytes at most, by default `KEPT_BYTES`; those that were not used for longest go.
@@ -63,7 +63,7 @@ def thinned(model: PassModel, key: Hashable, masks: Callable[[], Sequence[Array]
         masks: Draws them.
         of_all: Approximate number of rows that will get these passes.
     """
-    kept: Networks | None = getattr(model, "networks", None)
+    kept: NetworkCache | None = getattr(model, "networks", None)
     if kept is None or of_all >= tuning.MANY_ROWS:
         return model.thin(masks())
     return kept.thinned(key, masks, model.thin)

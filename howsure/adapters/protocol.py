@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from howsure.errors import InputError
 from howsure.inputs.rows import InputSpec, quoted
-from howsure.random_ops import Site
+from howsure.random_ops import RandomOp
 
 Array = NDArray[Any]
 
@@ -180,13 +180,13 @@ class Level:
     """The part of a model between one random step and the next.
 
     Attributes:
-        sites: The random calls at its start; empty at the first level, which all passes share.
+        random_ops: The random calls at its start; empty at the first level, which all passes share.
         cost: Its cost in plain predictions of one row, ≥ 0. All levels together cost 1, or more where a pass
             does what a plain prediction does not, such as multiplying by masks.
         size: Numbers in its largest tensor, for one row.
     """
 
-    sites: tuple[Site, ...]
+    random_ops: tuple[RandomOp, ...]
     cost: float
     size: int
 
@@ -259,8 +259,8 @@ class PassModel(Model, Protocol):
         """The thinned networks that these masks define.
 
         Args:
-            masks: For each site an array (W_l, *site.shape), as from `howsure.sampling.masks.draw`. W_l is
-                the number of distinct passes at the site's level l; W_l divides W_{l+1}.
+            masks: For each random op an array (W_l, *op.shape), as from `howsure.sampling.masks.draw`. W_l is
+                the number of distinct passes at the random op's level l; W_l divides W_{l+1}.
 
         Returns:
             A function from a trunk of n rows to raw outputs (W, n, …), with W of the last level.

@@ -1,7 +1,7 @@
-"""The door for models: a caller's model is opened once, then adapted to `howsure.adapters.protocol`.
+"""The door for models: a caller's model gets a handle once, then is adapted to `howsure.adapters.protocol`.
 
-    caller's model ── opened ──> Opened ─┬─ rows, read: in the form that the model takes
-                                         └─ adapt:      the model behind the protocol
+    caller's model ── resolve_model ──> ModelHandle ─┬─ rows, read: in the form that the model takes
+                                                     └─ adapt:      the model behind the protocol
 
 One line in `ADAPTERS` adds a framework. An adapter is a module with three functions: `adapt(model, x,
 gaussian_noise=…)` for a model and its rows, `input_specs(model)` for the model's inputs, and
@@ -113,8 +113,8 @@ _CAPABILITIES: dict[type, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """A model as a caller gives it; see `opened`. All that is asked of it is asked here.
+class ModelHandle:
+    """A model as a caller gives it; see `resolve_model`. All that is asked of it is asked here.
 
     Attributes:
         given: The caller's model.
@@ -287,33 +287,33 @@ class Opened:
         return rows.class_names if own is None else own
 
 
-def opened(model: Any) -> Opened:
-    """A caller's model with the adapter of its framework; one that is opened stays as it is.
+def resolve_model(model: Any) -> ModelHandle:
+    """A caller's model with the adapter of its framework; a handle stays as it is.
 
     Raises:
         ModelError: Not a model, or an estimator that holds a network.
     """
-    if isinstance(model, Opened):
+    if isinstance(model, ModelHandle):
         return model
     if isinstance(model, Model):
-        return Opened(model)
+        return ModelHandle(model)
     adapter = _adapter_of(model)
     is_estimator = adapter.__name__ == ADAPTERS[ESTIMATORS]
     if is_estimator:
         check_holds_no_network(model)
-    return Opened(model, adapter, is_estimator)
+    return ModelHandle(model, adapter, is_estimator)
 
 
 def adapt(model: Any, x: Any, **wishes: Any) -> tuple[Model, list[Array]]:
-    """As `opened(model).adapt(x, …)`."""
-    return opened(model).adapt(x, **wishes)
+    """As `resolve_model(model).adapt(x, …)`."""
+    return resolve_model(model).adapt(x, **wishes)
 
 
 def rows_for(
     model: Any, x: Any, progress: Callable[[int, int], None] | None = None, *, most: int | None = None
 ) -> Rows:
-    """As `opened(model).rows(x, …)`."""
-    return opened(model).rows(x, progress, most=most)
+    """As `resolve_model(model).rows(x, …)`."""
+    return resolve_model(model).rows(x, progress, most=most)
 
 
 def _scikit() -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 import howsure
-from howsure.adapters.resolve import PICKLES, opened
+from howsure.adapters.resolve import PICKLES, resolve_model
 from howsure.arguments import check_whole
 from howsure.atomic import PAGES, TABLES
 from howsure.cli.command import MethodName, check_exist, check_output, rows_on
@@ -228,7 +228,7 @@ class Assess(RowsCommand):
         """Assess rows, write the table and the report; True if all rows could be read."""
         settings = self.settings
         model, *members = (load_model(each, self.errors) for each in self.sources)
-        network, form = opened(model), settings.csv_form(self.data, self.labels)
+        network, form = resolve_model(model), settings.csv_form(self.data, self.labels)
         rows = network.read(self.data, skip_unreadable=settings.skip_unreadable, roles=roles, form=form)
         if self.labels is not None:
             names = network.class_names(rows, request.class_names, request.assessed_output)

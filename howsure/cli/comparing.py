@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 import howsure
-from howsure.adapters.resolve import opened
+from howsure.adapters.resolve import resolve_model
 from howsure.atomic import LINES, PAGES
 from howsure.cli.command import check_exist, check_output, rows_on
 from howsure.cli.models import RowsCommand, load_model
@@ -97,7 +97,7 @@ class Compare(RowsCommand):
         if labels is not None:
             self.label_file(request.class_names)  # before work begins
         model, *members = (load_model(each, self.errors) for each in self.sources)
-        network = opened(model)
+        network = resolve_model(model)
         found = network.read(data, roles=roles, form=form)
         names = network.class_names(found, request.class_names, request.assessed_output)
         request = replace(request, class_names=names)

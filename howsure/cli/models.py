@@ -13,7 +13,7 @@ from rich.console import Console
 
 import howsure
 from howsure.adapters.factory import is_factory
-from howsure.adapters.resolve import opened
+from howsure.adapters.resolve import resolve_model
 from howsure.assess import planned
 from howsure.atomic import FITTED, GRAPHS
 from howsure.cli.command import Command, check_exist, check_output
@@ -163,7 +163,7 @@ class Audit(ModelCommand):
         method, plan, x = settings.dropout(), None, None
         if self.data is not None:
             roles, form = self.form_of(self.data)
-        network = opened(load_model(self.sources[0], self.errors))
+        network = resolve_model(load_model(self.sources[0], self.errors))
         if self.data is not None:
             x = divided(network.read(self.data, roles=roles, form=form).x, settings.divide_by, network)
             with progress(self.errors, "Planning", waiting="compiling, and passes over a few rows"):
@@ -212,7 +212,7 @@ class Export(ModelCommand):
         calibrator = None if self.calibrator is None else howsure.Calibrator.load(self.calibrator)
         familiarity = None if self.familiarity is None else howsure.Familiarity.load(self.familiarity)
         request = settings.request(self.class_names, self.seed)
-        network, x = opened(load_model(self.sources[0], self.errors)), None
+        network, x = resolve_model(load_model(self.sources[0], self.errors)), None
         if self.data is not None:
             roles, form = self.form_of(self.data)
             x = network.read(self.data, roles=roles, form=form).x

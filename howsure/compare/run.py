@@ -40,7 +40,7 @@ from howsure.progress import Progress, progress_callback
 from howsure.request import ONE_LABEL, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
-from howsure.sampling.randomness import sites_of
+from howsure.sampling.randomness import random_ops_of
 from howsure.shifts import Shift
 from howsure.tasks.registry import answer_of, fed, part_of
 
@@ -395,7 +395,7 @@ def default_methods(
     few = first(rows_for(model, x, most=1).x, 1)
     adapted, _ = adapt(model, few, keep_off=dropout.keep_off, output=output)
     info = adapted.info
-    if isinstance(adapted, PassModel) and not sites_of(adapted) and info.unswitchable:
+    if isinstance(adapted, PassModel) and not random_ops_of(adapted) and info.unswitchable:
         left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
         warn(
             f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "

@@ -18,7 +18,7 @@ from howsure import tuning
 from howsure.adapters.features import read_features
 from howsure.adapters.fingerprint import fingerprint_of
 from howsure.adapters.protocol import FLOAT32, Array, ExportModel, FeatureModel
-from howsure.adapters.resolve import Opened, capable, opened
+from howsure.adapters.resolve import ModelHandle, capable, resolve_model
 from howsure.arguments import check_type, removed_arguments
 from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
 from howsure.divide import check_divisor, divided
@@ -197,10 +197,10 @@ def export(
     with needs("onnx", "An export", "onnx"):
         import onnx
     request = Request.of(locals() | {"batch_size": COMPARED})
-    door = _opened(model, plan, x, divide_by, target_error)
-    raw = door.rows(_made_up(door, divide_by) if x is None else x)
-    rows = replace(raw, x=divided(raw.x, divide_by, door))
-    job = prepare(door, rows, MCDropout(), request)
+    handle = _handle_of(model, plan, x, divide_by, target_error)
+    raw = handle.rows(_made_up(handle, divide_by) if x is None else x)
+    rows = replace(raw, x=divided(raw.x, divide_by, handle))
+    job = prepare(handle, rows, MCDropout(), request)
     job = replace(job, outcome=job.outcome.keeping_all())  # by which near ties are known
     named(job.outcome.name).part("graph")  # or a refusal that names the kind of answer
     ready = _exportable(job, divide_by)
@@ -234,7 +234,7 @@ def export(
 
     of_all = expected(slice(None))
     alone = {row: expected(slice(row, row + 1)) for row in _spread(len(numbers), ALONE).tolist()}
-    fed = job.rows if divide_by is None else cast_rows(door.adapt(raw.x)[1], ready.info.inputs)
+    fed = job.rows if divide_by is None else cast_rows(handle.adapt(raw.x)[1], ready.info.inputs)
     given = zip(ready.info.inputs, fed, strict=True)
     inputs = {spec.name: np.ascontiguousarray(each[numbers]) for spec, each in given}
     apart: list[float] = []
@@ -254,10 +254,10 @@ def export(
     )
 
 
-def _opened(
+def _handle_of(
     model: Any, plan: Plan | None, x: Any, divide_by: float | None, target_error: float | None
-) -> Opened:
-    """The model, opened; an error where there is nothing to plan from, or what a graph cannot follow."""
+) -> ModelHandle:
+    """The model's handle; an error where there is nothing to plan from, or what a graph cannot follow."""
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if plan is not None and plan.precision != FLOAT32:
         raise InputError(
@@ -272,7 +272,7 @@ def _opened(
         )
     check_divisor(divide_by)
     MCDropout(target_error=target_error)  # or a refusal
-    return opened(model)
+    return resolve_model(model)
 
 
 def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:
@@ -408,7 +408,7 @@ def _assessed(job: Job, rows: Sequence[Array], method: MCDropout, first: int) ->
     return job.outcome.result(method.begin(job).draw(np.arange(count), lambda done: None), told)
 
 
-def _made_up(model: Opened, divide_by: float | None) -> Any:
+def _made_up(model: ModelHandle, divide_by: float | None) -> Any:
     """Rows that are made up for a model that says what it takes, as they are before they are divided."""
     specs = model.declared_specs()
     if specs is None:

@@ -15,12 +15,12 @@ from howsure.adapters.protocol import (
     Model,
     PassModel,
 )
-from howsure.adapters.resolve import Opened
+from howsure.adapters.resolve import ModelHandle
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Members, PlainPrediction, Softmax
 from howsure.methods.protocol import Method
-from howsure.sampling.randomness import sites_of
+from howsure.sampling.randomness import random_ops_of
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def choice_of(option: str | None) -> Choice:
     return DEFAULT if option is None else next(each for each in CHOICES if each.option == option)
 
 
-def default_method(model: Opened, x: Any) -> Method:
+def default_method(model: ModelHandle, x: Any) -> Method:
     """The method that `assess` uses for a model if none is named.
 
     Args:
-        model: The caller's model, opened.
+        model: The handle of the caller's model.
         x: The caller's rows.
 
     Raises:
@@ -110,7 +110,7 @@ def possible_methods(
         if choice.takes_members and not members:
             continue
         method = choice.make(list(members), MCDropout() if dropout is None else dropout)
-        random = isinstance(model, PassModel) and bool(sites_of(model))
+        random = isinstance(model, PassModel) and bool(random_ops_of(model))
         if random or method.needs.model is not PassModel:
             found[choice.name] = method
     return found

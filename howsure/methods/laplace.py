@@ -22,7 +22,7 @@ from scipy.special import log_softmax, softmax
 from howsure.adapters.features import Features, read_features
 from howsure.adapters.fingerprint import check_fingerprint, fingerprint_of
 from howsure.adapters.protocol import FeatureModel, ModelInfo
-from howsure.adapters.resolve import opened
+from howsure.adapters.resolve import resolve_model
 from howsure.arguments import check_flag, check_whole
 from howsure.errors import HowsureWarning, InputError, ModelError
 from howsure.evaluation.fitted_rows import LearntRows, digests_of
@@ -282,11 +282,11 @@ class LastLayerLaplace(Method):
             InputError: The model does not put each row into one class. Or as in `fit_laplace`.
             ModelError: It does not end in a linear layer; activations may follow it.
         """
-        door = opened(model)
-        given = door.rows(x)
-        reader, rows = door.ready(given, FeatureModel, cls.__name__)
+        handle = resolve_model(model)
+        given = handle.rows(x)
+        reader, rows = handle.ready(given, FeatureModel, cls.__name__)
         _check_classes_of(reader.info, outputs, class_names)
-        names = door.class_names(given, class_names)
+        names = handle.class_names(given, class_names)
         labels = given.truth(names) if labels is None else aligned(labels, given, of="x.index")
         if labels is None:
             raise InputError("The true answers are not known", expected="labels, one for each row")

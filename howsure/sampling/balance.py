@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from howsure.random_ops import BERNOULLI_KINDS, DRAWN, Site
+from howsure.random_ops import BERNOULLI_KINDS, DRAWN, RandomOp
 from howsure.sampling.error import Pairs
 from howsure.sampling.masks import whole_and_part
 from howsure.sampling.outcome import Outcome
@@ -35,45 +35,45 @@ of them has dropped may be the one that matters: then independent passes look ex
 shows what errors cover on either side."""
 
 
-def remaining_variance(site: Site, size: int) -> float:
-    """Share of a site's first-order variance that remains in a balanced group of `size` passes.
+def remaining_variance(op: RandomOp, size: int) -> float:
+    """Share of a random op's first-order variance that remains in a balanced group of `size` passes.
 
     1 for independent passes; 0 if rate × size is whole. With f the fractional part of p·B, the number of
     drops has variance f(1−f) instead of B·p(1−p). Other kinds tell theirs in `DRAWN`.
     """
-    if site.kind in BERNOULLI_KINDS:
-        if site.rate == 1:
+    if op.kind in BERNOULLI_KINDS:
+        if op.rate == 1:
             return 0.0
-        part = whole_and_part(site.rate * size)[1]
-        return part * (1 - part) / (size * site.rate * (1 - site.rate))
-    return DRAWN[site.kind].remaining(size, site.rate)
+        part = whole_and_part(op.rate * size)[1]
+        return part * (1 - part) / (size * op.rate * (1 - op.rate))
+    return DRAWN[op.kind].remaining(size, op.rate)
 
 
-def variance_factor(sites: Sequence[Site], size: int) -> float:
+def variance_factor(random_ops: Sequence[RandomOp], size: int) -> float:
     """Variance of a mean over balanced groups of `size`, relative to as many independent passes."""
     if size == 1:
         return 1.0
-    first_order = float(np.mean([remaining_variance(site, size) for site in sites]))
+    first_order = float(np.mean([remaining_variance(op, size) for op in random_ops]))
     return (1 - SECOND_ORDER) * first_order + SECOND_ORDER * size / (size - 1)
 
 
-def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) -> tuple[int, ...]:
+def group_sizes(random_ops: Sequence[RandomOp], passes: int, *, balanced: bool = True) -> tuple[int, ...]:
     """Divide `passes` into at least two groups of nearly equal size.
 
     Args:
-        sites: The random calls of the model.
+        random_ops: The random calls of the model.
         passes: T ≥ 2.
         balanced: False gives T independent passes.
 
     Returns:
         Group sizes that add up to `passes`.
     """
-    return _group_sizes(tuple(sites), passes) if balanced else (1,) * passes
+    return _group_sizes(tuple(random_ops), passes) if balanced else (1,) * passes
 
 
 @functools.lru_cache
-def _group_sizes(sites: Sequence[Site], passes: int) -> tuple[int, ...]:
-    factor = functools.cache(lambda size: variance_factor(sites, size))
+def _group_sizes(random_ops: Sequence[RandomOp], passes: int) -> tuple[int, ...]:
+    factor = functools.cache(lambda size: variance_factor(random_ops, size))
     best, best_cost = passes, np.inf
     for target in range(1, min(LARGEST_GROUP, passes // 2) + 1):
         groups = passes // target
@@ -91,9 +91,9 @@ def _divided(passes: int, groups: int) -> tuple[int, ...]:
     return (size + 1,) * larger + (size,) * (groups - larger)
 
 
-def balanced_size(sites: Sequence[Site], largest: int = LARGEST_EARLY_GROUP) -> int:
-    """Smallest group size with a whole number of drops at every site, or the closest to that."""
-    rates = [site.rate for site in sites if site.kind in BERNOULLI_KINDS and site.rate < 1]
+def balanced_size(random_ops: Sequence[RandomOp], largest: int = LARGEST_EARLY_GROUP) -> int:
+    """Smallest group size with a whole number of drops at every random op, or the closest to that."""
+    rates = [op.rate for op in random_ops if op.kind in BERNOULLI_KINDS and op.rate < 1]
     if not rates:
         return min(LARGEST_EARLY_GROUP, largest)
     uneven = {
@@ -103,38 +103,36 @@ def balanced_size(sites: Sequence[Site], largest: int = LARGEST_EARLY_GROUP) -> 
     return min(uneven, key=lambda size: (round(uneven[size] / size, 9), size))
 
 
-def are_few(sites: Sequence[Site]) -> bool:
+def are_few(random_ops: Sequence[RandomOp]) -> bool:
     """Whether a pass drops fewer than `FEW` of the units that one answer needs, and draws nothing else.
 
     If a mask has several axes, a position may need only the units that lie there: as many as the axis of the
     channels has, whichever that is. That has at least as many as the shortest axis, and mostly many more:
     those of the shortest count twice.
     """
-    if any(site.kind not in BERNOULLI_KINDS for site in sites):
+    if any(op.kind not in BERNOULLI_KINDS for op in random_ops):
         return False
-    units = _units(sites)
-    return sum(site.rate * count * (1 + (count < math.prod(site.shape))) for site, count in units) < FEW
+    units = _units(random_ops)
+    return sum(op.rate * count * (1 + (count < math.prod(op.shape))) for op, count in units) < FEW
 
 
-def pairs_of(sites: Sequence[Site], *, in_logits: bool = True) -> Pairs:
+def pairs_of(random_ops: Sequence[RandomOp], *, in_logits: bool = True) -> Pairs:
     """The pairs of units that one answer needs; `in_logits` as `Pairs` has it."""
-    units = _units(sites)
-    together = [(site.rate**2, count * (count - 1) // 2) for site, count in units]
+    units = _units(random_ops)
+    together = [(op.rate**2, count * (count - 1) // 2) for op, count in units]
     for (one, count), (other, others) in itertools.combinations(units, 2):
         together.append((one.rate * other.rate, count * others))
-    alone = sum(site.rate * (1 - site.rate) * count for site, count in units)
+    alone = sum(op.rate * (1 - op.rate) * count for op, count in units)
     return Pairs(alone, tuple(together), in_logits)
 
 
-def _units(sites: Sequence[Site]) -> list[tuple[Site, int]]:
-    """Each site with how many of its units one answer needs at least."""
-    return [
-        (site, math.prod(site.shape) if 1 in site.shape else min(site.shape, default=1)) for site in sites
-    ]
+def _units(random_ops: Sequence[RandomOp]) -> list[tuple[RandomOp, int]]:
+    """Each random op with how many of its units one answer needs at least."""
+    return [(op, math.prod(op.shape) if 1 in op.shape else min(op.shape, default=1)) for op in random_ops]
 
 
 def first_groups(
-    sites: Sequence[Site], outcome: Outcome, passes: int | None = None, most: int | None = None
+    random_ops: Sequence[RandomOp], outcome: Outcome, passes: int | None = None, most: int | None = None
 ) -> tuple[tuple[int, ...], Pairs | None, int]:
     """Balanced groups of the first passes.
 
@@ -142,7 +140,7 @@ def first_groups(
     passes than `outcome.most_passes`.
 
     Args:
-        sites: The random calls of the model.
+        random_ops: The random calls of the model.
         outcome: The outcome of the passes.
         passes: How many, or None for that.
         most: Most passes for one row, or None for those of the outcome.
@@ -152,17 +150,17 @@ def first_groups(
         for one row.
     """
     # Where plans are followed and passes are not fixed, a pilot measures what errors are.
-    few = are_few(sites) and not (outcome.follows_plans and passes is None)
+    few = are_few(random_ops) and not (outcome.follows_plans and passes is None)
     first = outcome.first_passes
-    size = balanced_size(sites, LARGEST_GROUP) if few else 1
+    size = balanced_size(random_ops, LARGEST_GROUP) if few else 1
     if few:
         first = max(first, size * (4 if 4 * size <= outcome.most_passes else 2))
     most = max(first, outcome.most_passes) if most is None else most
     first = min(first, most) if passes is None else passes
-    sizes = group_sizes(sites, first) if first > 1 else (1,) * first
+    sizes = group_sizes(random_ops, first) if first > 1 else (1,) * first
     if few and max(sizes, default=1) == 1 and first >= 2 * size:
         sizes = _divided(first, first // size)
     pairs = None
     if few and max(sizes, default=1) > 1:
-        pairs = pairs_of(sites, in_logits=not outcome.follows_plans)
+        pairs = pairs_of(random_ops, in_logits=not outcome.follows_plans)
     return sizes, pairs if pairs and pairs.alone > 0 else None, most

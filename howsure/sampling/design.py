@@ -30,7 +30,7 @@ from msgspec import Meta
 from howsure import tuning
 from howsure.adapters.protocol import Level
 from howsure.inputs.typed_json import FROM_0, wrong
-from howsure.random_ops import Site
+from howsure.random_ops import RandomOp
 from howsure.sampling.balance import LARGEST_EARLY_GROUP, balanced_size, group_sizes, remaining_variance
 from howsure.sampling.between import LEVELS
 from howsure.sampling.error import UNMEASURED, EarlyError
@@ -184,18 +184,20 @@ def of_fewer(design: Design, passes: int, levels: Sequence[Level]) -> Design:
         return design
     if cells == 1:
         return replace(design, first=1)
-    sites = _between(1, design.branchings[0], levels)
-    errors = _of_group(design.one, design.group, cells, design.cells, sites)
+    random_ops = _between(1, design.branchings[0], levels)
+    errors = _of_group(design.one, design.group, cells, design.cells, random_ops)
     usual = design.group.plus(design.group, design.cells / cells, 0).usual_late
     return replace(design, cells=cells, first=cells, group=replace(errors, usual_late=usual))
 
 
-def _of_group(one: EarlyError, group: EarlyError, size: int, whole: int, sites: Sequence[Site]) -> EarlyError:
+def _of_group(
+    one: EarlyError, group: EarlyError, size: int, whole: int, random_ops: Sequence[RandomOp]
+) -> EarlyError:
     """Constants of `size` balanced members, from those of one and of a `whole` group; see `of_fewer`."""
     if size == whole:
         return group
     alone, least = (
-        float(np.mean([remaining_variance(site, each) for site in sites])) / each for each in (size, whole)
+        float(np.mean([remaining_variance(op, each) for op in random_ops])) / each for each in (size, whole)
     )
     share = _together(alone, size) / _together(least, whole)
     return one.plus(group, max(0.0, alone - share * least), share)
@@ -308,9 +310,9 @@ def best_ratios(
     return _with_late(ratios, late, levels, most)
 
 
-def _between(first: int, end: int, levels: Sequence[Level]) -> list[Site]:
+def _between(first: int, end: int, levels: Sequence[Level]) -> list[RandomOp]:
     """The random calls at the levels from `first` up to, but not including, `end`."""
-    return [site for level in levels[first:end] for site in level.sites]
+    return [op for level in levels[first:end] for op in level.random_ops]
 
 
 def _with_late(

@@ -29,7 +29,7 @@ class First:
     """The passes that every row gets first.
 
     Attributes:
-        masks: For each site (W_l, *site.shape), as `PassModel.thin` takes them.
+        masks: For each random op (W_l, *op.shape), as `PassModel.thin` takes them.
         design: Design of the cells, or None for flat groups.
         groups: Sizes of the flat groups; empty with a design.
         pairs: As `howsure.sampling.error.Units` has it.
@@ -63,11 +63,11 @@ def first_passes(plan: Plan, levels: Sequence[Level], seed: int, outcome: Outcom
             for stage, numbers in cells_of(plan.design, 0, plan.design.first)
             for masks in masks_of(plan.design, levels, seed=seed, stage=stage)[: len(numbers)]
         ]
-        return First([np.concatenate(of_site) for of_site in zip(*cells, strict=True)], plan.design)
-    sites = [site for level in levels for site in level.sites]
-    groups, pairs, _ = first_groups(sites, outcome)
+        return First([np.concatenate(of_random_op) for of_random_op in zip(*cells, strict=True)], plan.design)
+    random_ops = [op for level in levels for op in level.random_ops]
+    groups, pairs, _ = first_groups(random_ops, outcome)
     masks = [
-        np.concatenate([draw(site, seed=seed, group=at, size=size) for at, size in enumerate(groups)])
-        for site in sites
+        np.concatenate([draw(op, seed=seed, group=at, size=size) for at, size in enumerate(groups)])
+        for op in random_ops
     ]
     return First(masks, None, groups, pairs, outcome.misses_rare_passes)

@@ -78,8 +78,8 @@ class Flat:
         budget: float = math.inf,
     ) -> None:
         self._model, self._seed, self._passes = model, seed, passes
-        self._sites = [site for level in model.levels for site in level.sites]
-        self._sizes, self._pairs, self._most = first_groups(self._sites, outcome, passes, most)
+        self._random_ops = [op for level in model.levels for op in level.random_ops]
+        self._sizes, self._pairs, self._most = first_groups(self._random_ops, outcome, passes, most)
         shared, *others = model.levels
         self._shared, self.price = shared.cost, sum(level.cost for level in others)
         if passes is None and self._shared + sum(self._sizes) * self.price > budget:
@@ -91,7 +91,7 @@ class Flat:
                     expected=f"at least {math.ceil(100 * least) / 100:g} plain predictions a row",
                     received=f"{budget:g}",
                 )
-            self._sizes, self._pairs, _ = first_groups(self._sites, outcome, passes, affordable)
+            self._sizes, self._pairs, _ = first_groups(self._random_ops, outcome, passes, affordable)
         if not balanced:
             self._sizes, self._pairs = (1,) * sum(self._sizes), None
         self._kept: dict[int, list[Array]] = {}
@@ -161,17 +161,17 @@ class Flat:
         return replace(found, independent=np.where(in_groups, sums.passes - sums.units, sums.units * 1.0))
 
     def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:
-        """For each site the masks of these groups, one group after the other."""
+        """For each random op the masks of these groups, one group after the other."""
         of_groups = [self._of_group(groups, number) for number in numbers]
         return [np.concatenate(parts) for parts in zip(*of_groups, strict=True)]
 
     def _of_group(self, groups: Groups, number: int) -> list[Array]:
-        """For each site the masks of one group; stored if a round's masks are small, else drawn again."""
+        """For each random op the masks of one group, stored if a round's masks are small, or drawn again."""
         if number in self._kept:
             return self._kept[number]
         group, size = groups.first + number, groups.sizes[number]
-        masks: list[Array] = [draw(site, seed=self._seed, group=group, size=size) for site in self._sites]
-        units = sum(int(np.prod(site.shape)) for site in self._sites)
+        masks: list[Array] = [draw(op, seed=self._seed, group=group, size=size) for op in self._random_ops]
+        units = sum(int(np.prod(op.shape)) for op in self._random_ops)
         if units * sum(groups.sizes) * 4 <= KEPT_MASKS:
             self._kept[number] = masks
         return masks

@@ -1,6 +1,6 @@
 """Masks: the draws of one random layer for a group of passes, shared by all rows.
 
-A mask depends only on (seed, stage, group, number of the site). It does not depend on the row, the batch
+A mask depends only on (seed, stage, group, number of the random op). It does not depend on the row, the batch
 size, the machine, or the names that Keras gave the layers. So pass t is the same thinned network for every
 row, and a set of masks is a constant.
 
@@ -14,33 +14,33 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.random_ops import BERNOULLI_KINDS, DRAWN, Site
+from howsure.random_ops import BERNOULLI_KINDS, DRAWN, RandomOp
 
 
 def draw(
-    site: Site, *, seed: int, group: int, size: int, stage: int = 0
+    op: RandomOp, *, seed: int, group: int, size: int, stage: int = 0
 ) -> NDArray[np.bool_] | NDArray[np.float32]:
     """Masks of one balanced group of passes.
 
     Args:
-        site: The random call.
+        op: The random call.
         seed: Seed of the assessment, ≥ 0.
         group: Number of the group, from 0; groups are independent of each other.
         size: Passes in the group; 1 gives an independent pass.
         stage: Purpose of the group, a number ≥ 0; stages are independent of each other.
 
     Returns:
-        (size, *site.shape). Bernoulli kinds: True for a kept unit, with probability 1 − rate in every single
+        (size, *op.shape). Bernoulli kinds: True for a kept unit, with probability 1 − rate in every single
         pass. Other kinds, float32: numbers of their `howsure.random_ops.Distribution`, one from each of
         `size` equally probable strata, in random order, so that the marginal distribution is exact.
     """
     random = np.random.Generator(
-        np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, group, site.number)))
+        np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, group, op.number)))
     )
-    shape = (size, *site.shape)
-    if site.kind in BERNOULLI_KINDS:
-        return _kept(random, site.rate, shape)
-    numbers = DRAWN[site.kind].quantile(_stratified(random, shape), site.rate)
+    shape = (size, *op.shape)
+    if op.kind in BERNOULLI_KINDS:
+        return _kept(random, op.rate, shape)
+    numbers = DRAWN[op.kind].quantile(_stratified(random, shape), op.rate)
     return np.asarray(numbers, dtype=np.float32)
 
 

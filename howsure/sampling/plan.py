@@ -79,7 +79,7 @@ class Plan:
         return f"{self._design_in_words(self.design, levels)} Heavy layers run in {self.precision}.{pilot}"
 
     def _design_in_words(self, design: Design, levels: Sequence[Level]) -> str:
-        names = {number: level.sites[-1].name for number, level in enumerate(levels) if number}
+        names = {number: level.random_ops[-1].name for number, level in enumerate(levels) if number}
         price = f"{design.passes} passes for the price of {design.cost:.2f} plain predictions"
         balanced = f"{design.cells} times as many, with masks that balance each other"
         if design.is_flat:

@@ -19,21 +19,21 @@ from howsure.adapters.protocol import (
 )
 from howsure.errors import ModelError, warn
 from howsure.inputs.rows import listed, made_up_rows, quoted
-from howsure.random_ops import Site
+from howsure.random_ops import RandomOp
 from howsure.sampling.masks import draw
 
 TRIED, COMPARED = 1000, 20
 """Masks that are drawn at most until some are unlike the first, and passes that are compared at most."""
 
 
-def sites_of(model: PassModel) -> tuple[Site, ...]:
+def random_ops_of(model: PassModel) -> tuple[RandomOp, ...]:
     """The random calls of a model, in order."""
-    return tuple(site for level in model.levels for site in level.sites)
+    return tuple(op for level in model.levels for op in level.random_ops)
 
 
 def largest_difference(model: PassModel, like: Sequence[Array] | None = None) -> float:
     """Largest difference between two passes over made-up rows; 0 for a model without random calls."""
-    return _difference_and_size(model, like)[0] if sites_of(model) else 0.0
+    return _difference_and_size(model, like)[0] if random_ops_of(model) else 0.0
 
 
 def _difference_and_size(model: PassModel, like: Sequence[Array] | None) -> tuple[float, float]:
@@ -42,11 +42,11 @@ def _difference_and_size(model: PassModel, like: Sequence[Array] | None) -> tupl
     Many passes drop no unit where few are dropped, or only units that matter for no row. So passes with other
     masks are drawn until one differs from the first, `COMPARED` at most.
     """
-    sites = sites_of(model)
+    random_ops = random_ops_of(model)
     check_sizes(model)
     rows = made_up_rows(model.info.inputs, like, model.info.fixed_batch or 2)
     trunk = model.trunk(rows)
-    drawn = ([draw(site, seed=0, group=group, size=1) for site in sites] for group in range(TRIED))
+    drawn = ([draw(op, seed=0, group=group, size=1) for op in random_ops] for group in range(TRIED))
     masks = next(drawn)
     first = model.thin(masks)(trunk)
     largest, difference = np.max(np.abs(first), initial=0, where=np.isfinite(first)), 0.0
@@ -62,13 +62,13 @@ def _difference_and_size(model: PassModel, like: Sequence[Array] | None) -> tupl
 
 def check_sizes(model: PassModel) -> None:
     """Raise a `ModelError` if the size of a mask depends on the values of the rows."""
-    for site in sites_of(model):
-        if any(side is None for side in site.shape):
+    for op in random_ops_of(model):
+        if any(side is None for side in op.shape):
             raise ModelError(
-                f"The number of units that layer '{site.name}' drops from depends on the values of the rows, "
+                f"The number of units that layer '{op.name}' drops from depends on the values of the rows, "
                 "so it has no mask that all rows share",
                 expected="sizes that follow from the shape of the rows",
-                received=f"a mask of {' × '.join('?' if n is None else str(n) for n in site.shape)}",
+                received=f"a mask of {' × '.join('?' if n is None else str(n) for n in op.shape)}",
                 hint="In a TextVectorization before it, set output_sequence_length",
             )
 
@@ -81,7 +81,7 @@ def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
         raise ModelError(
             f"All passes of model '{model.info.name}' are the same, although it has random layers",
             expected="outputs that depend on what "
-            + quoted([site.name for site in sites_of(model)])
+            + quoted([op.name for op in random_ops_of(model)])
             + " drops",
             received=f"outputs of up to {size:.3g} in {dtype}, which tells apart what differs by "
             f"{float(step_of(size, dtype)):.1g} there",
@@ -109,7 +109,7 @@ def check_random(model: PassModel) -> None:
         )
     check_sizes(model)
     left_fixed = listed([f"'{found.name}': {found.what}" for found in info.unswitchable], between="; ")
-    if not sites_of(model):
+    if not random_ops_of(model):
         names = listed(list(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers)))
         what = "has no random layer that can be switched on, so all its passes would be the same"
         hint = (

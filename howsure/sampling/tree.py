@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.adapters.networks import Networks, thinned
+from howsure.adapters.networks import NetworkCache, thinned
 from howsure.adapters.protocol import Array, Level, PassModel
 from howsure.sampling.design import Design
 from howsure.sampling.estimate import Sums, sum_up
@@ -26,7 +26,7 @@ from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run, padded, places
 from howsure.sampling.sketch import with_networks
 
-KEPT_MASKS = Networks(1 << 26)
+KEPT_MASKS = NetworkCache(1 << 26)
 """Masks of groups of cells, for the next chunk of rows or the next call: over 20 rows of a small BERT,
 drawing them takes a tenth of a call. 64 MiB at most."""
 
@@ -184,7 +184,7 @@ class Tree:
 
         def together() -> list[Array]:
             masks = [self._masks_of(stage)[number] for number in numbers]
-            return [np.concatenate(of_site) for of_site in zip(*masks, strict=True)]
+            return [np.concatenate(of_random_op) for of_random_op in zip(*masks, strict=True)]
 
         # Few rows: all cells at once, as one tree that branches at level 1 too.
         networks = thinned(self._model, self._key(stage, numbers), together, of_all=rows)
@@ -222,7 +222,12 @@ class Tree:
 
     def _masks_of(self, stage: int) -> list[list[Array]]:
         """The masks of each cell of one group, drawn once."""
-        key = self.design.unmeasured, tuple(level.sites for level in self._model.levels), self._seed, stage
+        key = (
+            self.design.unmeasured,
+            tuple(level.random_ops for level in self._model.levels),
+            self._seed,
+            stage,
+        )
 
         def drawn() -> list[Array]:
             cells = masks_of(self.design, self._model.levels, seed=self._seed, stage=stage)
@@ -242,14 +247,14 @@ def masks_of(design: Design, levels: Sequence[Level], *, seed: int, stage: int) 
     these groups gives their error.
 
     Returns:
-        For each cell, for each site, an array (W_l, *site.shape).
+        For each cell, for each random op, an array (W_l, *op.shape).
     """
     widths = (1, *design.widths)
     cells: list[list[Array]] = [[] for _ in range(design.cells)]
-    for site, level in [(site, number) for number, each in enumerate(levels) for site in each.sites]:
+    for op, level in [(op, number) for number, each in enumerate(levels) for op in each.random_ops]:
         branching = max((at for at in design.branchings if at <= level), default=None)
         if branching is None:
-            together = draw(site, seed=seed, stage=stage, group=0, size=design.cells)
+            together = draw(op, seed=seed, stage=stage, group=0, size=design.cells)
             for number, masks in enumerate(cells):
                 masks.append(together[number : number + 1])
             continue
@@ -258,7 +263,7 @@ def masks_of(design: Design, levels: Sequence[Level], *, seed: int, stage: int) 
         for number, masks in enumerate(cells):
             groups = [
                 draw(
-                    site,
+                    op,
                     seed=seed,
                     stage=stage,
                     group=(number * parents + parent) * len(sizes) + at,

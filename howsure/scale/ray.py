@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from howsure import tuning
 from howsure.adapters.import_keras import native_stderr_held
-from howsure.adapters.resolve import opened
+from howsure.adapters.resolve import resolve_model
 from howsure.arguments import check_path, check_type, check_whole
 from howsure.assess import assessed
 from howsure.errors import HowsureError, HowsureWarning, InputError, ModelError, exception_text, warn
@@ -324,7 +324,7 @@ class _BatchWorker:
             os.chdir(here)
         self._model = load()
         self._method, self._request, self._roles, self._columns = method, request, roles, columns
-        self._specs = opened(self._model).declared_specs() or [ANY_VECTOR]
+        self._specs = resolve_model(self._model).declared_specs() or [ANY_VECTOR]
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         table = parquet_columns(Path("the dataset"), batch.select(self._columns))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from howsure.adapters.resolve import Opened
+from howsure.adapters.resolve import ModelHandle
 from howsure.errors import InputError
 from howsure.inputs import images
 from howsure.inputs.files import check_lengths, check_readable, open_npy, rows_in_npz
@@ -62,7 +62,7 @@ class RowSource:
     roles: Roles = Roles()  # noqa: RUF009  (frozen, so it may be shared)
     skip_unreadable: bool = False
 
-    def open(self, model: Opened) -> Reader:
+    def open(self, model: ModelHandle) -> Reader:
         """The reader of these rows for a model.
 
         Raises:

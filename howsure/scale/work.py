@@ -25,7 +25,7 @@ from howsure.adapters.fingerprint import digest as digest_of_weights
 from howsure.adapters.fingerprint import fingerprint_of
 from howsure.adapters.import_keras import load_keras
 from howsure.adapters.protocol import FLOAT32, WeightedModel
-from howsure.adapters.resolve import FILES, load, opened
+from howsure.adapters.resolve import FILES, load, resolve_model
 from howsure.assess import assessed, planned
 from howsure.atomic import check_folder, new_folder
 from howsure.divide import divided
@@ -105,9 +105,9 @@ class ModelSource:
         """
         if not is_factory(self.path):
             return sha256(self.path)
-        door = opened(model)
-        if hasattr(door.adapter, "weights_of"):
-            return digest_of_weights(door.adapter.weights_of([model]))
+        handle = resolve_model(model)
+        if hasattr(handle.adapter, "weights_of"):
+            return digest_of_weights(handle.adapter.weights_of([model]))
         if isinstance(model, WeightedModel):
             return fingerprint_of(model)
         return digest_of_weights([np.frombuffer(cloudpickle.dumps(model), np.uint8)])
@@ -401,7 +401,7 @@ def begin(
     }
     folders.check_made_with(folder, before, made_with)
     with during("Checking", waiting="what files of rows hold"):
-        reader = rows.open(opened(models[0]))
+        reader = rows.open(resolve_model(models[0]))
     total = sum(file.rows for file in reader.files)
     if not total:
         raise InputError(f"There are no rows in '{rows.path}'", expected="at least one")
@@ -412,7 +412,7 @@ def begin(
     pieces = _readable(worker)
     first = next(pieces)
     plan, plan_from = _plan_of(worker, first, pieces, during)
-    names = opened(models[0]).class_names(first, request.class_names, request.output)
+    names = resolve_model(models[0]).class_names(first, request.class_names, request.output)
     request, dropout = replace(request, class_names=names), replace(recipe.dropout, plan=plan)
     worker = Worker(replace(worker.recipe, request=request, dropout=dropout), reader, models)
     with during("Assessing", waiting="compiling"):
@@ -494,7 +494,7 @@ def _fitting(worker: Worker, place: Part) -> Rows:
         rows, places = worker.read(place)
         with numbered(place.start + places):
             x = recipe.divided(rows.x, worker.model)
-            opened(worker.model).adapt(fed(x, recipe.request), output=recipe.request.assessed_output)
+            resolve_model(worker.model).adapt(fed(x, recipe.request), output=recipe.request.assessed_output)
     return replace(rows, x=x, labels=None, ids=None, frame_index=None)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from howsure.inputs.rows import InputSpec
-from howsure.random_ops import ALPHA_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.random_ops import ALPHA_DROPOUT, GAUSSIAN_NOISE, RandomOp
 from howsure.sampling.masks import draw
 from tests.support.arrays import Add, ArrayModel, Dense, Dropout, Network
 
@@ -56,7 +56,7 @@ def skip():
 
 
 def nested_twice():
-    """One random layer in a nested network that is called twice: two sites, two masks."""
+    """One random layer in a nested network that is called twice: two random ops, two masks."""
     drop = Dropout(0.4)
     inner = Network(("h",), {"dense": (Dense(W2, B2, "relu"), "h"), "drop": (drop, "dense")})
     steps = {
@@ -74,7 +74,7 @@ def nested_twice():
 
 
 def two_inputs():
-    """Sites side by side: the second does not depend on the first."""
+    """Random ops side by side: the second does not depend on the first."""
     steps = {
         "left": (Dense(W1, B1, "tanh"), "a"),
         "left_drop": (Dropout(0.5), "left"),
@@ -94,8 +94,8 @@ def two_inputs():
 NETWORKS = {function.__name__: function for function in (skip, nested_twice, two_inputs)}
 
 
-def sites_of(model):
-    return [site for level in model.levels for site in level.sites]
+def random_ops_of(model):
+    return [op for level in model.levels for op in level.random_ops]
 
 
 def near(one, other):
@@ -113,14 +113,14 @@ def test_plain_predictions_are_those_by_hand_without_dropout(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_passes_are_those_by_hand_with_the_same_masks(name, widths):
     model, rows, by_hand = NETWORKS[name]()
-    sites = sites_of(model)
-    masks = [draw(site, seed=4, group=0, size=width) for site, width in zip(sites, widths, strict=True)]
+    random_ops = random_ops_of(model)
+    masks = [draw(op, seed=4, group=0, size=width) for op, width in zip(random_ops, widths, strict=True)]
     passes = model.thin(masks)(model.trunk(rows))
     assert passes.shape == (widths[1], ROWS, 3)
     for number, outputs in enumerate(passes):
         first, second = (
-            mask[number * len(mask) // widths[1]] / (1 - site.rate)
-            for site, mask in zip(sites, masks, strict=True)
+            mask[number * len(mask) // widths[1]] / (1 - op.rate)
+            for op, mask in zip(random_ops, masks, strict=True)
         )
         assert near(outputs, by_hand(rows, first, second))
 
@@ -128,7 +128,7 @@ def test_passes_are_those_by_hand_with_the_same_masks(name, widths):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_mean_over_all_thinned_networks_is_that_by_enumeration(name):
     model, rows, by_hand = NETWORKS[name]()
-    first, second = sites_of(model)
+    first, second = random_ops_of(model)
     every = np.array(list(itertools.product([False, True], repeat=4)))  # 16 masks of 4 units
     exact = sum(
         np.prod(np.where(a, 1 - first.rate, first.rate))
@@ -146,7 +146,7 @@ def test_the_mean_over_all_thinned_networks_is_that_by_enumeration(name):
 
 
 def through(kind, rate, mask, value, **settings):
-    """What a site makes of one row of values, (W, F)."""
+    """What a random op makes of one row of values, (W, F)."""
     inputs = (InputSpec("x", (len(value),), "float32"),)
     model = ArrayModel("site", inputs, {"drop": (Dropout(rate, kind), "x")}, **settings)
     trunk = model.trunk([np.array([value], np.float32)])
@@ -172,7 +172,7 @@ def test_noise_is_random_only_when_asked_for():
     assert silent.info.layers[0].random is None
     assert silent.info.layers[0].note == "stays fixed: ask for it with gaussian_noise=True"
     noisy = ArrayModel("noisy", ONE_INPUT, steps, gaussian_noise=True)
-    assert sites_of(noisy) == [Site(0, "noise", GAUSSIAN_NOISE, 0.5, (3,))]
+    assert random_ops_of(noisy) == [RandomOp(0, "noise", GAUSSIAN_NOISE, 0.5, (3,))]
 
 
 def test_a_mask_may_be_shared_along_an_axis():

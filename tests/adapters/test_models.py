@@ -57,8 +57,8 @@ class Classifier:
 
 
 def test_what_has_predict_proba_is_a_classifier():
-    assert seam.opened(Classifier()).is_estimator
-    assert seam.opened(instance("sklearn.ensemble", "Forest")).is_estimator
+    assert seam.resolve_model(Classifier()).is_estimator
+    assert seam.resolve_model(instance("sklearn.ensemble", "Forest")).is_estimator
     assert set(howsure.assess(Classifier(), np.zeros((2, 3))).verdict) == {"coin flip"}
 
 

@@ -71,7 +71,7 @@ ADAPTERS = {
     "masks ignored": (
         "masks",
         lambda masks: [np.ones_like(masks[0]), *masks[1:]],
-        "masks of site 'drop' change the outputs",
+        "masks of random op 'drop' change the outputs",
     ),
     "masks in another order": ("masks", lambda masks: [mask[::-1] for mask in masks], "Pass 0 of 3"),
     "take": ("trunk", lambda trunk: Sorted(trunk.values), "`take` gives the trunk of the rows"),

@@ -7,7 +7,7 @@ import pytest
 
 from howsure.adapters.protocol import FLOAT32, Level, Limits
 from howsure.evaluation.calibrate import calibrate
-from howsure.random_ops import DROPOUT, Site
+from howsure.random_ops import DROPOUT, RandomOp
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
@@ -27,7 +27,7 @@ from tests.graphs import run
 
 ROWS = 40
 LEVELS = tuple(
-    Level((Site(number, f"drop{number}", DROPOUT, 0.25, (3,)),) if number >= 0 else (), 0.3, 3)
+    Level((RandomOp(number, f"drop{number}", DROPOUT, 0.25, (3,)),) if number >= 0 else (), 0.3, 3)
     for number in range(-1, 3)
 )
 

@@ -72,8 +72,8 @@ def test_passes_of_a_network_give_what_assess_gives_for_independent_ones():
     )
     (x,) = rows_of((4,), rows=20)
     assessed = howsure.assess(model, x, method=howsure.MCDropout(passes=30, balanced=False), seed=5)
-    sites = [site for level in model.levels for site in level.sites]
-    masks = [np.concatenate([draw(site, seed=5, group=g, size=1) for g in range(30)]) for site in sites]
+    random_ops = [op for level in model.levels for op in level.random_ops]
+    masks = [np.concatenate([draw(op, seed=5, group=g, size=1) for g in range(30)]) for op in random_ops]
     passes = model.thin(masks)(model.trunk([x]))
     found = Certainty.from_passes(passes)
     np.testing.assert_allclose(found.probabilities, assessed.probabilities, atol=1e-6)

@@ -8,7 +8,7 @@ from keras import layers
 import howsure
 from howsure.adapters.keras import model as adapters
 from howsure.adapters.keras.model import Thinned, adapt
-from howsure.sampling.randomness import sites_of
+from howsure.sampling.randomness import random_ops_of
 from tests.sampling.enumerated import softmax
 
 
@@ -106,7 +106,7 @@ def test_policies_are_restored_after_an_exception(network, faster, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(layers.Conv2D, "call", fail)
-    thinned = reduced.thin([np.ones((1, *site.shape), dtype=bool) for site in sites_of(adapter)])
+    thinned = reduced.thin([np.ones((1, *op.shape), dtype=bool) for op in random_ops_of(adapter)])
     with pytest.raises(ZeroDivisionError):
         thinned(trunk)
     assert policies(model) == before

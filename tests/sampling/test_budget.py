@@ -52,7 +52,7 @@ def counted(model):
     def counting_thin(self, masks):
         run, widths = thin(self, masks), iter(masks)
         cost = sum(
-            [len([next(widths) for _ in level.sites][0]) * level.cost for level in self.levels[1:]]  # noqa: RUF015
+            [len([next(widths) for _ in level.random_ops][0]) * level.cost for level in self.levels[1:]]  # noqa: RUF015
         )
 
         def passes(shared):
@@ -122,7 +122,7 @@ def test_a_cell_costs_no_more_than_the_budget():
 @pytest.mark.parametrize(("budget", "passes"), [(5, 2), (8, 4), (20, 10)])
 def test_nor_does_one_of_draws_that_are_no_dropout(kind, budget, passes):
     levels = [
-        replace(level, sites=tuple(replace(site, kind=kind) for site in level.sites))
+        replace(level, random_ops=tuple(replace(op, kind=kind) for op in level.random_ops))
         for level in flat(0.1)[0].levels
     ]
     design = flat_design(levels, budget=budget)

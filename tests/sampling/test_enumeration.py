@@ -163,7 +163,7 @@ def build(network, rows=6, costs=None, trained_for="classes"):
     return model, random.normal(size=(rows, *shape)).astype("float32"), forward, units
 
 
-# How independent masks are drawn hangs on no network; two sites and a sum show that each has its own.
+# How independent masks are drawn hangs on no network; two random ops and a sum show that each has its own.
 @pytest.mark.parametrize(
     ("name", "balanced"),
     [
@@ -209,8 +209,8 @@ def test_a_plan_from_a_pilot_agrees_with_enumeration(name):
 @pytest.mark.parametrize(("units", "rate"), [(2, 0.4), (3, 0.3), (4, 0.2)])
 def test_rows_of_a_network_of_few_units_are_covered(units, rate):
     """Balance leaves another share of the variance in every row, which the pilot cannot tell of each."""
-    model, x, forward, sites = build(functools.partial(branches, units=units, rate=rate), rows=120)
-    mean, _, _ = exact(forward, sites, x)
+    model, x, forward, random_ops = build(functools.partial(branches, units=units, rate=rate), rows=120)
+    mean, _, _ = exact(forward, random_ops, x)
     runs = assess_with_seeds(model, x, howsure.MCDropout())
     assert min(runs[0].plan["design"]["one"]["alike"]) < 10
     covered = [np.abs(run.probabilities - mean) <= 1.96 * run.mc_error for run in runs]
@@ -243,8 +243,8 @@ def few_units(random, units=11, rate=0.2, ending="softmax"):
 def test_errors_of_few_units_cover_what_all_networks_say(ending, units, rate, passes):
     """95 % of rows, or 92 % with 20 passes, within 4 standard errors over seeds; and not all of them."""
     network = functools.partial(few_units, units=units, rate=rate, ending=ending)
-    model, x, forward, sites = build(network, rows=40, trained_for=None)
-    mean, _, _ = exact(forward, sites, x)
+    model, x, forward, random_ops = build(network, rows=40, trained_for=None)
+    mean, _, _ = exact(forward, random_ops, x)
     runs = assess_with_seeds(model, x, howsure.MCDropout(passes=passes), outputs=ENDINGS[ending])
     found = np.array([run.mean if ending == "linear" else run.probabilities for run in runs])
     error = np.array([run.mc_error for run in runs]) + 1e-9  # rows that no unit changes have none

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from howsure.adapters.protocol import Level
-from howsure.random_ops import DROPOUT, Site
+from howsure.random_ops import DROPOUT, RandomOp
 from howsure.sampling.design import Design, of_error, of_fewer
 from howsure.sampling.error import EarlyError
 from howsure.sampling.masks import draw
@@ -14,12 +14,12 @@ from howsure.sampling.masks import draw
 UNITS, GROUPS = 60, 1500
 
 
-def squared_error(site, size):
+def squared_error(op, size):
     """Of the mean over a balanced group of a function of masks: what units do alone, and in pairs."""
     random = np.random.default_rng(3)
     alone, together = random.normal(size=UNITS), random.normal(size=(UNITS, UNITS)) / 4
-    masks = np.stack([draw(site, seed=0, group=number, size=size) for number in range(GROUPS)])
-    off = (1 - masks.astype(float)) - site.rate
+    masks = np.stack([draw(op, seed=0, group=number, size=size) for number in range(GROUPS)])
+    off = (1 - masks.astype(float)) - op.rate
     values = off @ alone + np.einsum("gti,ij,gtj->gt", off, together, off)
     return values.mean(axis=1).var()
 
@@ -37,14 +37,14 @@ def errors(squared):
 
 @pytest.mark.parametrize(("rate", "whole"), [(0.1, 10), (0.2, 5), (0.25, 8)])
 def test_errors_of_fewer_cells_are_those_of_balanced_masks(rate, whole):
-    site = Site(0, "drop", DROPOUT, rate, (UNITS,))
-    one, group = squared_error(site, 1), squared_error(site, whole)
-    levels = Level((), 0.1, 3), Level((site,), 0.9, 3), Level((replace(site, number=1),), 0.001, 3)
+    op = RandomOp(0, "drop", DROPOUT, rate, (UNITS,))
+    one, group = squared_error(op, 1), squared_error(op, whole)
+    levels = Level((), 0.1, 3), Level((op,), 0.9, 3), Level((replace(op, number=1),), 0.001, 3)
     design = Design((1, 8), (4, 4), whole, whole, 1.0, errors(one), errors(group))
     for cells in range(2, whole):
         fewer = of_fewer(design, 8 * cells + 5, levels)
         assert (fewer.cells, fewer.first, fewer.widths) == (cells, cells, (1, 8))
-        assert fewer.expected_error**2 == pytest.approx(squared_error(site, cells), rel=0.2)
+        assert fewer.expected_error**2 == pytest.approx(squared_error(op, cells), rel=0.2)
         assert fewer.group.of_variance[0][1] == pytest.approx(fewer.expected_error**2)
     assert of_fewer(design, 8 * whole, levels) is design
     assert of_fewer(design, 9, levels).first == 1
@@ -53,9 +53,9 @@ def test_errors_of_fewer_cells_are_those_of_balanced_masks(rate, whole):
 @pytest.mark.parametrize("cells", [1, 3])
 def test_errors_of_fewer_flat_passes_are_those_of_balanced_masks(cells):
     """A cell of two groups; shares of the variance of a pass are measured, and not that of a pass itself."""
-    site = Site(0, "drop", DROPOUT, 0.1, (UNITS,))
-    levels = Level((), 0.1, 3), Level((site,), 0.9, 3)
-    one, cell = squared_error(site, 1), squared_error(site, 10) / 2
+    op = RandomOp(0, "drop", DROPOUT, 0.1, (UNITS,))
+    levels = Level((), 0.1, 3), Level((op,), 0.9, 3)
+    one, cell = squared_error(op, 1), squared_error(op, 10) / 2
     measured = EarlyError(
         ((cell, 0.0, 0.0),), ((0.0,) * 3,), ((cell / one,) * 2,), ((1.0,) * 2,), (50.0,), undecided=cell
     )
@@ -64,9 +64,9 @@ def test_errors_of_fewer_flat_passes_are_those_of_balanced_masks(cells):
         fewer = of_fewer(design, passes, levels)
         assert (fewer.widths, fewer.late, fewer.first) == ((passes,), (passes,), 1)
         assert fewer.cost == pytest.approx(0.1 + 0.9 * passes)
-        assert fewer.expected_error**2 == pytest.approx(squared_error(site, passes), rel=0.2)
+        assert fewer.expected_error**2 == pytest.approx(squared_error(op, passes), rel=0.2)
         assert fewer.one.usual_early[0][0] == pytest.approx(fewer.expected_error**2)
-    target = 1.01 * np.sqrt(squared_error(site, 10))
+    target = 1.01 * np.sqrt(squared_error(op, 10))
     assert of_error(design, target, levels).passes == (
         10 if cells == 1 else 20
     )  # whose errors show too roughly

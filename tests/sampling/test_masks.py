@@ -14,7 +14,7 @@ from howsure.random_ops import (
     GAUSSIAN_NOISE,
     NORMAL,
     UNIFORM,
-    Site,
+    RandomOp,
 )
 from howsure.sampling.masks import draw, whole_and_part
 
@@ -38,13 +38,13 @@ KINDS = [
 
 
 def dropout(rate, *shape, number=0, kind=DROPOUT):
-    return Site(number, "drop", kind, rate, shape or (UNITS,))
+    return RandomOp(number, "drop", kind, rate, shape or (UNITS,))
 
 
 def dropped(rate, size, groups=GROUPS, units=UNITS, seed=0, kind=DROPOUT):
     """(groups, size, units) of booleans."""
-    site = dropout(rate, units, kind=kind)
-    return np.stack([~draw(site, seed=seed, group=group, size=size) for group in range(groups)])
+    op = dropout(rate, units, kind=kind)
+    return np.stack([~draw(op, seed=seed, group=group, size=size) for group in range(groups)])
 
 
 def within(frequency, probability, draws):
@@ -123,10 +123,10 @@ def test_units_are_independent_of_each_other(rate, size):
 @pytest.mark.parametrize(
     "change", [{"seed": 1}, {"group": 1}, {"number": 1}, {"stage": 1}, {"seed": 1, "group": 1}]
 )
-def test_another_seed_group_stage_or_site_draws_independently(change, kind):
+def test_another_seed_group_stage_or_random_op_draws_independently(change, kind):
     def one(number=0, **numbers):
-        site = dropout(0.5, 20_000, number=number, kind=kind)
-        return draw(site, **{"seed": 0, "group": 0, "size": 4, **numbers}).astype(float)
+        op = dropout(0.5, 20_000, number=number, kind=kind)
+        return draw(op, **{"seed": 0, "group": 0, "size": 4, **numbers}).astype(float)
 
     for mask, other in zip(one(), one(**change), strict=True):
         assert abs(np.corrcoef(mask, other)[0, 1]) <= SIGMAS / np.sqrt(20_000)
@@ -142,9 +142,9 @@ def test_seed_stage_group_and_number_are_not_interchangeable():
 
 
 @pytest.mark.parametrize("kind", [DROPOUT, ALPHA_DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE])
-def test_the_same_seed_group_and_site_draw_the_same_whatever_the_layer_is_called(kind):
-    first = draw(Site(2, "a", kind, 0.3, (5, 1, 6)), seed=2**40, group=7, size=4)
-    second = draw(Site(2, "b#2", kind, 0.3, (5, 1, 6)), seed=2**40, group=7, size=4)
+def test_the_same_seed_group_and_random_op_draw_the_same_whatever_the_layer_is_called(kind):
+    first = draw(RandomOp(2, "a", kind, 0.3, (5, 1, 6)), seed=2**40, group=7, size=4)
+    second = draw(RandomOp(2, "b#2", kind, 0.3, (5, 1, 6)), seed=2**40, group=7, size=4)
     np.testing.assert_array_equal(first, second)
     assert first.shape == (4, 5, 1, 6)
     assert first.dtype == (np.bool_ if kind in (DROPOUT, ALPHA_DROPOUT) else np.float32)
@@ -154,8 +154,8 @@ def test_the_same_seed_group_and_site_draw_the_same_whatever_the_layer_is_called
 @pytest.mark.parametrize(("kind", "rate"), KINDS)
 def test_other_kinds_have_their_distribution_and_are_stratified(kind, rate, size):
     of_scipy = TRUE[kind](rate)
-    site = Site(0, "noise", kind, rate, (200,))
-    draws = np.stack([draw(site, seed=1, group=group, size=size) for group in range(100)]).astype(np.float64)
+    op = RandomOp(0, "noise", kind, rate, (200,))
+    draws = np.stack([draw(op, seed=1, group=group, size=size) for group in range(100)]).astype(np.float64)
     fourth = float(of_scipy.stats("k")) + 2
     for place in range(size):
         one = (draws[:, place].reshape(-1) - of_scipy.mean()) / of_scipy.std()  # other groups, other units
@@ -190,4 +190,4 @@ def test_the_variance_that_strata_leave_is_that_of_the_distribution(kind, rate, 
     ],
 )
 def test_in_words(kind, rate, words):
-    assert Site(0, "a", kind, rate, (3,)).in_words == words
+    assert RandomOp(0, "a", kind, rate, (3,)).in_words == words

@@ -8,13 +8,13 @@ from howsure import InputError
 from howsure.adapters.fingerprint import described
 from howsure.adapters.protocol import BFLOAT16, Level
 from howsure.errors import FileError
-from howsure.random_ops import Site
+from howsure.random_ops import RandomOp
 from howsure.sampling.design import design_of
 from howsure.sampling.error import EarlyError
 from howsure.sampling.plan import Plan, Spent
 
-SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))
-LEVELS = (Level((), 0.1, 1), Level(SITES[:1], 0.899, 1), Level(SITES[1:], 0.001, 1))
+RANDOM_OPS = (RandomOp(0, "a", "dropout", 0.2, (6, 6, 8)), RandomOp(1, "b", "dropout", 0.25, (16,)))
+LEVELS = (Level((), 0.1, 1), Level(RANDOM_OPS[:1], 0.899, 1), Level(RANDOM_OPS[1:], 0.001, 1))
 
 
 def made():
@@ -39,7 +39,8 @@ def test_a_saved_plan_comes_back_equal(plan, tmp_path):
 def test_a_plan_fits_the_model_it_was_made_for_whatever_its_layers_are_called():
     renamed = [
         dataclasses.replace(
-            level, sites=tuple(dataclasses.replace(site, name=f"{site.name}_7") for site in level.sites)
+            level,
+            random_ops=tuple(dataclasses.replace(op, name=f"{op.name}_7") for op in level.random_ops),
         )
         for level in LEVELS
     ]
@@ -51,9 +52,9 @@ def test_a_plan_fits_the_model_it_was_made_for_whatever_its_layers_are_called():
     "levels",
     [
         LEVELS[:2],
-        (LEVELS[0], Level(SITES, 0.9, 1)),
-        (LEVELS[0], Level((dataclasses.replace(SITES[0], rate=0.5),), 0.9, 1), LEVELS[2]),
-        (LEVELS[0], Level((dataclasses.replace(SITES[0], shape=(6, 6, 4)),), 0.9, 1), LEVELS[2]),
+        (LEVELS[0], Level(RANDOM_OPS, 0.9, 1)),
+        (LEVELS[0], Level((dataclasses.replace(RANDOM_OPS[0], rate=0.5),), 0.9, 1), LEVELS[2]),
+        (LEVELS[0], Level((dataclasses.replace(RANDOM_OPS[0], shape=(6, 6, 4)),), 0.9, 1), LEVELS[2]),
         LEVELS[:1],
     ],
 )

@@ -11,8 +11,9 @@ steps. The last step makes the output.
      "output": (Dense(w3, b3, "softmax"),       runs once   ┊ W₁ passes            ┊ W₂ passes
                 "drop2")}                               trunk
 
-Each call of a random layer is a site (`drop`, `drop2`) and begins a level. A step belongs to the level of the
-last site that it depends on. The trunk is what level 0 computes and later levels read (here `hidden`).
+Each call of a random layer is a random op (`drop`, `drop2`) and begins a level. A step belongs to the level
+of the last random op that it depends on. The trunk is what level 0 computes and later levels read (here
+`hidden`).
 
 Values have passes on the first axis and rows on the second: (W, n, …). If a value with few passes meets one
 with many, each of its passes is repeated (`_widened`). Other frameworks use one batch axis; there passes and
@@ -36,7 +37,7 @@ from howsure import tuning
 from howsure.adapters.protocol import ASKED_FOR, LayerInfo, Level, Limits, ModelInfo
 from howsure.errors import ModelError
 from howsure.inputs.rows import InputSpec
-from howsure.random_ops import DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.random_ops import DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, RandomOp
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -84,7 +85,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Dropout:
-    """A random layer; without a mask it changes nothing. Each call of it is a separate site.
+    """A random layer; without a mask it changes nothing. Each call of it is a separate random op.
 
     Attributes:
         rate: Probability of dropping a unit, in [0, 1]; for kinds other than `dropout` below 1. For
@@ -147,8 +148,8 @@ class ArrayStep:
         reads: Names of its input values.
         given: Shapes of the input values, for one row.
         shape: Shape of the output, for one row.
-        level: Number of the last site that it depends on, from 1; 0 for none.
-        site: Its random draw, or None for a fixed layer.
+        level: Number of the last random op that it depends on, from 1; 0 for none.
+        op: Its random draw, or None for a fixed layer.
     """
 
     name: str
@@ -157,7 +158,7 @@ class ArrayStep:
     given: tuple[Shape, ...]
     shape: Shape
     level: int
-    site: Site | None
+    op: RandomOp | None
 
     @property
     def multiply_adds(self) -> int:
@@ -166,7 +167,7 @@ class ArrayStep:
 
 
 def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool) -> tuple[ArrayStep, ...]:
-    """The steps of a network and of the networks nested in it, with shapes, levels and sites.
+    """The steps of a network and of the networks nested in it, with shapes, levels and random ops.
 
     Args:
         network: The network that the caller described.
@@ -175,17 +176,17 @@ def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool
     """
     shapes, levels = dict(inputs), dict.fromkeys(inputs, 0)
     steps: list[ArrayStep] = []
-    sites = 0
+    random_ops = 0
     for name, layer, reads in _flat(network, list(inputs)):
         given = tuple(shapes[one] for one in reads)
         shape = layer.shape(*given)
-        level, site = max(levels[one] for one in reads), None
+        level, op = max(levels[one] for one in reads), None
         if isinstance(layer, Dropout) and layer.rate > 0 and (layer.kind != GAUSSIAN_NOISE or gaussian_noise):
             mask_shape = shape if layer.mask_shape is None else layer.mask_shape
-            site = Site(sites, name, layer.kind, float(layer.rate), mask_shape)
-            level = sites = sites + 1
+            op = RandomOp(random_ops, name, layer.kind, float(layer.rate), mask_shape)
+            level = random_ops = random_ops + 1
         shapes[name], levels[name] = shape, level
-        steps.append(ArrayStep(name, layer, reads, given, shape, level, site))
+        steps.append(ArrayStep(name, layer, reads, given, shape, level, op))
     return tuple(steps)
 
 
@@ -269,7 +270,7 @@ class ArrayModel:
         self._output = self._steps[-1]
         self._shared = tuple(step for step in self._steps if step.level == 0)
         self._repeated = tuple(step for step in self._steps if step.level > 0)
-        self._sites = tuple(step.site for step in self._steps if step.site is not None)
+        self._random_ops = tuple(step.op for step in self._steps if step.op is not None)
         self._trunk = self._find_trunk()
         layer = self._output.layer
         largest = fold or tuning.LARGEST_FOLD
@@ -293,12 +294,12 @@ class ArrayModel:
 
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
-        """Level 0, which all passes share, then one level for each site."""
-        costs, sizes = [0] * (len(self._sites) + 1), [1] * (len(self._sites) + 1)
+        """Level 0, which all passes share, then one level for each random op."""
+        costs, sizes = [0] * (len(self._random_ops) + 1), [1] * (len(self._random_ops) + 1)
         for step in self._steps:
             costs[step.level] += step.multiply_adds + tuning.ELEMENTWISE * math.prod(step.shape)
             sizes[step.level] = max(sizes[step.level], *map(math.prod, (*step.given, step.shape)))
-        starts = [(), *((site,) for site in self._sites)]
+        starts = [(), *((op,) for op in self._random_ops)]
         return tuple(map(Level, starts, (cost / sum(costs) for cost in costs), sizes))
 
     def predict(self, rows: Sequence[Array]) -> Floats:
@@ -313,7 +314,7 @@ class ArrayModel:
 
     def thin(self, masks: Sequence[Array]) -> Callable[[ArrayTrunk], Floats]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
-        effects = {site.name: _effect(site, mask) for site, mask in zip(self._sites, masks, strict=True)}
+        effects = {op.name: _effect(op, mask) for op, mask in zip(self._random_ops, masks, strict=True)}
         width = len(masks[-1]) if masks else 1
 
         def passes(trunk: ArrayTrunk) -> Floats:
@@ -368,7 +369,7 @@ def _run(
     values: dict[str, Floats],
     effects: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
 ) -> dict[str, Floats]:
-    """Add the results of steps, each (W, n, …), to the given values. Sites without effects change nothing."""
+    """Add the results of steps, each (W, n, …), to the given values. Random ops without effects keep them."""
     for step in steps:
         width = max(len(values[name]) for name in step.reads)
         given = [_widened(values[name], width) for name in step.reads]
@@ -385,29 +386,29 @@ def _widened(value: Floats, width: int) -> Floats:
     return value if len(value) == width else np.repeat(value, width // len(value), axis=0)
 
 
-def _effect(site: Site, mask: Array) -> tuple[Floats, Floats]:
-    """The effect of masks (W, *site.shape): factor and summand (W, 1, *site.shape), the same for all rows."""
+def _effect(op: RandomOp, mask: Array) -> tuple[Floats, Floats]:
+    """The effect of masks (W, *op.shape): factor and summand (W, 1, *op.shape), the same for all rows."""
     mask = mask[:, np.newaxis].astype(np.float64)
-    if site.kind == DROPOUT:
-        return mask * (0.0 if site.rate == 1 else 1 / (1 - site.rate)), np.zeros_like(mask)
-    if site.kind == GAUSSIAN_DROPOUT:
+    if op.kind == DROPOUT:
+        return mask * (0.0 if op.rate == 1 else 1 / (1 - op.rate)), np.zeros_like(mask)
+    if op.kind == GAUSSIAN_DROPOUT:
         return mask, np.zeros_like(mask)
-    if site.kind == GAUSSIAN_NOISE:
+    if op.kind == GAUSSIAN_NOISE:
         return np.ones_like(mask), mask
     # Klambauer et al. (2017), eq. 8 and 9: dropped units become α'; mean and variance stay the same.
     alpha = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
-    scale = ((1 - site.rate) * (1 + site.rate * alpha**2)) ** -0.5
-    return scale * mask, scale * alpha * (1 - mask - site.rate)
+    scale = ((1 - op.rate) * (1 + op.rate * alpha**2)) ** -0.5
+    return scale * mask, scale * alpha * (1 - mask - op.rate)
 
 
 def _layer_info(step: ArrayStep) -> LayerInfo:
     note = None
-    if isinstance(step.layer, Dropout) and step.site is None:
+    if isinstance(step.layer, Dropout) and step.op is None:
         note = "stays fixed: " + ("its rate is 0" if step.layer.rate == 0 else f"ask for it with {ASKED_FOR}")
     return LayerInfo(
         name=step.name,
         kind=type(step.layer).__name__,
-        random=None if step.site is None else step.site.in_words,
+        random=None if step.op is None else step.op.in_words,
         note=note,
         shape=step.shape,
         multiply_adds=step.multiply_adds,

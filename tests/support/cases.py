@@ -76,7 +76,7 @@ def skip():
 
 
 def branches():
-    """Sites side by side, the first of which feeds the output past the second."""
+    """Random ops side by side, the first of which feeds the output past the second."""
     return {
         "left": (dense(4, 6, "relu", seed=1), "x"),
         "left_drop": (Dropout(0.5), "left"),

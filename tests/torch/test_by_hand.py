@@ -39,8 +39,8 @@ def test_passes_are_those_of_pytorch(name):
 def test_the_rate_is_that_of_what_is_dropped(name):
     module = Through(lambda m, h: BY_HAND[name](h) if m.training else h).eval()
     adapted, _ = adapt(module, rows_for("mlp", rows=3), gaussian_noise=False)
-    (site,) = [site for level in adapted.levels for site in level.sites]
-    assert site.rate == pytest.approx(0.3, abs=1e-6)
+    (op,) = [op for level in adapted.levels for op in level.random_ops]
+    assert op.rate == pytest.approx(0.3, abs=1e-6)
 
 
 @pytest.mark.parametrize(

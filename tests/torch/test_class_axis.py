@@ -119,7 +119,7 @@ def test_instance_norms_with_weights_run_level_by_level():
     ).eval()
     model, rows = adapt(module, IMAGES, gaussian_noise=False)
     assert isinstance(model, SplitModel)
-    first, second = (site for level in model.levels for site in level.sites)
+    first, second = (op for level in model.levels for op in level.random_ops)
     masks = [draw(first, seed=0, group=0, size=2), draw(second, seed=0, group=0, size=4)]
     found = model.thin(masks)(model.trunk(rows))
     for number, passed in enumerate(found):

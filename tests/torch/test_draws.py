@@ -171,8 +171,8 @@ def test_one_number_for_each_row_that_drops_is_dropout(module):
         module = nn.Sequential(module, nn.Linear(8, CLASSES))
     x = rows_for("mlp", rows=3)
     adapted, _ = adapt(module.eval(), x, gaussian_noise=False)
-    (site,) = [site for level in adapted.levels for site in level.sites]
-    assert site.rate == pytest.approx(0.3, abs=1e-6)
+    (op,) = [op for level in adapted.levels for op in level.random_ops]
+    assert op.rate == pytest.approx(0.3, abs=1e-6)
     assert_as_textbook(module, x)
 
 
@@ -284,10 +284,13 @@ class Noisy(nn.Module):
 def test_noise_of_rows_is_told_by_their_number_wherever_they_lie(words, first):
     module, x = Noisy(first).eval(), np.random.default_rng(5).normal(size=(3, words, 8)).astype("float32")
     adapted, _ = adapt(module, x, gaussian_noise=False)
-    assert [site.name for level in adapted.levels for site in level.sites] == ["drop"]
+    assert [op.name for level in adapted.levels for op in level.random_ops] == ["drop"]
     assert "adds noise" in adapted.info.unswitchable[0].what
     random, _ = adapt(module, x, gaussian_noise=True)
-    assert sorted(site.name for level in random.levels for site in level.sites) == ["Noisy", "drop"]
+    assert sorted(op.name for level in random.levels for op in level.random_ops) == [
+        "Noisy",
+        "drop",
+    ]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4])

@@ -91,4 +91,4 @@ def test_a_backbone_whose_train_was_put_out_of_use_stays_as_it_is():
     module = nn.Sequential(mlp(nn.ReLU()), nn.Dropout(0.2), nn.Linear(CLASSES, CLASSES)).eval()
     module[0].train = lambda mode=True: module[0]
     adapted, _ = adapt(module, rows_for("mlp"), gaussian_noise=False)
-    assert [site.name for level in adapted.levels for site in level.sites] == ["1"]
+    assert [op.name for level in adapted.levels for op in level.random_ops] == ["1"]

@@ -18,7 +18,7 @@ from howsure.adapters.torch.draws import Place  # noqa: E402
 from howsure.adapters.torch.graph import Split, Unsplittable  # noqa: E402
 from howsure.adapters.torch.program import record  # noqa: E402
 from howsure.adapters.torch.tracer import noted  # noqa: E402
-from howsure.random_ops import DROPOUT, Site  # noqa: E402
+from howsure.random_ops import DROPOUT, RandomOp  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
 
 ROUNDING = 2e-6
@@ -62,15 +62,17 @@ class Case:
         self.shapes, self.words = shapes, words
         self.call = call or (lambda rows: module(*rows))
         drawn = [self._draws(count) for count in (5, 7)]
-        self.places, self.sites = [], []
+        self.places, self.random_ops = [], []
         for number, ((shape, keep), (other, _)) in enumerate(zip(*drawn, strict=True)):
             place = [at for at, pair in enumerate(zip(shape, other, strict=True)) if len(set(pair)) > 1]
             at = place[0] if place else 0
             inner = shape[at] // 5 if place else shape[at]
             of_row = (*shape[:at], *((inner,) if inner > 1 else ()), *shape[at + 1 :])
             self.places.append((at, inner))
-            self.sites.append(Site(number, f"draw {number}", DROPOUT, 1 - keep, of_row))
-        self.drawn = [Place(site, at) for site, (at, _) in zip(self.sites, self.places, strict=True)]
+            self.random_ops.append(RandomOp(number, f"draw {number}", DROPOUT, 1 - keep, of_row))
+        self.drawn = [
+            Place(random_op, at) for random_op, (at, _) in zip(self.random_ops, self.places, strict=True)
+        ]
 
     def _draws(self, count):
         with dropping(self.module), Masks() as seen:
@@ -91,8 +93,8 @@ class Case:
     def masks(self, widths, seed=0):
         random = np.random.default_rng(seed)
         return [
-            random.random((width, *site.shape)) >= site.rate
-            for width, site in zip(widths, self.sites, strict=True)
+            random.random((width, *random_op.shape)) >= random_op.rate
+            for width, random_op in zip(widths, self.random_ops, strict=True)
         ]
 
     def whole(self, rows, masks):
@@ -216,14 +218,14 @@ WIDTHS = (2, 2, 6, 6, 12)
 
 
 def widths_of(case):
-    return [WIDTHS[min(at, len(WIDTHS) - 1)] for at in range(len(case.sites))]
+    return [WIDTHS[min(at, len(WIDTHS) - 1)] for at in range(len(case.random_ops))]
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_passes_equal_those_of_the_whole_module(name):
     case = CASES[name]()
     ready = case.split()
-    for count, widths in ((3, widths_of(case)), (1, [4] * len(case.sites))):
+    for count, widths in ((3, widths_of(case)), (1, [4] * len(case.random_ops))):
         rows, masks = case.rows(count, seed=1), case.masks(widths, seed=count)
         expected = case.whole(rows, masks)
         assert expected.std(0).max() > 1e-3  # the masks do something
@@ -245,7 +247,7 @@ def test_levels_are_in_order_and_cost_what_multiply_adds_say():
     )
     case = Case(module, (1, 4, 4))
     levels = case.split().levels
-    assert [level.sites for level in levels] == [(), *((site,) for site in case.sites)]
+    assert [level.random_ops for level in levels] == [(), *((random_op,) for random_op in case.random_ops)]
     each = tuning.ELEMENTWISE
     # Convolution; product with the mask, 12 × 5; product with the mask, 5 × 2.
     costs = np.array([12 * 9 + 12 * each, 12 * each + 60 + 5 * each, 5 * each + 10 + 2 * each])

@@ -95,8 +95,8 @@ def outputs_of(model, module, rows, masks):
 def assert_right(module, rows, kind):
     model, checked = adapt(module.eval(), rows if len(rows) > 1 else rows[0], gaussian_noise=False)
     assert type(model) is kind
-    sites = [site for level in model.levels for site in level.sites]
-    masks = [draw(site, seed=3, group=0, size=4) for site in sites]
+    random_ops = [op for level in model.levels for op in level.random_ops]
+    masks = [draw(op, seed=3, group=0, size=4) for op in random_ops]
     found, expected = outputs_of(model, module, checked, masks)
     assert found == pytest.approx(expected, abs=ROUNDING)
     assert np.abs(found - found[0]).max() > 0.1, "passes hardly differ, so nothing is tested"
@@ -141,7 +141,7 @@ def test_passes_run_whole_only_where_a_module_reads_another_number_of_its_rows(r
     model, _ = adapt(module, x, gaussian_noise=False)
     assert type(model) is AskingModel
     assert [trunk.split is None for trunk in (model.trunk([x]), model.trunk([np.abs(x)]))] == [False, True]
-    masks = [draw(site, seed=3, group=0, size=4) for level in model.levels for site in level.sites]
+    masks = [draw(op, seed=3, group=0, size=4) for level in model.levels for op in level.random_ops]
     for rows in (x, np.abs(x), x[:1]):
         found, expected = outputs_of(model, module, [rows], masks)
         assert found == pytest.approx(expected, abs=ROUNDING)

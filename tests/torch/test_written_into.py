@@ -82,8 +82,8 @@ def test_a_drop_into_a_piece_is_what_it_is_in_whole_passes(function, random):
     before = look(module)
     model, rows = adapt(module, x, gaussian_noise=False)
     assert type(model) is SplitModel
-    sites = [site for level in model.levels for site in level.sites]
-    masks = [draw(site, seed=3, group=0, size=5) for site in sites]
+    random_ops = [op for level in model.levels for op in level.random_ops]
+    masks = [draw(op, seed=3, group=0, size=5) for op in random_ops]
     found = model.thin(masks)(model.trunk(rows))
     whole = TorchModel(model.examination)
     assert found == pytest.approx(whole.thin(masks)(whole.trunk(rows)), abs=ROUNDING)

@@ -1,9 +1,9 @@
 """Replacements for Keras's random draws: no draws, recorded draws, or given masks.
 
-Still       plain prediction: dropout does nothing, noise is its mean
-Middle      draws are replaced by the middle of their distribution, so that a layer's other draws show
-Recording   as Still; each draw is recorded as a site
-Masked      the masks of each site, one after the other
+NoDraws     plain prediction: dropout does nothing, noise is its mean
+MeanDraws   draws are replaced by the middle of their distribution, so that a layer's other draws show
+Recording   as NoDraws; each draw is recorded as a random op
+Masked      the masks of each random op, one after the other
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from howsure import random_ops as sites
 from howsure.adapters.keras import private
 from howsure.adapters.keras.switch import is_random, kind_of, rate_of
 from howsure.adapters.source_lines import innermost_of_a_user
 from howsure.errors import ModelError
-from howsure.random_ops import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, NORMAL, UNIFORM, Site
+from howsure.random_ops import (
+    ALPHA_DROPOUT,
+    DRAWN,
+    DROPOUT,
+    GAUSSIAN_DROPOUT,
+    GAUSSIAN_NOISE,
+    NORMAL,
+    UNIFORM,
+    RandomOp,
+)
 
 Tensor = Any
 Layer = Any
@@ -37,7 +45,7 @@ ADDS_NOISE = "adds noise to the inputs, which is random with MCDropout(gaussian_
 ROWS_NOT_FIRST = "on a tensor whose first side is not the rows alone: give all else a side of its own"
 
 
-class Still:
+class NoDraws:
     """No dropout and no noise: dropout returns its inputs, noise its mean. Other numbers are still drawn."""
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
@@ -56,21 +64,21 @@ class Still:
         return ops.broadcast_to(mean, arguments["shape"])
 
 
-class Middle(Still):
-    """No draws at sites that accept masks: the middle of the distribution replaces them."""
+class MeanDraws(NoDraws):
+    """No draws at random ops that accept masks: the middle of the distribution replaces them."""
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
-        """Return the middle of a site's numbers; draw numbers that accept no masks."""
+        """Return the middle of a random op's numbers; draw numbers that accept no masks."""
         numbers = _Numbers.of(function, arguments)
         if numbers is None:
             return original()
-        middle = 1.0 if numbers.kind == DROPOUT else sites.DRAWN[numbers.kind].quantile(0.5, numbers.rate)
+        middle = 1.0 if numbers.kind == DROPOUT else DRAWN[numbers.kind].quantile(0.5, numbers.rate)
         return numbers.scaled(ops.full(arguments["shape"], middle, "float32"))
 
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Random numbers of a site that accept masks: `least + scale × mask`."""
+    """Random numbers of a random op that accept masks: `least + scale × mask`."""
 
     kind: str
     rate: float
@@ -107,14 +115,14 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float, np.number)) else None
 
 
-class Recording(Still):
+class Recording(NoDraws):
     """Records draws, which change nothing.
 
     Attributes:
-        sites: Draws that accept masks, in order.
-        leading: For each site the first side of the drawn tensor; None for a layer of Keras's own.
+        random_ops: Draws that accept masks, in order.
+        leading: For each random op the first side of the drawn tensor; None for a layer of Keras's own.
         stack: The layers being called, outermost first.
-        on_path: Identities of all layers in whose calls a site was drawn.
+        on_path: Identities of all layers in whose calls a random op was drawn.
         left: Draws that accept no masks: the layer, and a description.
         with_numbers: Identities of all layers in whose calls numbers were drawn for further computation.
         computed: True once a layer with weights has had a part in what is computed.
@@ -135,7 +143,7 @@ class Recording(Still):
     ) -> None:
         self._names, self._rows, self._gaussian_noise, self._off = names, rows, gaussian_noise, off
         self._model = list(names)[-1]  # the last name is that of the model
-        self.sites: list[Site] = []
+        self.random_ops: list[RandomOp] = []
         self.leading: list[int | None] = []
         self.stack: list[Layer] = []
         self.on_path: set[int] = set()
@@ -164,7 +172,7 @@ class Recording(Still):
 
     @contextlib.contextmanager
     def call_of(self, layer: Layer) -> Iterator[list[int]]:
-        """Around the call of a layer; yields the numbers of the sites that it draws itself."""
+        """Around the call of a layer; yields the numbers of the random ops that it draws itself."""
         self._calls[id(layer)] += 1
         self.computed = self.computed or private.has_weights_of_its_own(layer)
         self.stack.append(layer)
@@ -175,10 +183,10 @@ class Recording(Still):
             self.stack.pop()
             self._own.pop()
 
-    def site(self, number: int, whole: bool) -> Site:
-        """A site. If it is drawn once for all rows (`whole`), its mask has all sides of the drawn tensor."""
-        site, leading = self.sites[number], self.leading[number]
-        return replace(site, shape=(leading, *site.shape)) if whole and leading is not None else site
+    def op(self, number: int, whole: bool) -> RandomOp:
+        """A random op. Drawn once for all rows (`whole`), its mask has all sides of the drawn tensor."""
+        op, leading = self.random_ops[number], self.leading[number]
+        return replace(op, shape=(leading, *op.shape)) if whole and leading is not None else op
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
         """Record the call of one of Keras's own random layers."""
@@ -274,9 +282,9 @@ class Recording(Still):
         if self._drawn[name] > 1:
             name += f":{self._drawn[name]}"
         self.on_path.update(map(id, self.stack))
-        self._own[-1].append(len(self.sites))
+        self._own[-1].append(len(self.random_ops))
         sides = tuple(side if side is None else int(side) for side in shape)
-        self.sites.append(Site(len(self.sites), name, kind, rate, sides))
+        self.random_ops.append(RandomOp(len(self.random_ops), name, kind, rate, sides))
         self.leading.append(leading)
 
 
@@ -288,23 +296,23 @@ class Masked:
             number; then each is repeated.
 
     Args:
-        sites: The draws to come, as recorded.
-        masks: For each site (W, *site.shape), as from `howsure.sampling.masks.draw`. The first axis of the
+        random_ops: The draws to come, as recorded.
+        masks: For each random op (W, *op.shape), as from `howsure.sampling.masks.draw`. The first axis of the
             layer's result holds W folded passes, pass-major.
-        whole: Numbers of the sites whose masks have all sides of the drawn tensor, without a batch axis.
+        whole: Numbers of the random ops whose masks have all sides of the drawn tensor, without a batch axis.
         gaussian_noise: True makes `GaussianNoise` random.
         off: Identities of layers that stay fixed, as in predicting.
     """
 
     def __init__(
         self,
-        sites: Sequence[Site],
+        random_ops: Sequence[RandomOp],
         masks: Sequence[Tensor],
         whole: Collection[int],
         gaussian_noise: bool,
         off: Collection[int] = (),
     ) -> None:
-        self._sites, self._masks, self._whole = sites, masks, whole
+        self._random_ops, self._masks, self._whole = random_ops, masks, whole
         self._gaussian_noise, self._off = gaussian_noise, off
         self._next = 0
         self.width: int | None = None
@@ -314,49 +322,49 @@ class Masked:
         if id(layer) in self._off or not is_random(layer, self._gaussian_noise):
             return inputs
         kind = kind_of(layer)
-        site, mask = self._take(kind, mask_shape(layer, inputs), f"The random layer '{layer.name}'")
-        return self._applied(site, mask, inputs, self.width or mask.shape[0])
+        op, mask = self._take(kind, mask_shape(layer, inputs), f"The random layer '{layer.name}'")
+        return self._applied(op, mask, inputs, self.width or mask.shape[0])
 
     def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
         """Apply the next mask to the inputs of dropout."""
         if rate == 0:
             return inputs
-        site, mask = self._take(DROPOUT, None, "keras.random.dropout")
-        if site.number in self._whole:
-            scale = 0.0 if site.rate == 1 else 1 / (1 - site.rate)
+        op, mask = self._take(DROPOUT, None, "keras.random.dropout")
+        if op.number in self._whole:
+            scale = 0.0 if op.rate == 1 else 1 / (1 - op.rate)
             return inputs * ops.cast(ops.reshape(mask, mask.shape[1:]), inputs.dtype) * scale
-        return self._applied(site, mask, inputs, mask.shape[0])
+        return self._applied(op, mask, inputs, mask.shape[0])
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
         """Return the numbers for the next mask."""
         numbers = _Numbers.of(function, arguments)
         if numbers is None or numbers.rate == 0:
             return original()
-        site, mask = self._take(numbers.kind, None, f"keras.random.{function}")
+        op, mask = self._take(numbers.kind, None, f"keras.random.{function}")
         shape = tuple(arguments["shape"])
-        if site.number not in self._whole:
+        if op.number not in self._whole:
             rows = shape[0] // mask.shape[0]
             mask = ops.repeat(mask, rows, axis=0)
         return numbers.scaled(ops.reshape(mask, shape))
 
-    def _take(self, kind: str | None, shape: tuple[int, ...] | None, what: str) -> tuple[Site, Tensor]:
-        site = self._sites[self._next] if self._next < len(self._sites) else None
-        if site is None or site.kind != kind or (shape is not None and site.shape != shape):
+    def _take(self, kind: str | None, shape: tuple[int, ...] | None, what: str) -> tuple[RandomOp, Tensor]:
+        op = self._random_ops[self._next] if self._next < len(self._random_ops) else None
+        if op is None or op.kind != kind or (shape is not None and op.shape != shape):
             raise private.in_own_words(
                 ModelError(
                     f"{what} was called differently than before",
                     expected="the same calls in every pass, on tensors whose first axis is the rows"
-                    + ("" if site is None else f" ({site.name}: {site.shape})"),
+                    + ("" if op is None else f" ({op.name}: {op.shape})"),
                     received=f"{kind} with a mask of shape {shape}",
                 )
             )
         self._next += 1
-        return site, self._masks[self._next - 1]
+        return op, self._masks[self._next - 1]
 
-    def _applied(self, site: Site, mask: Tensor, inputs: Tensor, width: int) -> Tensor:
+    def _applied(self, op: RandomOp, mask: Tensor, inputs: Tensor, width: int) -> Tensor:
         units = inputs.shape[1:]
         folded = ops.reshape(inputs, (width, 1, -1, *units))
-        outputs = _transform(site, folded, ops.reshape(mask, (width, -1, 1, *mask.shape[1:])))
+        outputs = _transform(op, folded, ops.reshape(mask, (width, -1, 1, *mask.shape[1:])))
         return ops.reshape(outputs, (-1, *units))
 
 
@@ -386,24 +394,24 @@ def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
     )
 
 
-def _transform(site: Site, inputs: Tensor, mask: Tensor) -> Tensor:
+def _transform(op: RandomOp, inputs: Tensor, mask: Tensor) -> Tensor:
     """`inputs` (W', 1, n, …) with masks (W', r, 1, …) applied, as (W', r, n, …)."""
     dtype = inputs.dtype
-    if site.kind == DROPOUT:
-        scale = 0.0 if site.rate == 1 else 1 / (1 - site.rate)
+    if op.kind == DROPOUT:
+        scale = 0.0 if op.rate == 1 else 1 / (1 - op.rate)
         if keras.backend.standardize_dtype(dtype) in ("float32", "float64") or _is_exact(scale, dtype):
             return inputs * (ops.cast(mask, dtype) * scale)
         # Rounding the scale would shift all numbers alike, so the scale is applied in float32.
         return ops.cast(ops.cast(inputs, "float32") * scale, dtype) * ops.cast(mask, dtype)
     mask = ops.cast(mask, dtype)
-    if site.kind == GAUSSIAN_DROPOUT:
+    if op.kind == GAUSSIAN_DROPOUT:
         return inputs * mask
-    if site.kind == GAUSSIAN_NOISE:
+    if op.kind == GAUSSIAN_NOISE:
         return inputs + mask
     # Klambauer et al. (2017), eq. 8 and 9: dropped units become α'; mean and variance stay the same.
     alpha = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
-    scale = ((1 - site.rate) * (1 + site.rate * alpha**2)) ** -0.5
-    return scale * (inputs * mask + alpha * (1 - mask)) - scale * alpha * site.rate
+    scale = ((1 - op.rate) * (1 + op.rate * alpha**2)) ** -0.5
+    return scale * (inputs * mask + alpha * (1 - mask)) - scale * alpha * op.rate
 
 
 def _is_exact(scale: float, dtype: Any) -> bool:

@@ -37,7 +37,7 @@ from howsure.adapters.keras.user_code import (
 )
 from howsure.adapters.protocol import Unswitchable, check_kept_off
 from howsure.errors import HowsureError, ModelError
-from howsure.random_ops import Site
+from howsure.random_ops import RandomOp
 
 Array = NDArray[Any]
 Tensor = Any
@@ -59,7 +59,7 @@ class LayerCall:
         input_shape: Shape of its first input, for one row.
         shape: Shape of its (first) output, for one row.
         step: The step of the program that the call belongs to.
-        sites: Numbers of the sites that it drew itself.
+        random_ops: Numbers of the random ops that it drew itself.
     """
 
     layer: Layer
@@ -67,7 +67,7 @@ class LayerCall:
     input_shape: tuple[int, ...]
     shape: tuple[int, ...]
     step: Step
-    sites: tuple[int, ...]
+    random_ops: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class Examination:
     Attributes:
         names: Path of every layer below the model, by identity, in order; the model's own name is last.
         layers: Those layers.
-        sites: The random calls, in order.
-        whole: Numbers of the sites that are drawn once for all rows; their masks have no batch axis.
-        random_steps: The steps that draw the sites.
+        random_ops: The random calls, in order.
+        whole: Numbers of the random ops that are drawn once for all rows; their masks have no batch axis.
+        random_steps: The steps that draw the random ops.
         in_training: Identities of these steps.
         never_in_training: Layers inside them that always run as in predicting, since they draw nothing.
         on_path: Identities of the layers in whose calls something was drawn.
@@ -93,7 +93,7 @@ class Examination:
         output_activation: `softmax`, `sigmoid`, `linear` or another name; None if no layer's activation.
         shared: The steps that depend on no random layer.
         repeated: The steps that every pass computes again.
-        levels: Number of each site's level, from 1: its random step in order of execution.
+        levels: Number of each random op's level, from 1: its random step in order of execution.
         level_of: Level of every step, by identity: the last random step that it depends on, 0 for none.
         sizes: Numbers in the largest tensor at each level, for one row.
         sizes_of: Numbers in every value, for one row.
@@ -102,7 +102,7 @@ class Examination:
 
     names: dict[int, str]
     layers: tuple[Layer, ...]
-    sites: tuple[Site, ...]
+    random_ops: tuple[RandomOp, ...]
     whole: frozenset[int]
     random_steps: tuple[Step, ...]
     in_training: frozenset[int]
@@ -214,14 +214,14 @@ class _Look:
         computed = set[Slot]()
         with private.calls_replaced([*self.layers, self.model], self._watched):
             for self._step in program.steps:
-                known = len(self.drawn.sites)
+                known = len(self.drawn.random_ops)
                 self.drawn.computed = not computed.isdisjoint(self._step.inputs())
                 self._run_step(self._step, values)
                 if self.drawn.computed:
                     computed.update(self._step.outputs)
-                if len(self.drawn.sites) > known:
+                if len(self.drawn.random_ops) > known:
                     self.random_steps.append(self._step)
-                    self.levels.extend([len(self.random_steps)] * (len(self.drawn.sites) - known))
+                    self.levels.extend([len(self.random_steps)] * (len(self.drawn.random_ops) - known))
         output = values[program.outputs[0]].tensor
         # Nested layers return the same tensor; the innermost one returned it first.
         maker = next((layer for tensor, layer, _ in self._makers if tensor is output), None)
@@ -269,15 +269,15 @@ class _Look:
         called = as_in_predicting(original) if never else original
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self.drawn.call_of(layer) as sites:
+            with self.drawn.call_of(layer) as random_ops:
                 outputs = called(*args, **kwargs)
             first = keras.tree.flatten(outputs)[0]
             given = next((each for each in args if keras.ops.is_tensor(each)), None)
             self._makers.append((first, layer, given))
-            if layer is not self.model or sites:
+            if layer is not self.model or random_ops:
                 of_row, shape = _row_shape(args, kwargs), _sides(first)
                 self.calls.append(
-                    LayerCall(layer, self.names[id(layer)], of_row, shape, self._step, tuple(sites))
+                    LayerCall(layer, self.names[id(layer)], of_row, shape, self._step, tuple(random_ops))
                 )
             if runs_code_of_a_user(layer):
                 self.arguments.setdefault(id(layer), symbolic(args, kwargs))
@@ -286,7 +286,7 @@ class _Look:
         return call
 
     def seen(self, whole: frozenset[int], left: Sequence[int]) -> Examination:
-        """The examination, given the sites drawn once for all rows, and those of other shapes."""
+        """The examination, given the random ops drawn once for all rows, and those of other shapes."""
         program, drawn = self.program, self.drawn
         level_of = _levels(program, self.random_steps)
         largest = [1] * (len(self.random_steps) + 1)
@@ -300,7 +300,7 @@ class _Look:
         return Examination(
             names=self.names,
             layers=self.layers,
-            sites=tuple(drawn.site(number, number in whole) for number in range(len(drawn.sites))),
+            random_ops=tuple(drawn.op(number, number in whole) for number in range(len(drawn.random_ops))),
             whole=whole,
             random_steps=tuple(self.random_steps),
             in_training=in_training,
@@ -313,7 +313,10 @@ class _Look:
                     Unswitchable(self.names[id(layer)], what, refused=id(layer) in drawn.on_path)
                     for layer, what in drawn.left
                 ),
-                *(Unswitchable(drawn.sites[number].name, ROWS_NOT_FIRST, refused=True) for number in left),
+                *(
+                    Unswitchable(drawn.random_ops[number].name, ROWS_NOT_FIRST, refused=True)
+                    for number in left
+                ),
             ),
             calls=tuple(self.calls),
             arguments=self.arguments,

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from howsure.adapters.keras import private
-from howsure.adapters.keras.draws import Still
+from howsure.adapters.keras.draws import NoDraws
 from howsure.adapters.keras.graph import Program, Step, Value, run
 from howsure.adapters.keras.switch import switched
 from howsure.errors import ModelError
@@ -47,7 +47,7 @@ def to_last_layer(
 
     def to_the_end(*rows: Tensor) -> tuple[Tensor, Tensor]:
         values = {slot: Value(tensor) for slot, tensor in zip(program.inputs, rows, strict=True)}
-        with switched(Still()):
+        with switched(NoDraws()):
             run(before, values, lambda step: 1)
         reached = values[given].tensor
         kernel, bias = (_as_computed(layer, each) for each in (layer.kernel, layer.bias))

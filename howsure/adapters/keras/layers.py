@@ -39,7 +39,7 @@ def layer_infos(
     for call in examination.calls:
         name, counts = call.name, id(call) in counted
         seen[name] += 1
-        drawn = list(dict.fromkeys(examination.sites[number].in_words for number in call.sites))
+        drawn = list(dict.fromkeys(examination.random_ops[number].in_words for number in call.random_ops))
         if not counts and not drawn and not (holds_layers(call.layer) and name in notes):
             continue
         layers.append(

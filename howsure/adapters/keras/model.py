@@ -24,7 +24,7 @@ from howsure import tuning
 from howsure.adapters.choose_output import Output, Pair
 from howsure.adapters.input_scale import times_larger, untouched
 from howsure.adapters.keras import private
-from howsure.adapters.keras.draws import Masked, Still
+from howsure.adapters.keras.draws import Masked, NoDraws
 from howsure.adapters.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
 from howsure.adapters.keras.fast import bfloat16_is_faster, computing_in, reducible_steps, without_copies
 from howsure.adapters.keras.features import to_last_layer
@@ -42,7 +42,7 @@ from howsure.adapters.keras.model_cache import forget, keep, kept, seen
 from howsure.adapters.keras.onnx_graph import passes_graph
 from howsure.adapters.keras.private import graph_of
 from howsure.adapters.keras.switch import quiet, switched, widens_itself
-from howsure.adapters.networks import Networks
+from howsure.adapters.networks import NetworkCache
 from howsure.adapters.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo, RawOutputs, raw_outputs
 from howsure.inputs.rows import InputSpec, check_rows, made_up_rows
 
@@ -75,7 +75,7 @@ def adapt(
     keep_off: frozenset[str] = frozenset(),
     output: Output = None,
 ) -> tuple[KerasModel, list[Array]]:
-    """Examine a model, and check its rows; see `howsure.adapters.resolve.Opened.adapt`."""
+    """Examine a model, and check its rows; see `howsure.adapters.resolve.ModelHandle.adapt`."""
     check_model(model)
     if graph_of(model) is not None or getattr(model, "inputs", None):
         specs = input_specs(model)
@@ -191,7 +191,7 @@ class KerasModel:
         self.output: Output = None
         self._program = program
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
-        self.networks = Networks()
+        self.networks = NetworkCache()
         self._known: tuple[KerasLoss | None, ModelInfo] | None = None
         self.examination = examine(
             model,
@@ -258,10 +258,10 @@ class KerasModel:
         for call in counted_calls(found.calls):
             products, written = multiply_adds(call), tuning.ELEMENTWISE * int(np.prod(call.shape))
             costs[found.level_of[id(call.step)]] += products + written
-            if products or not call.sites:  # a prediction passes dropout by
+            if products or not call.random_ops:  # a prediction passes dropout by
                 plain += products + written
         of_level = [
-            tuple(site for site, level in zip(found.sites, found.levels, strict=True) if level == number)
+            tuple(op for op, level in zip(found.random_ops, found.levels, strict=True) if level == number)
             for number in range(len(found.sizes))
         ]
         shares = costs / max(1, plain)
@@ -315,7 +315,7 @@ class KerasModel:
         if fixed is not None:
             rows = [np.resize(array, (fixed, *array.shape[1:])) for array in rows]
         cast = [array.astype(spec.array_dtype) for array, spec in zip(rows, self.inputs, strict=True)]
-        with self.as_found(), switched(Still()):
+        with self.as_found(), switched(NoDraws()):
             return times_larger_than_kept(self._program, at, cast)
 
     # --- running ------------------------------------------------------------------------------
@@ -374,7 +374,7 @@ class KerasModel:
         """The thinned networks with these masks.
 
         Args:
-            masks: For each site (W_l, *site.shape), with W_l distinct passes at its level l; W_l divides
+            masks: For each random op (W_l, *op.shape), with W_l distinct passes at its level l; W_l divides
                 W_{l+1}. See `howsure.sampling.masks.draw`.
 
         Returns:
@@ -415,7 +415,7 @@ class KerasModel:
     @functools.cached_property
     def _reduced(self) -> KerasModel:
         reduced = copy.copy(self)
-        reduced._in_bfloat16, reduced.networks = self._heavy, Networks()
+        reduced._in_bfloat16, reduced.networks = self._heavy, NetworkCache()
         reduced._compile_passes()
         return reduced
 
@@ -432,13 +432,13 @@ class KerasModel:
 
     def _run_plain(self, *rows: Tensor) -> Tensor:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        with switched(Still()):
+        with switched(NoDraws()):
             run(self._program.steps, values, lambda step: 1, around=lambda step, width: self._fast(step))
         return values[self._program.outputs[0]].tensor
 
     def _run_shared(self, *rows: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         values = {slot: Value(tensor) for slot, tensor in zip(self._program.inputs, rows, strict=True)}
-        with switched(Still()):
+        with switched(NoDraws()):
             run(self.examination.shared, values, lambda step: 1, around=lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, private.mask_of(tensor)) for tensor in tensors]
@@ -470,7 +470,7 @@ class KerasModel:
             id(found.random_steps[level - 1]): mask.shape[0]
             for level, mask in zip(found.levels, masks, strict=True)
         }
-        draws = Masked(found.sites, masks, found.whole, self._gaussian_noise, self._off)
+        draws = Masked(found.random_ops, masks, found.whole, self._gaussian_noise, self._off)
 
         @contextlib.contextmanager
         def around(step: Step, width: int) -> Iterator[None]:
@@ -625,7 +625,7 @@ class Thinned:
     Attributes:
         model: The adapted model.
         width: Number of passes.
-        masks: For each site its masks.
+        masks: For each random op its masks.
     """
 
     model: KerasModel

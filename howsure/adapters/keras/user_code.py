@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from howsure.adapters.keras import private
-from howsure.adapters.keras.draws import Middle, Still
+from howsure.adapters.keras.draws import MeanDraws, NoDraws
 from howsure.adapters.keras.switch import SwitchedDraws, quiet, switched
 
 Tensor = Any
@@ -56,10 +56,10 @@ def runs_code_of_a_user(layer: Layer) -> bool:
 def draws_of_its_own(layer: Layer, arguments: Arguments, *, training: bool) -> bool:
     """True if a layer draws random numbers outside Keras.
 
-    The layer is called several times on the same inputs. When it trains, sites that accept masks give the
-    middle of their distribution; when it predicts, nothing is drawn. Different outputs show another draw.
+    The layer is called several times on the same inputs. When it trains, random ops that accept masks give
+    the middle of their distribution; when it predicts, nothing is drawn. Different outputs show another draw.
     """
-    first, *others = _outputs(layer, arguments, [training] * CALLS, Middle() if training else Still())
+    first, *others = _outputs(layer, arguments, [training] * CALLS, MeanDraws() if training else NoDraws())
     return any(not _same(first, other) for other in others)
 
 
@@ -71,7 +71,7 @@ def does_more_in_training(layer: Layer, arguments: Arguments, never_in_training:
         arguments: Arguments of its call, with tensors as `KerasTensor`s.
         never_in_training: Layers inside it that are always called with training=False.
     """
-    trained, predicted = _outputs(layer, arguments, [True, False], Middle(), never_in_training)
+    trained, predicted = _outputs(layer, arguments, [True, False], MeanDraws(), never_in_training)
     return not _same(trained, predicted, ROUNDING)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from howsure.adapters.torch.classify_draws import MASK, Use
 from howsure.adapters.torch.dispatch_mode import DispatchMode
 from howsure.errors import ModelError
-from howsure.random_ops import DROPOUT, NORMAL, UNIFORM, Site
+from howsure.random_ops import DROPOUT, NORMAL, UNIFORM, RandomOp
 
 Tensor = torch.Tensor
 
@@ -274,24 +274,24 @@ def _draws(operation: Any) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """The place of the mask of a site in a draw.
+    """The place of the mask of a random op in a draw.
 
     Attributes:
-        site: The site, with its shape for one row.
+        random_op: The random op, with its shape for one row.
         axis: Batch axis of the draw; None if one mask serves all rows anyway.
         folded: Further entries for each row on that axis, such as heads of attention.
         rows_first: True if the entries of one row are adjacent on it.
         levels: For uniform numbers that become a mask: a number that becomes 0, and one that becomes 1.
     """
 
-    site: Site
+    random_op: RandomOp
     axis: int | None
     folded: int = 1
     rows_first: bool = True
     levels: tuple[float, float] | None = None
 
     def spread(self, mask: Tensor, rows: int) -> Tensor:
-        """Masks (W, *site.shape) in the shape of the draw for W × `rows` rows, pass after pass."""
+        """Masks (W, *random_op.shape) in the shape of the draw for W × `rows` rows, pass after pass."""
         if self.levels is not None:
             zero, one = self.levels
             mask = zero + (one - zero) * mask.to(torch.float64)
@@ -313,8 +313,8 @@ def place_of(
     """Find the batch axis of a draw by comparing it with a draw for another number of rows.
 
     Args:
-        number: Number of the site.
-        name: Name of the site.
+        number: Number of the random op.
+        name: Name of the random op.
         draw: The draw.
         other: The same draw with another number of rows.
         rows: The two numbers of rows.
@@ -340,7 +340,7 @@ def place_of(
     kind, rate, levels = draw.kind, draw.rate, None
     if use is not None and use.kind == MASK:
         kind, rate, levels = DROPOUT, use.rate, (use.zero, use.one)
-    return Place(Site(number, name, kind, rate, shape), axis, folded, True, levels)
+    return Place(RandomOp(number, name, kind, rate, shape), axis, folded, True, levels)
 
 
 def constant(draw: Draw, value: float) -> Tensor:
@@ -348,32 +348,32 @@ def constant(draw: Draw, value: float) -> Tensor:
     return torch.full(draw.shape, value, dtype=torch.float32, device=draw.device)
 
 
-def made_up(site: Site, random: np.random.Generator, device: torch.device) -> Tensor:
-    """A random mask (1, *site.shape)."""
-    shape = (1, *site.shape)
-    numbers: NDArray[Any] = random.random(shape) if site.kind != NORMAL else random.normal(size=shape)
-    if site.kind == DROPOUT:
-        numbers = numbers >= site.rate
+def made_up(random_op: RandomOp, random: np.random.Generator, device: torch.device) -> Tensor:
+    """A random mask (1, *random_op.shape)."""
+    shape = (1, *random_op.shape)
+    numbers: NDArray[Any] = random.random(shape) if random_op.kind != NORMAL else random.normal(size=shape)
+    if random_op.kind == DROPOUT:
+        numbers = numbers >= random_op.rate
     return torch.from_numpy(np.asarray(numbers, np.float32)).to(device)
 
 
-def told_apart(site: Site, random: np.random.Generator, device: torch.device) -> Tensor:
-    """A mask (1, *site.shape) that drops half of the units at any rate, so that a wrong place shows."""
-    if site.kind != DROPOUT:
-        return made_up(site, random, device)
-    units = int(np.prod(site.shape))
+def told_apart(random_op: RandomOp, random: np.random.Generator, device: torch.device) -> Tensor:
+    """A mask (1, *random_op.shape) that drops half of the units at any rate, so that a wrong place shows."""
+    if random_op.kind != DROPOUT:
+        return made_up(random_op, random, device)
+    units = int(np.prod(random_op.shape))
     kept = random.permutation(units) < units / 2
-    return torch.from_numpy(kept.reshape(1, *site.shape).astype(np.float32)).to(device)
+    return torch.from_numpy(kept.reshape(1, *random_op.shape).astype(np.float32)).to(device)
 
 
 class Masks:
     """The numbers for passes with given masks.
 
     Args:
-        drawn: For each draw of a pass, in order: the place of a site, a constant that replaces it, or None to
-            let it draw.
+        drawn: For each draw of a pass, in order: the place of a random op, a constant that replaces it,
+            or None to let it draw.
         draws: The draws as recorded before.
-        masks: For each site (W, *site.shape), on the device.
+        masks: For each random op (W, *random_op.shape), on the device.
         rows: Rows of one pass.
         name: Name of the module, for messages.
     """
@@ -401,7 +401,7 @@ class Masks:
             raise self._differently(f"draw {number + 1} is torch.{draw.function} {draw.shape}", before)
         if not isinstance(place, Place):
             return None if place is None else constant(draw, place)
-        numbers = place.spread(self._masks[place.site.number], self._rows)
+        numbers = place.spread(self._masks[place.random_op.number], self._rows)
         if numbers.shape != draw.shape:
             raise self._differently(
                 f"torch.{draw.function} of shape {draw.shape}", before, tuple(numbers.shape)

@@ -17,7 +17,7 @@ from howsure.adapters.torch.recorder import Seen
 from howsure.adapters.torch.snapshot import numbers_drawn_elsewhere
 from howsure.adapters.torch.tracer import Notes
 from howsure.errors import HowsureError
-from howsure.random_ops import DROPOUT, UNIFORM, Site
+from howsure.random_ops import DROPOUT, UNIFORM, RandomOp
 
 Tensor = torch.Tensor
 
@@ -30,12 +30,12 @@ BY_LENGTH = (
 _BESIDE = "what comes of the draws for one row depends on those for others beside it"
 
 WIDTHS = (2, 4)
-"""Passes at the first site and at all later ones. Two passes at the first one show whether repeated values,
-such as numbers of rows, still mean the same in the second pass."""
+"""Passes at the first random op and at all later ones. Two passes at the first one show whether repeated
+values, such as numbers of rows, still mean the same in the second pass."""
 
 COMPARED = {2: (0, 1), 4: (1, 2)}
-"""Numbers of the passes that run, by the number of masks: with other masks at each site, and of four passes
-those that would be swapped if the wrong masks of the first site were repeated for them."""
+"""Numbers of the passes that run, by the number of masks: with other masks at each random op, and of four
+passes those that would be swapped if the wrong masks of the first random op were repeated for them."""
 
 _HELD = (0.5, 0.0, 1 - 2**-24)
 """Candidates to replace uniform numbers that are no mask: the middle, the least and the largest."""
@@ -70,14 +70,15 @@ class Trial:
     Args:
         look: Runs the module.
         training: Identities of the modules whose training flags are on.
-        drawn: As in `Examination`. The check corrects the numbers that replace draws other than sites, and
-            the order of folded axes.
+        drawn: As in `Examination`. The check corrects the numbers that replace draws other than random ops,
+            and the order of folded axes.
         seen: The recorded draws.
         choosing: Numbers of the draws that choose a branch or an input.
 
     Attributes:
-        kept_still: Numbers of the draws that are no sites and stay as in predicting.
-        masks: Masks (W, *site.shape) of each site, of a few passes: W divides that of the next site.
+        kept_still: Numbers of the draws that are no random ops and stay as in predicting.
+        masks: Masks (W, *random_op.shape) of each random op, of a few passes: W divides that of the
+            next random op.
         tried: Two of these passes, which ran.
     """
 
@@ -98,7 +99,7 @@ class Trial:
         places = [each for each in drawn if isinstance(each, Place)]
         widths = [WIDTHS[min(number, len(WIDTHS) - 1)] for number in range(len(places))]
         self.masks = [
-            _told_apart(place.site, width, random, device)
+            _told_apart(place.random_op, width, random, device)
             for place, width in zip(places, widths, strict=True)
         ]
 
@@ -167,7 +168,7 @@ class Trial:
         return same(self._passes(masks), output)
 
     def _pass(self, number: int) -> list[Tensor]:
-        """The masks (1, *site.shape) of one pass."""
+        """The masks (1, *random_op.shape) of one pass."""
         width = len(self.masks[-1])
         return [mask[number * len(mask) // width][None] for mask in self.masks]
 
@@ -183,7 +184,7 @@ class Trial:
 
         `settled` tells that they do with the mean in place of each draw. Otherwise dropout gets its mean as a
         factor even where its mask is compared; if the mask is used otherwise, it gets all ones or all zeros.
-        Numbers that choose, and uniform numbers that are no site, get the value that reproduces the
+        Numbers that choose, and uniform numbers that are no random op, get the value that reproduces the
         prediction. If only some values do, the draw is recorded in `kept_still`.
         """
         loose = [
@@ -231,7 +232,7 @@ class Trial:
 
     def _in_order(self, number: int, place: Place) -> bool:
         """Find out whether rows are first or last on a folded axis, and set it; False if neither works."""
-        mask = told_apart(place.site, np.random.default_rng([7, number]), self._look.call.device)
+        mask = told_apart(place.random_op, np.random.default_rng([7, number]), self._look.call.device)
         for order in (True, False):
             tried = replace(place, rows_first=order)
 
@@ -262,11 +263,11 @@ class _WithoutAlpha(TorchFunctionMode):
         return args[0]
 
 
-def _told_apart(site: Site, width: int, random: np.random.Generator, device: torch.device) -> Tensor:
-    """Masks (W, *site.shape); of the two that are compared, one drops what the other keeps."""
-    masks = torch.cat([told_apart(site, random, device) for _ in range(width)])
+def _told_apart(random_op: RandomOp, width: int, random: np.random.Generator, device: torch.device) -> Tensor:
+    """Masks (W, *random_op.shape); of the two that are compared, one drops what the other keeps."""
+    masks = torch.cat([told_apart(random_op, random, device) for _ in range(width)])
     one, other = COMPARED[width]
-    if site.kind == DROPOUT:
+    if random_op.kind == DROPOUT:
         masks = masks > 0
         masks[other] = ~masks[one]
     return masks

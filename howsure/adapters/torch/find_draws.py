@@ -54,8 +54,8 @@ class Passes:
 
     Attributes:
         training: Identities of the modules whose training flags are on in passes.
-        places: For each site, in order, where its masks go.
-        drawn: For each draw of a pass, in order: the place of a site, or the number that replaces it.
+        places: For each random op, in order, where its masks go.
+        drawn: For each draw of a pass, in order: the place of a random op, or the number that replaces it.
         draws: Each of these draws, as recorded with `ROWS` rows.
         tried: Passes that were run, with which passes that run level by level are compared; else None.
         left: Draws of training that stay fixed.
@@ -114,7 +114,7 @@ class PassFinder:
         self._refuse_what_is_drawn_elsewhere(trained)
         random = {_module_of(each) for each in trained.seen if self._may_be_site(each, trained)}
         check_kept_off(self.look.keep_off, random)
-        sites = [each for each in trained.seen if self._is_site(each, trained)]
+        random_ops = [each for each in trained.seen if self._is_random_op(each, trained)]
         for each in trained.seen:
             use = trained.uses.get(each.number)
             why = _WITHOUT_MASKS.get("" if use is None else use.kind)
@@ -123,11 +123,11 @@ class PassFinder:
             if why is not None:
                 self._refuse(each, why)
         kept = self._draws_kept_off(trained)
-        if not sites:
+        if not random_ops:
             self.left += [Unswitchable(each.name, f"{each.in_words}: {KEPT_OFF}", False) for each in kept]
             self._leave([each for each in trained.seen if each.key not in self.always], trained)
             return Passes(left=tuple(self.left))
-        least = self._least_flags(sites, trained)
+        least = self._least_flags(random_ops, trained)
         if least is None:
             return Passes(left=tuple(self.left))
         training, output, seen = least
@@ -210,7 +210,7 @@ class PassFinder:
         """True if this module alone draws with numpy or Python in training."""
         return self.look.elsewhere({id(module)})[0] != self._after_predicting
 
-    def _is_site(self, seen: Seen, run: Watching) -> bool:
+    def _is_random_op(self, seen: Seen, run: Watching) -> bool:
         """True if a draw gets masks: it accepts them, and the caller does not keep it off."""
         return _module_of(seen) not in self.look.keep_off and self._may_be_site(seen, run)
 
@@ -241,7 +241,7 @@ class PassFinder:
         return frozenset(each.key for each in normal if each.draw.shape == others[each.number].draw.shape)
 
     def _least_flags(
-        self, sites: Sequence[Seen], trained: Watching
+        self, random_ops: Sequence[Seen], trained: Watching
     ) -> tuple[frozenset[int], Tensor, Watching] | None:
         """The fewest training flags with which every draw of training occurs, and a run with them.
 
@@ -250,9 +250,9 @@ class PassFinder:
         in place of each draw equals the prediction.
         """
         found, lines = None, {each.key: each.line for each in trained.seen}
-        wanted = [(each.key, each.draw.rate) for each in sites]
-        own = {id(each.module) for each in sites} - self._kept_off
-        around = {id(one) for each in sites for one in each.around} - self._kept_off
+        wanted = [(each.key, each.draw.rate) for each in random_ops]
+        own = {id(each.module) for each in random_ops} - self._kept_off
+        around = {id(one) for each in random_ops for one in each.around} - self._kept_off
         failed = "with no combination of flags it draws again what it draws in training"
         called = {id(each.module) for each in self.look.predicted.calls}
         choices = (own, around) if own <= called else (around, own)
@@ -263,13 +263,13 @@ class PassFinder:
             except Exception as error:  # flags that the module does not support, or another output
                 failed = in_words(error)
                 continue
-            if [(each.key, each.draw.rate) for each in seen.seen if self._is_site(each, seen)] == wanted:
+            if [(each.key, each.draw.rate) for each in seen.seen if self._is_random_op(each, seen)] == wanted:
                 if own <= called or same(output, self.plain):
                     return flags, output, seen
                 found = found or (flags, output, seen)
         if found is not None:
             return found
-        self._refuse(sites[0], f"it cannot be told apart from what else training does ({failed})")
+        self._refuse(random_ops[0], f"it cannot be told apart from what else training does ({failed})")
         return None
 
     def _leave(self, draws: Sequence[Seen], run: Watching) -> None:
@@ -288,24 +288,24 @@ class PassFinder:
             self.left.append(Unswitchable(each.name, what, refused=False))
 
     def _placed(self, training: frozenset[int], output: Tensor, seen: Watching) -> Passes:
-        """Find where the masks of each site go, and try them out."""
+        """Find where the masks of each random op go, and try them out."""
         found = Passes(training=training, calls=tuple(seen.calls), largest=seen.largest, of_pass=seen.work)
         beside, more = self.look.note(training, UNEVEN)
         drawn: list[Place | float | None] = []
-        sites = 0
+        random_ops = 0
         alike = len(more.seen) == len(seen.seen)
         for number, each in enumerate(seen.seen):
-            if not self._is_site(each, seen):
+            if not self._is_random_op(each, seen):
                 drawn.append(stand_in(each.draw))
                 continue
             place = None
             if alike:
                 other, use = more.seen[number].draw, seen.uses.get(number)
-                place = place_of(sites, each.name, each.draw, other, (ROWS, UNEVEN), use)
+                place = place_of(random_ops, each.name, each.draw, other, (ROWS, UNEVEN), use)
             if place is None:
                 self._refuse(each, BY_LENGTH)
                 return replace(found, left=tuple(self.left))
-            sites += 1
+            random_ops += 1
             drawn.append(place)
         if any(isinstance(each, Place) and each.axis is None for each in drawn):
             # Draws for one of the rows alone also have the same shape for `ROWS` and for `UNEVEN` rows.

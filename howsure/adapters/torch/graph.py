@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from howsure import tuning
-from howsure.adapters.networks import Networks
+from howsure.adapters.networks import NetworkCache
 from howsure.adapters.processor import multiplies_bfloat16
 from howsure.adapters.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
 from howsure.adapters.torch.bfloat16 import Reducing, reducible
@@ -104,12 +104,12 @@ class Split:
 
     Args:
         program: The recorded run. It drew as in training; all else was as in predicting.
-        drawn: For each draw in order: the place of a site, or a number that replaces it.
+        drawn: For each draw in order: the place of a random op, or a number that replaces it.
         work: Work of a plain prediction of one row, as `howsure.adapters.torch.tracer.work` counts it; None
             for that of a pass.
 
     Attributes:
-        levels: Level 0, which all passes share, then one level for each site.
+        levels: Level 0, which all passes share, then one level for each random op.
         limits: How much may run at once.
         repeated: Names of the module calls that passes repeat.
         networks: Thinned networks for few rows, kept for later calls; None if they hold more than masks.
@@ -137,8 +137,8 @@ class Split:
         self._shared = [step for step in steps if step.level == 0]
         self._of_masks = [step for step in steps if step.drawn]
         self._thinned = [step for step in steps if step.level > 0 and not step.drawn]
-        self.networks = Networks() if all(map(self._follows_masks, self._of_masks)) else None
-        self._reduced = self.networks and Networks()
+        self.networks = NetworkCache() if all(map(self._follows_masks, self._of_masks)) else None
+        self._reduced = self.networks and NetworkCache()
         self._crossing = self._find_crossing()
         self._forget(self._shared, keep={*self._crossing})
         self._forget(self._thinned, keep={self._output})
@@ -266,10 +266,10 @@ class Split:
     def _check_masks(self) -> None:
         """Raise an `Unsplittable` unless masks fit their draws and the output has rows."""
         for number, call in self._draws.items():
-            value, site = self._program.values[_first(call)], self._places[number].site
+            value, random_op = self._program.values[_first(call)], self._places[number].random_op
             self._runner.axis(_first(call))
-            if value.size != math.prod(site.shape):
-                raise Unsplittable(f"a mask of {site.shape} for numbers of {value.shape}")
+            if value.size != math.prod(random_op.shape):
+                raise Unsplittable(f"a mask of {random_op.shape} for numbers of {value.shape}")
         if self._runner.level[self._output] == MADE or self._runner.drawn[self._output]:
             raise Unsplittable("an output that does not depend on the rows")
 
@@ -329,8 +329,8 @@ class Split:
 
     def _measured(self, steps: Sequence[Step], work: float | None) -> tuple[Level, ...]:
         """The levels with their costs and sizes."""
-        sites = [place.site for place in self._places]
-        costs, sizes = np.zeros(len(sites) + 1), [1] * (len(sites) + 1)
+        random_ops = [place.random_op for place in self._places]
+        costs, sizes = np.zeros(len(random_ops) + 1), [1] * (len(random_ops) + 1)
         values = self._program.values
         for step in steps:
             if step.drawn:
@@ -343,7 +343,7 @@ class Split:
             held = [value.size for value in outputs]
             held += [values[slot].size for slot in read if not self._runner.drawn[slot]]
             sizes[step.level] = max(sizes[step.level], *held)
-        starts = [(), *((site,) for site in sites)]
+        starts = [(), *((random_op,) for random_op in random_ops)]
         shares = costs / max(1.0, min(costs.sum(), work or np.inf))
         return tuple(map(Level, starts, shares.tolist(), sizes))
 
@@ -396,7 +396,7 @@ class _Made:
 
 
 def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
-    """The program with draws of sites only, numbered as the sites; constants replace other draws."""
+    """The program with draws of random ops only, numbered as these; constants replace other draws."""
     if program.draws != len(drawn):
         raise Unsplittable(f"{program.draws} draws where {len(drawn)} were found")
     calls = []
@@ -405,7 +405,7 @@ def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
         if call.draw is None:
             calls.append(call)
         elif isinstance(place, Place):
-            calls.append(replace(call, draw=place.site.number))
+            calls.append(replace(call, draw=place.random_op.number))
         elif place is None:
             raise Unsplittable(f"{call.op} draws random numbers")
         else:

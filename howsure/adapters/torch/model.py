@@ -49,7 +49,7 @@ _Ran = TypeVar("_Ran")
 def adapt(
     module: nn.Module, x: Any, gaussian_noise: bool, keep_off: frozenset[str], output: Output
 ) -> tuple[TorchModel, list[Array]]:
-    """Examine a checked module, and check its rows; see `howsure.adapters.resolve.Opened.adapt`."""
+    """Examine a checked module, and check its rows; see `howsure.adapters.resolve.ModelHandle.adapt`."""
     with contextlib.ExitStack() as examining:
 
         def look(call: InputForm, some: Sequence[Array]) -> DryRun:
@@ -223,7 +223,9 @@ class TorchModel:
     def layers(self) -> tuple[LayerInfo, ...]:
         """The calls of modules that compute something themselves."""
         found = self.examination
-        sites = {place.site.name.partition(":")[0]: place.site for place in reversed(found.places)}
+        random_ops = {
+            place.random_op.name.partition(":")[0]: place.random_op for place in reversed(found.places)
+        }
         how = {True: "cannot be done right", False: "stays fixed"}
         notes = {each.name.partition(":")[0]: f"{how[each.refused]}: {each.what}" for each in found.left}
         notes |= {name.partition(":")[0]: f"{how[False]}: {KEPT_OFF}" for name in found.kept_off}
@@ -231,13 +233,13 @@ class TorchModel:
         calls = [
             each
             for each in found.calls
-            if not each.holds or each.draws or each.multiply_adds or each.name in sites
+            if not each.holds or each.draws or each.multiply_adds or each.name in random_ops
         ]
         return tuple(
             LayerInfo(
                 name=each.name,
                 kind=name_of(each.module),
-                random=sites[each.name].in_words if each.name in sites else None,
+                random=random_ops[each.name].in_words if each.name in random_ops else None,
                 note=notes.get(each.name) or _note(each),
                 shape=each.shape,
                 multiply_adds=round(each.multiply_adds / ROWS),
@@ -254,11 +256,11 @@ class TorchModel:
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
         """Level 0, where passes share nothing, and level 1: the whole module with all its draws."""
-        sites = tuple(place.site for place in self.examination.places)
-        if not sites:
+        random_ops = tuple(place.random_op for place in self.examination.places)
+        if not random_ops:
             return (Level((), 1.0, self.examination.largest),)
         cost = max(1.0, self.examination.of_pass / max(1.0, self.examination.work))
-        return (Level((), 0.0, self._row_size), Level(sites, cost, self.examination.largest))
+        return (Level((), 0.0, self._row_size), Level(random_ops, cost, self.examination.largest))
 
     @functools.cached_property
     def limits(self) -> Limits:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from howsure.adapters.choose_output import Output
-from howsure.adapters.networks import Networks
+from howsure.adapters.networks import NetworkCache
 from howsure.adapters.protocol import FLOAT32, LayerInfo, Level, Limits, RawOutputs
 from howsure.adapters.torch import model as whole_modules
 from howsure.adapters.torch.dry_run import ROWS, UNEVEN, DryRun, same
@@ -51,7 +51,7 @@ def adapt(
     keep_off: frozenset[str] = frozenset(),
     output: Output = None,
 ) -> tuple[TorchModel, list[Array]]:
-    """Examine a module, and check its rows; see `howsure.adapters.resolve.Opened.adapt`.
+    """Examine a module, and check its rows; see `howsure.adapters.resolve.ModelHandle.adapt`.
 
     For rows of a form that it was called with before, an unchanged module is not examined again.
     """
@@ -148,7 +148,7 @@ class SplitModel(TorchModel):
         return self.split.limits
 
     @property
-    def networks(self) -> Networks | None:
+    def networks(self) -> NetworkCache | None:
         """Thinned networks for few rows, kept for later calls."""
         return self.split.networks
 

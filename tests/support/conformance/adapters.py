@@ -29,7 +29,7 @@ ROUNDING = 64.0
 """How many times float32's rounding error, of the largest output, two ways to one number may differ."""
 
 DRAWS = 12
-"""Masks that are tried at a site before it is said to change nothing."""
+"""Masks that are tried at a random op before it is said to change nothing."""
 
 FACTORS = (2, 3, 2)
 """How many masks the first levels get for each one of the level before, where all of them branch."""
@@ -48,7 +48,8 @@ def check_adapter(
     """Check all that the protocols which an adapter satisfies promise.
 
     Args:
-        make_model: Makes the adapter, each time of the same network. Every site should matter to its output.
+        make_model: Makes the adapter, each time of the same network. Every random op should matter to its
+            output.
         rows: For each input (n, …) in its type, n ≥ 2 different rows; as many as `info.fixed_batch` says,
             where it does. From F + 2 rows on, F being the features, the last layer is checked to be linear.
         rounding: How many times float32's rounding error, of the largest output, two ways to the same number
@@ -78,7 +79,13 @@ def check_adapter(
         check_levels(model)
         check_limits(model)
         if len(model.levels) > 1:
-            for check in (check_passes, check_sites, check_trunk, check_rows_of_passes, check_precisions):
+            for check in (
+                check_passes,
+                check_random_ops,
+                check_trunk,
+                check_rows_of_passes,
+                check_precisions,
+            ):
                 check(Subject(model, rows, rounding))
         kept.append("PassModel")
     if isinstance(model, FeatureModel) and check_features(model, rows, rounding):
@@ -185,11 +192,11 @@ class Subject:
         return [widths for widths in (*ways, self.widest) if widths[-1] * size <= fold]
 
     def draw(self, widths: Sequence[int]) -> list[Array]:
-        """Independent masks for every site, so many at each level."""
+        """Independent masks for every random op, so many at each level."""
         return [
-            np.concatenate([draw(site, seed=0, group=group, size=1) for group in range(width)])
+            np.concatenate([draw(op, seed=0, group=group, size=1) for group in range(width)])
             for level, width in zip(self.model.levels[1:], widths, strict=True)
-            for site in level.sites
+            for op in level.random_ops
         ]
 
     def run(self, masks: Sequence[Array], trunk: Any = None) -> Array:
@@ -204,25 +211,31 @@ class Subject:
 
 
 def check_levels(model: PassModel) -> None:
-    """Levels hold the sites in order, and their costs add up."""
+    """Levels hold the random ops in order, and their costs add up."""
     levels = model.levels
-    require(levels and levels[0].sites == (), "Level 0 is shared by all passes and has no sites", levels[:1])
-    require(all(level.sites for level in levels[1:]), "Every level but the first has sites", levels)
-    sites = [site for level in levels for site in level.sites]
-    numbers = [site.number for site in sites]
-    require(numbers == list(range(len(sites))), "Sites are numbered in the order of execution", numbers)
-    for site in sites:
+    require(
+        levels and levels[0].random_ops == (),
+        "Level 0 is shared by all passes and has no random ops",
+        levels[:1],
+    )
+    require(all(level.random_ops for level in levels[1:]), "Every level but the first has random ops", levels)
+    random_ops = [op for level in levels for op in level.random_ops]
+    numbers = [op.number for op in random_ops]
+    require(
+        numbers == list(range(len(random_ops))), "Random ops are numbered in the order of execution", numbers
+    )
+    for op in random_ops:
         most = dict.fromkeys(BERNOULLI_KINDS, float(np.nextafter(1, 0))) | {DROPOUT: 1.0}
         most |= {kind: each.most for kind, each in DRAWN.items()}
-        can_be_drawn = 0 < site.rate <= most.get(site.kind, 0.0)
-        require(can_be_drawn, "A site has a kind and a rate that can be drawn", site)
+        can_be_drawn = 0 < op.rate <= most.get(op.kind, 0.0)
+        require(can_be_drawn, "A random op has a kind and a rate that can be drawn", op)
     random = {layer.name for layer in model.info.layers if layer.random is not None}
-    names = [site.name for site in sites]
-    require(len(set(names)) == len(names), "Sites have different names", names)
+    names = [op.name for op in random_ops]
+    require(len(set(names)) == len(names), "Random ops have different names", names)
     drawing = {name.partition(":")[0] for name in names}
-    require(random == drawing, "The random layers of `info` are the sites", [sorted(random), names])
+    require(random == drawing, "The random layers of `info` are the random ops", [sorted(random), names])
     repeated = [layer.name for layer in model.info.layers if layer.repeated]
-    require(sites or not repeated, "Without sites no layer is repeated", repeated)
+    require(random_ops or not repeated, "Without random ops no layer is repeated", repeated)
     costs = [level.cost for level in levels]
     right = all(0 <= cost < np.inf for cost in costs) and sum(costs) > 1 - 1e-6
     require(right, "The levels' costs are in plain predictions and add up to 1 or more", costs)
@@ -253,28 +266,28 @@ def check_passes(subject: Subject) -> None:
             require_near(one, alone[0], subject.rounding, promise)
 
 
-def check_sites(subject: Subject) -> None:
-    """The masks of each site matter; noise that changes nothing gives the plain prediction."""
-    sites = [site for level in subject.model.levels for site in level.sites]
+def check_random_ops(subject: Subject) -> None:
+    """The masks of each random op matter; noise that changes nothing gives the plain prediction."""
+    random_ops = [op for level in subject.model.levels for op in level.random_ops]
     trunk = subject.model.trunk(subject.rows)
     masks = subject.draw([1] * len(subject.widest))
     first = subject.run(masks, trunk)
-    for site in sites:
-        if site.kind == DROPOUT and site.rate == 1:
+    for op in random_ops:
+        if op.kind == DROPOUT and op.rate == 1:
             continue  # whatever its mask, nothing comes through
-        # Any mask of such a site is a thinned network; drawn at 1/2 they differ most.
-        likely = replace(site, rate=0.5) if site.kind in BERNOULLI_KINDS else site
+        # Any mask of such a random op is a thinned network; drawn at 1/2 they differ most.
+        likely = replace(op, rate=0.5) if op.kind in BERNOULLI_KINDS else op
         others = [draw(likely, seed=1, group=group, size=1) for group in range(DRAWS)]
         changed = (
             not np.array_equal(
-                first, subject.run([*masks[: site.number], mask, *masks[site.number + 1 :]], trunk)
+                first, subject.run([*masks[: op.number], mask, *masks[op.number + 1 :]], trunk)
             )
             for mask in others
         )
-        require(any(changed), f"The masks of site '{site.name}' change the outputs")
-    if all(site.kind in (GAUSSIAN_DROPOUT, GAUSSIAN_NOISE) for site in sites):
+        require(any(changed), f"The masks of random op '{op.name}' change the outputs")
+    if all(op.kind in (GAUSSIAN_DROPOUT, GAUSSIAN_NOISE) for op in random_ops):
         promise = "Factors of 1 and summands of 0 give the plain prediction"
-        means = [np.full((1, *each.shape), each.kind == GAUSSIAN_DROPOUT, np.float32) for each in sites]
+        means = [np.full((1, *each.shape), each.kind == GAUSSIAN_DROPOUT, np.float32) for each in random_ops]
         neutral = subject.run(means, trunk)[0]
         require_near(neutral, subject.model.predict(subject.rows), subject.rounding, promise)
 
