@@ -105,7 +105,7 @@ def page_of(
             "settled": words.settled_in_words(answers),
             "doubt": words.doubt_in_words(answers),
             "coin_flips": cards(answers, looks, positions.tolist(), _FLIPS, labels),
-            "passes": _passes(answers),
+            "passes": _passes_and_errors(answers),
             "overall": None,
         }
         all_sure = bool(np.all(answers.verdict == SURE))
@@ -122,7 +122,7 @@ def page_of(
         if len(asking) > len(shown_rows):
             context |= {
                 "asking": len(asking),
-                "listed": _listed(answers, asking[:MOST_LISTED], options.kind, labels),
+                "listed": _rows_table(answers, asking[:MOST_LISTED], options.kind, labels),
             }
             sections["lists"] = f"Every {answers.kind} that asks for a look"
         if len(answers) > 1:
@@ -225,7 +225,7 @@ def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]
     return reasons
 
 
-def _passes(certainty: Certainty) -> dict[str, Any]:
+def _passes_and_errors(certainty: Certainty) -> dict[str, Any]:
     margin = 1.96 * np.take_along_axis(certainty.mc_error, certainty.label[:, None], axis=1)[:, 0]
     margin = np.minimum(margin, 1.0)  # no probability is farther off
     known = margin[np.isfinite(margin)]
@@ -261,7 +261,7 @@ def asking_for_a_look(answers: Certainty) -> Integers:
     return np.asarray(order[asks[order]])
 
 
-def _listed(answers: Certainty, positions: Integers, kind: str, asked: Sequence[str]) -> ViewTable:
+def _rows_table(answers: Certainty, positions: Integers, kind: str, asked: Sequence[str]) -> ViewTable:
     """Rows of a kind at some positions as a table; `asked` as for `cards.cards`."""
     head = [upper(kind), "Says", "Probability", "Or", "Its probability", "Verdict", "Reason"]
     lines = []
@@ -366,10 +366,15 @@ class Point:
 
 def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
     """The answers about N ≥ 1 rows, in the order in which a reader asks."""
-    return [_check(certainty), _trust(certainty), method_point(certainty, comparison), _margin(certainty)]
+    return [
+        _what_to_check(certainty),
+        _whether_to_trust(certainty),
+        method_point(certainty, comparison),
+        _meaning_of_margin(certainty),
+    ]
 
 
-def _check(certainty: Certainty) -> Point:
+def _what_to_check(certainty: Certainty) -> Point:
     kind, unclear = certainty.kind, certainty.no_clear_answer
     named = [((certainty.verdict == COIN_FLIP) & ~unclear, "coin flip", "coin flips")]
     named.append((unclear, "without a clear answer", "without a clear answer"))
@@ -390,7 +395,7 @@ def _check(certainty: Certainty) -> Point:
     return Point("What to check first", sentence, link=link)
 
 
-def _trust(certainty: Certainty) -> Point:
+def _whether_to_trust(certainty: Certainty) -> Point:
     question = "Can the percentages be trusted?"
     if certainty.truth is None:
         return Point(
@@ -453,7 +458,7 @@ def method_point(
     )
 
 
-def _margin(certainty: Certainty) -> Point:
+def _meaning_of_margin(certainty: Certainty) -> Point:
     if are_alone(certainty.method):
         sentence = "These percentages came without an error, so they have no ±. That does not make them true."
     elif not np.isfinite(certainty.mc_error).any():

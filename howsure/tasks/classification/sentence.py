@@ -128,17 +128,19 @@ def _answer(row: Row) -> str:
         return f"{top}: {row.said}"
     among = row.candidates
     p = row.probabilities[among]
-    rest = _rest(row, among) if row.no_clear_answer else ""
+    rest = _rest_in_words(row, among) if row.no_clear_answer else ""
     if _are_alike(row):
         margin, most = 196 * float(np.max(row.mc_error[among])), 100 * float(p[0])
         error = f" (± {margin:.0f} %)" if np.isfinite(margin) and margin >= 0.95 else ""
         if margin > 100 * float(p[-1]):  # nothing is below 0 %
             error = f" (0 to {min(math.ceil(most + margin), 100)} %)"
         rest = f", or one of {rest}" if rest else ""
-        return f"{upper(verdicts.NO_CLEAR_ANSWER)}: {names_of(row, among)}, {_each(p)} each{error}{rest}"
+        return (
+            f"{upper(verdicts.NO_CLEAR_ANSWER)}: {names_of(row, among)}, {_each_share(p)} each{error}{rest}"
+        )
     if len(among) > 2:
         rest = f", and {rest}" if rest else ""
-        return f"{top}, then {names_of(row, among[1:], 'and')} ({_each(p[1:])} each){rest}: {row.said}"
+        return f"{top}, then {names_of(row, among[1:], 'and')} ({_each_share(p[1:])} each){rest}: {row.said}"
     second = f"'{row.runner_up_name}' ({_whole(float(p[1]))})"
     return f"{top}, then {second} and {rest}: {row.said}" if rest else f"{top}, or {second}: {row.said}"
 
@@ -164,13 +166,13 @@ def names_of(row: Row, among: Sequence[int], word: str = "or") -> str:
     return listed(named, word)
 
 
-def _rest(row: Row, among: Sequence[int]) -> str:
+def _rest_in_words(row: Row, among: Sequence[int]) -> str:
     """The classes that are no candidates, if they hold more than half: `6 others (60 % together)`."""
     remainder, others = 1 - float(row.probabilities[among].sum()), len(row.probabilities) - len(among)
     return f"{others} others ({_whole(remainder)} together)" if remainder > 0.5 + verdicts.ROUNDING else ""
 
 
-def _each(p: Floats) -> str:
+def _each_share(p: Floats) -> str:
     """Their shares: `about 25 %`, or `18 to 22 %` where they are farther apart."""
     low, high, mean = (100 * float(share) for share in (p.min(), p.max(), p.mean()))
     if high < 0.1:

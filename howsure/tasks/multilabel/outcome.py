@@ -162,7 +162,7 @@ class Labels(Distributions):
         return MultilabelCertainty(**fields, label_names=self.label_names, thresholds=self.thresholds)
 
 
-def _checked(p: Floats, numbers: Integers, dtype: str, called: str) -> Floats:
+def _checked_probabilities(p: Floats, numbers: Integers, dtype: str, called: str) -> Floats:
     check_range(p, numbers, called, SUM_OFF, "the probability of each label")
     return np.clip(p, 0.0, 1.0)
 
@@ -171,7 +171,7 @@ GIVEN = Kind(
     each="label",
     expected="an array of shape (rows, labels), the probability that each label holds",
     sums=False,
-    checked=_checked,
+    checked=_checked_probabilities,
     outcome=lambda names, limits: Labels(GIVEN_PROBABILITIES, LABEL_PROBABILITIES, names, limits),
 )
 """How given probabilities are read: the part `given`."""

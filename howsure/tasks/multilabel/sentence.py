@@ -68,7 +68,7 @@ def sentences_of(row: MultilabelRow) -> str:
     for reason in verdicts.REASONS:
         members = [k for k in (labels if few else order) if row.reason[k] == reason]
         if members:
-            sentences.append(f"For {listed(_named(row, members))}, {_reason(row, members)}.")
+            sentences.append(f"For {listed(_quoted_names(row, members))}, {_reason(row, members)}.")
     return " ".join(sentences)
 
 
@@ -116,7 +116,7 @@ def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
     return sentences
 
 
-def _named(row: MultilabelRow, members: list[int]) -> list[str]:
+def _quoted_names(row: MultilabelRow, members: list[int]) -> list[str]:
     named = [f"'{row.label_names[k]}'" for k in members[:MOST_NAMED]]
     return [*named, f"{len(members) - MOST_NAMED} more"] if len(members) > MOST_NAMED else named
 

@@ -58,7 +58,7 @@ class RegressionAbstention(Acceptance):
                 received=f"ones that are ranked by `{ranked_by}`",
                 hint="Give rows of the same method, calibrated alike",
             )
-        return np.asarray(_certain(scale, np.array([*self.tolerance.values()])) <= self.threshold)
+        return np.asarray(_allowed_stds(scale, np.array([*self.tolerance.values()])) <= self.threshold)
 
     def in_words(self) -> str:
         """The promise and its evidence, in two sentences."""
@@ -79,12 +79,12 @@ def abstain(
     limits = _limits_of(tolerance, result.target_names)
     scale, ranked_by = scale_of(result)
     wrong = np.asarray((np.abs(truth - result.mean) > limits).any(axis=-1))
-    decision = decided(_certain(scale, limits), wrong, risk, confidence)
+    decision = decided(_allowed_stds(scale, limits), wrong, risk, confidence)
     by_name = dict(zip(result.target_names, limits.tolist(), strict=True))
     return RegressionAbstention(**decision, tolerance=by_name, ranked_by=ranked_by)
 
 
-def _certain(scale: Floats, limits: Floats) -> Floats:
+def _allowed_stds(scale: Floats, limits: Floats) -> Floats:
     """(N,) how many times its std a row may be off, in the target where that is least."""
     ratio = np.divide(limits, scale, out=np.full(scale.shape, np.inf), where=scale > 0)
     return np.asarray(ratio.min(axis=-1))

@@ -106,7 +106,7 @@ class RegressionCalibrator(Scored):
         """
         check_kind(result, NUMBERS, self.target_names)
         scatter = SCATTERS[self.learnt]
-        if len(result) and _learnt_of(result) is not scatter:
+        if len(result) and _scatter_to_learn(result) is not scatter:
             raise InputError(
                 "These rows say something else of the scatter of answers than the labelled ones",
                 expected=f"rows whose `std` is {scatter.std}",
@@ -140,7 +140,7 @@ def calibrate(
             hint="`result.rescaled(2.5, 1.0)` adds 2.5 to means that are too low by that",
         )
     truth = truth_of(result, labels)
-    scatter, error = _learnt_of(result), truth - result.mean
+    scatter, error = _scatter_to_learn(result), truth - result.mean
     check_rows(len(truth))
     wrong = np.flatnonzero((result.std == 0).any(axis=-1))
     if scatter is FACTOR and len(wrong):
@@ -149,7 +149,7 @@ def calibrate(
             expected="a `std` above 0",
         )
     values = scatter.fit(result, error)
-    before, after = evaluate_numbers(result, truth, seed), _held_out(scatter, result, truth, seed)
+    before, after = evaluate_numbers(result, truth, seed), _held_out_scores(scatter, result, truth, seed)
     scores = {
         name: scatter.score(result, k, error[:, k], float(values[k]))
         for k, name in enumerate(result.target_names)
@@ -162,13 +162,13 @@ def calibrate(
         rows=len(truth),
         before=before,
         after=after,
-        said=_in_words(scatter, scores, before, after, warnings),
+        said=_explanation(scatter, scores, before, after, warnings),
         warnings=tuple(warnings),
         learnt_rows=LearntRows.of(result),
     )
 
 
-def _in_words(
+def _explanation(
     scatter: Scatter,
     values: Mapping[str, Score],
     before: RegressionEvaluation,
@@ -227,7 +227,7 @@ class Scatter:
     score: Callable[[RegressionCertainty, int, Floats, float], Score]
 
 
-def _learnt_of(result: RegressionCertainty) -> Scatter:
+def _scatter_to_learn(result: RegressionCertainty) -> Scatter:
     """The quantity that these rows can teach, or an `InputError`."""
     check_not_calibrated(result)
     unknown = np.isnan(result.std).any(axis=-1)
@@ -256,7 +256,7 @@ def cross_fitted(scatter: Scatter, result: RegressionCertainty, truth: Floats, s
     return CrossFit.of(lambda rows: scatter.fit(result[rows], error[rows]), fold)
 
 
-def _held_out(
+def _held_out_scores(
     scatter: Scatter, result: RegressionCertainty, truth: Floats, seed: int
 ) -> RegressionEvaluation:
     """Scores of the same rows, each calibrated by what folds teach that it is not in."""
@@ -342,7 +342,7 @@ def noise_of(error: Floats, spread: Floats) -> float:
     return math.sqrt(best_variance)
 
 
-def _noise(result: RegressionCertainty, error: Floats) -> Floats:
+def _fitted_noise(result: RegressionCertainty, error: Floats) -> Floats:
     return np.array([noise_of(*target) for target in zip(error.T, spread_of(result).T, strict=True)])
 
 
@@ -365,14 +365,14 @@ def _score_of_noise(result: RegressionCertainty, k: int, error: Floats, value: f
 
 
 NOISE = Scatter(
-    *("noise", "unknown", "The noise{} is {}", _noise),
+    *("noise", "unknown", "The noise{} is {}", _fitted_noise),
     use=lambda result, values: result.with_noise(values, FROM),
     variances=lambda result, values: (values**2, spread_of(result) ** 2),
     score=_score_of_noise,
 )
 
 
-def _factor(result: RegressionCertainty, error: Floats) -> Floats:
+def _fitted_factor(result: RegressionCertainty, error: Floats) -> Floats:
     """The root of the mean of (e / std)² of rows with a std above 0; 1 where there is none, or no error."""
     known = result.std > 0
     away, count = np.divide(error, result.std, out=np.zeros_like(error), where=known), known.sum(axis=0)
@@ -394,7 +394,7 @@ def _score_of_factor(result: RegressionCertainty, k: int, error: Floats, value: 
 
 
 FACTOR = Scatter(
-    *("factor", "known", "The std{} is multiplied by {}", _factor, _multiplied),
+    *("factor", "known", "The std{} is multiplied by {}", _fitted_factor, _multiplied),
     variances=lambda result, values: ((result.std * values) ** 2, 0.0),
     score=_score_of_factor,
 )

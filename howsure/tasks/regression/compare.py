@@ -100,10 +100,10 @@ def _scored(
     check_enough(truth)
     mean, std, unit = result.mean, result.std, _units(truth)
     measured = {
-        "nll": _mean(nll(mean, std, truth), least=-np.inf),
-        "crps": _mean(crps(mean, std, truth) / unit),
+        "nll": _mean_loss(nll(mean, std, truth), least=-np.inf),
+        "crps": _mean_loss(crps(mean, std, truth) / unit),
         "rmse": _root_mean_square((mean - truth) / unit),
-        "mae": _mean(np.abs(mean - truth) / unit),
+        "mae": _mean_loss(np.abs(mean - truth) / unit),
         **dict.fromkeys(OUTSIDE, _undefined(len(truth))),
     }
     scores = Paired.of(through_cross_fits(measured, through or {}), result, truth)
@@ -118,7 +118,7 @@ def _units(truth: Floats) -> Floats:
     return np.where(scatter > 0, scatter, 1.0)
 
 
-def _mean(losses: Floats, least: float = 0.0) -> Measured:
+def _mean_loss(losses: Floats, least: float = 0.0) -> Measured:
     """The mean of losses (N, K), at least `least`; not defined where one of them is not finite."""
     if not np.isfinite(losses).all():
         return _undefined(len(losses))
@@ -138,14 +138,19 @@ def _undefined(rows: int) -> Measured:
     return Measured(np.nan, np.zeros(rows), 0)
 
 
-def _beside(evaluation: Compared, result: RegressionCertainty, outside: RegressionCertainty) -> Compared:
+def _scored_outside(
+    evaluation: Compared, result: RegressionCertainty, outside: RegressionCertainty
+) -> Compared:
     """An evaluation with the scores of rows from outside added; their `std` is of the fit to all rows."""
     alike = _by_one_fit(result)
-    near, far = ((_width(rows, alike, "std"), _width(rows, alike, "spread")) for rows in (alike, outside))
+    near, far = (
+        (_relative_width(rows, alike, "std"), _relative_width(rows, alike, "spread"))
+        for rows in (alike, outside)
+    )
     return with_outside(evaluation, near, far, outside.row)
 
 
-def _width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -> Floats:
+def _relative_width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -> Floats:
     """(N,) how wide a result is, averaged over targets, each in its median over the usual rows."""
     width, of_usual = (getattr(rows, name) for rows in (result, usual))
     if width is None or of_usual is None or np.isnan(of_usual).all():
@@ -239,7 +244,7 @@ def _aligned(
     return replace(result, target_names=names, **turned)
 
 
-def _alone(values: Floats, truth: Floats, rows: Integers) -> tuple[Floats, Floats]:
+def _losses_of_values(values: Floats, truth: Floats, rows: Integers) -> tuple[Floats, Floats]:
     losses = (((values[:, : truth.shape[1]] - truth[rows]) / _units(truth)) ** 2).mean(axis=1)
     return losses, np.full(len(losses), np.nan)
 
@@ -249,12 +254,12 @@ COMPARING = Comparing(
     known=truth_of,
     aligned=_aligned,
     scored=_scored,
-    beside=_beside,
+    beside=_scored_outside,
     calibrated=partial(_cross_fitted, FACTOR),
     completed=_completed,
     parts=parts,
     claims=claims,
-    alone=_alone,
+    alone=_losses_of_values,
     metrics=COMPARED,
     plain=OWN,
     needs="true numbers",

@@ -94,7 +94,7 @@ def level_of_all(result: RegressionCertainty) -> float:
     return OF_NETWORKS[int(np.argmax(counts_known))]
 
 
-def _numbers(result: RegressionCertainty) -> _DrawnRows:
+def _rows_to_draw(result: RegressionCertainty) -> _DrawnRows:
     answers = networks = None
     if np.isfinite(result.std).any():
         known = np.isfinite(result.std[:, 0])
@@ -112,7 +112,7 @@ def _numbers(result: RegressionCertainty) -> _DrawnRows:
 def draw_by_prediction(result: RegressionCertainty) -> Intervals:
     """Intervals of the rows of one target, the smallest prediction first (`plot_intervals_ordered`)."""
     order = np.argsort(result.mean[:, 0], kind="stable")
-    return _in_order(_numbers(result), order, level_of_all(result))
+    return _in_order(_rows_to_draw(result), order, level_of_all(result))
 
 
 def _in_order(rows: _DrawnRows, order: Integers, level: float) -> Intervals:
@@ -122,10 +122,10 @@ def _in_order(rows: _DrawnRows, order: Integers, level: float) -> Intervals:
     at = (np.arange(len(chosen)) + 0.5) * 100 / len(chosen)
     across = TickedAxis(float, ((0.0, "1"), (100.0, f"{len(order):,}")))
     return Intervals(
-        answers=_bars(at, chosen_rows.answers, up),
-        networks=_bars(at, chosen_rows.networks, up),
-        means=_dots(at, chosen_rows.mean, up),
-        truths=_dots(at, chosen_rows.truth, up),
+        answers=_bars_path(at, chosen_rows.answers, up),
+        networks=_bars_path(at, chosen_rows.networks, up),
+        means=_dots_path(at, chosen_rows.mean, up),
+        truths=_dots_path(at, chosen_rows.truth, up),
         across=across,
         up=up,
         drawn=len(chosen),
@@ -176,8 +176,8 @@ def draw_calibration(result: RegressionCertainty) -> Calibration:
     at_all = np.concatenate([[0.0], at, [100.0]])
     corners = np.concatenate([[[0.0, 0.0]], ends, [[1.0, 1.0]]])
     return Calibration(
-        path=_line(at, shares, axis),
-        chance=_band(at_all, corners, axis),
+        path=_line_path(at, shares, axis),
+        chance=_band_path(at_all, corners, axis),
         axis=axis,
         table=tuple(zip(*(column.tolist() for column in (LEVELS, shares, low, high)), strict=True)),
     )
@@ -211,7 +211,7 @@ def _heights(values: Floats, up: TickedAxis) -> list[str]:
     return [f"{100 - up.place(float(value)):.2f}" for value in values]
 
 
-def _dots(at: Floats, values: Floats | None, up: TickedAxis) -> str:
+def _dots_path(at: Floats, values: Floats | None, up: TickedAxis) -> str:
     """A dot for each finite value: a line of no length with round ends."""
     if values is None:
         return ""
@@ -220,7 +220,7 @@ def _dots(at: Floats, values: Floats | None, up: TickedAxis) -> str:
     return "".join(f"M{x:.2f} {y}h0" for x, y in zip(at[known].tolist(), heights, strict=True))
 
 
-def _bars(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
+def _bars_path(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
     if ends is None:
         return ""
     known, half = np.isfinite(ends).all(axis=1), _OF_PLACE * 50 / len(at)
@@ -228,12 +228,12 @@ def _bars(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
     return "".join(f"M{x - half:.2f} {low}H{x + half:.2f}V{high}H{x - half:.2f}Z" for x, low, high in places)
 
 
-def _line(at: Floats, values: Floats, up: TickedAxis) -> str:
+def _line_path(at: Floats, values: Floats, up: TickedAxis) -> str:
     places = zip(at.tolist(), _heights(values, up), strict=True)
     return "M" + "L".join(f"{x:.2f} {y}" for x, y in places)
 
 
-def _band(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
+def _band_path(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
     if ends is None:
         return ""
     known = np.isfinite(ends).all(axis=1)

@@ -64,15 +64,15 @@ def read(table: Table, options: FileColumns, source: Path) -> RegressionCertaint
     """
     _check_options(options)
     means, stds = _by_target(table, MEAN), _by_target(table, STD)
-    targets = _targets(list(means), options, source)
+    targets = _target_names(list(means), options, source)
     for target in targets:
         _check_std(table, stds.get(target), means[target], source)
     names = options.class_names if targets == [""] else targets
     _, identity, _ = options.roles.of(table, None)
     called = names_in_column(table, identity)
     result = RegressionCertainty.from_mean_std(
-        _numbers(table, [means[target] for target in targets]),
-        _numbers(table, [stds[target] for target in targets]),
+        _numbers_in(table, [means[target] for target in targets]),
+        _numbers_in(table, [stds[target] for target in targets]),
         names,
         source=source.name,
         ids=called.ids,
@@ -80,7 +80,7 @@ def read(table: Table, options: FileColumns, source: Path) -> RegressionCertaint
     result = replace(result, frame_index=called.frame_index)
     if result.can_call(called.id_name):
         result = replace(result, id_name=called.id_name)
-    truth = _truth(table, options, targets)
+    truth = _truth_in(table, options, targets)
     return result if truth is None else result.with_truth(truth)
 
 
@@ -97,7 +97,7 @@ def _by_target(table: Table, word: str) -> dict[str, str]:
     }
 
 
-def _targets(targets: list[str], options: FileColumns, source: Path) -> list[str]:
+def _target_names(targets: list[str], options: FileColumns, source: Path) -> list[str]:
     names = options.class_names
     if names is None or (targets == [""] and len(names) == 1):
         return targets
@@ -146,7 +146,7 @@ def _check_options(options: FileColumns) -> None:
         )
 
 
-def _truth(table: Table, options: FileColumns, targets: list[str]) -> Any:
+def _truth_in(table: Table, options: FileColumns, targets: list[str]) -> Any:
     label, _, _ = options.roles.of(table, None)
     if label is not None:
         return options.truth_in(table, [label], lambda: labels_of(table, label))
@@ -156,11 +156,11 @@ def _truth(table: Table, options: FileColumns, targets: list[str]) -> Any:
         return None
     names = [columns[target] for target in targets]
     return options.truth_in(
-        table, [table.names.index(name) for name in names], lambda: _numbers(table, names)
+        table, [table.names.index(name) for name in names], lambda: _numbers_in(table, names)
     )
 
 
-def _numbers(table: Table, names: list[str]) -> Floats:
+def _numbers_in(table: Table, names: list[str]) -> Floats:
     """(N, K) from the columns of these names, or an `InputError` that names what is no number."""
     return np.asarray(
         formed(table, [table.number(name, "of numbers") for name in names], ANY_VECTOR), np.float64

@@ -22,12 +22,12 @@ CHOSEN = ("all", "unfamiliar")
 
 def handed_over(result: RegressionCertainty, sets: Any) -> Columns:
     """The part `hand_over` of numbers; see `howsure.evaluation.handover.hand_over`."""
-    ends = _ends(result, sets)
-    by_column = _named(result, ends)
+    ends = _interval_ends(result, sets)
+    by_column = _by_column_name(result, ends)
     width = np.ptp(list(ends.values()), axis=0) if ends else np.zeros_like(result.mean)
     columns = len(by_column) // len(result.target_names)
     return {
-        name: _rounded(column, width[:, at // columns]).tolist()
+        name: _rounded_to_width(column, width[:, at // columns]).tolist()
         for at, (name, column) in enumerate(by_column.items())
     }
 
@@ -70,7 +70,7 @@ class IntervalsTold:
         """Names of columns, then a line for each row."""
         ends = self._fitted(result)
         self._rows, self._width = self._rows + len(result), self._width + np.ptp(ends, axis=-1).sum(axis=0)
-        columns = _named(result, _low_and_high(ends), with_truth=False)
+        columns = _by_column_name(result, _low_and_high(ends), with_truth=False)
         ids = [] if result.ids is None else result.ids.tolist()
         yield ["row", *([] if result.ids is None else [result.id_name]), *columns]
         for position, number in enumerate(result.row.tolist()):
@@ -89,14 +89,14 @@ class IntervalsTold:
         return f"{of}, on average {widths} wide." if self._rows else f"{of}."
 
 
-def _rounded(numbers: Floats, widths: Floats) -> Floats:
+def _rounded_to_width(numbers: Floats, widths: Floats) -> Floats:
     """Numbers (N,) with `DIGITS` of the width (N,) of their intervals; as they are where none is above 0."""
     decimals = [DIGITS - 1 - math.floor(math.log10(width)) if width > 0 else None for width in widths]
     pairs = zip(numbers.tolist(), decimals, strict=True)
     return np.array([number if some is None else round(number, some) for number, some in pairs])
 
 
-def _ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:
+def _interval_ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:
     """(N, K) ends of intervals by the names of their columns."""
     if sets is not None:
         if not callable(sets):
@@ -126,17 +126,17 @@ def _low_and_high(ends: Floats, of: str = "") -> dict[str, Floats]:
     return {f"{of}low": ends[..., 0], f"{of}high": ends[..., 1]}
 
 
-def _named(
+def _by_column_name(
     result: RegressionCertainty, ends: dict[str, Floats], *, with_truth: bool = True
 ) -> dict[str, Floats]:
     """(N,) by the names of columns: the numbers of one target beside each other."""
     wide = {"mean": result.mean, **ends}
     if with_truth and result.truth is not None:
         wide["truth"] = result.truth
-    called = {name: _columns(name, result) for name in wide}
+    called = {name: _column_names(name, result) for name in wide}
     return {called[name][k]: wide[name][:, k] for k in range(len(result.target_names)) for name in wide}
 
 
-def _columns(name: str, result: RegressionCertainty) -> list[str]:
+def _column_names(name: str, result: RegressionCertainty) -> list[str]:
     names = result.target_names
     return [name] if len(names) == 1 else [f"{name}.{target}" for target in names]

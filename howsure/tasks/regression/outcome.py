@@ -99,7 +99,7 @@ class Numbers(Outcome):
                 f"{info.name} predicts numbers and no classes, so `outputs` cannot be '{request.outputs}'",
                 expected="no `outputs`, or outputs='values'",
             )
-        outputs = _read(info) if request.outputs is None else request.outputs
+        outputs = _outputs_of(info) if request.outputs is None else request.outputs
         if outputs not in NUMBERS:
             return None
         if info.ending in (MEAN_VARIANCE, MEAN_LOG_VARIANCE):  # a regressor knows what it puts out
@@ -115,7 +115,7 @@ class Numbers(Outcome):
                 hint="`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
             )
         names = request.class_names
-        number_names = target_names(_places(shape) if names is None else names, math.prod(shape))
+        number_names = target_names(_names_of_places(shape) if names is None else names, math.prod(shape))
         if info.ending in NUMBERS:  # an estimator: members that say the same, such as trees, are no rounding
             return cls(info.name, outputs, number_names, 0.0, axis, "")
         dtype = info.output_dtype
@@ -180,7 +180,7 @@ class Numbers(Outcome):
         """
         mean, noise = np.split(estimates.mean, [self.answers], axis=-1)
         error, of_noise = np.split(estimates.error, [self.answers], axis=-1)
-        variance = self._spread(estimates) ** 2
+        variance = self._spread_between(estimates) ** 2
         if self.outputs != VALUES:
             variance = variance + np.maximum(noise, 0)
         # Networks that all say the same have no spread, and no error beyond rounding.
@@ -197,7 +197,7 @@ class Numbers(Outcome):
 
     def result(self, estimates: Estimates, metadata: Told) -> RegressionCertainty:
         """A `RegressionCertainty` of N rows."""
-        mean, spread = estimates.mean[:, : self.answers], self._spread(estimates)
+        mean, spread = estimates.mean[:, : self.answers], self._spread_between(estimates)
         # Balance can cancel all of an error but the rounding of the model.
         several = estimates.passes[:, None] > 1
         rounding = np.where(several, self.rounding * (np.abs(mean) + spread), 0.0)
@@ -249,7 +249,7 @@ class Numbers(Outcome):
                 kind=f"hidden spread {self.target_names[k]}",
             )
 
-    def _spread(self, estimates: Estimates) -> Floats:
+    def _spread_between(self, estimates: Estimates) -> Floats:
         """(n, K) standard deviation between networks, as far as the passes tell it."""
         variance = estimates.variance + np.nan_to_num(estimates.squared_error)
         return np.sqrt(np.maximum(variance[..., : self.answers], 0))
@@ -265,7 +265,7 @@ _TO_BE_SAID = {
 """Hints for a caller whose loss shows a regression, but not the kind of its numbers."""
 
 
-def _read(info: ModelInfo) -> str | None:
+def _outputs_of(info: ModelInfo) -> str | None:
     if info.says in NUMBERS:
         return info.says
     if info.trained_for in _TO_BE_SAID:
@@ -318,7 +318,7 @@ def _axis_of_variances(info: ModelInfo) -> int:
     )
 
 
-def _places(shape: tuple[int, ...]) -> list[str] | None:
+def _names_of_places(shape: tuple[int, ...]) -> list[str] | None:
     """Names of the numbers of an output with several axes, such as `1_0`; None for a single axis."""
     sides = [side for side in shape if side != 1]
     if len(sides) < 2:

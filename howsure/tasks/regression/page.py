@@ -123,7 +123,7 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
             )
             sections["farthest"] = "Answers the farthest off"
         if len(names) > 1:
-            context["table"] = [_line(result, k) for k in range(min(len(names), MOST_IN_TABLE))]
+            context["table"] = [_target_line(result, k) for k in range(min(len(names), MOST_IN_TABLE))]
             context["not_listed"] = len(names) - len(context["table"])
             sections["targets"] = "Number by number"
         elif len(result) > 1:
@@ -142,7 +142,7 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
         if context["scores"] is not None:
             sections["scores"] = "Scores"
         if context["with_passes"]:
-            context |= {"passes": _passes(result), "passes_words": passes_in_words(result)}
+            context |= {"passes": _passes_and_errors(result), "passes_words": passes_in_words(result)}
             details["passes"] = "Passes and their error"
     details["reading"] = "How to read this page"
     return whole("regression/page.html.j2", result, options, sections, details, **context)
@@ -151,14 +151,14 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
 def brief(result: RegressionCertainty, options: PageOptions) -> list[Point]:
     """The first questions of a reader about N ≥ 1 rows, and the answers."""
     return [
-        _check(result),
-        _trust(result),
+        _what_to_check(result),
+        _whether_to_trust(result),
         method_point(result, options.comparison, "truer intervals"),
-        _margin(result),
+        _meaning_of_margin(result),
     ]
 
 
-def _check(result: RegressionCertainty) -> Point:
+def _what_to_check(result: RegressionCertainty) -> Point:
     rows = len(result)
     if rows == 1:
         return Point("What to check first", f"There is one {result.kind}.", link=("least", "See it"))
@@ -170,7 +170,7 @@ def _check(result: RegressionCertainty) -> Point:
     return Point("What to check first", sentence.rstrip(), link=("least", "See them"))
 
 
-def _trust(result: RegressionCertainty) -> Point:
+def _whether_to_trust(result: RegressionCertainty) -> Point:
     question, names = "Can the intervals be trusted?", result.target_names
     if np.isnan(result.std).all():
         sentence = "There are none for new answers: nothing says how far an answer scatters around its mean. "
@@ -196,7 +196,7 @@ def _trust(result: RegressionCertainty) -> Point:
     return Point(question, sentence, link=("targets", "Number by number"))
 
 
-def _margin(result: RegressionCertainty) -> Point:
+def _meaning_of_margin(result: RegressionCertainty) -> Point:
     question, between = "What is ±?", words_of(result.method)["between"]
     if np.all(result.mc_error == 0):
         sentence = "There is none: the numbers are the same every time, which does not make them true."
@@ -220,17 +220,17 @@ def target_of(result: RegressionCertainty) -> Target:
         checked = result if len(known_rows) == len(result) else result[known_rows]
     calibration = None if checked is None else draw_calibration(checked)
     return Target(
-        **vars(_line(result, 0)),
+        **vars(_target_line(result, 0)),
         by_prediction=draw_by_prediction(result),
         made_of=made_of_in_words(result),
         coverage=coverage_in_words(result),
         calibration=calibration,
-        quantiles=None if calibration is None else _quantiles(calibration),
+        quantiles=None if calibration is None else _quantiles_table(calibration),
         unknown=len(result) - len(known_rows) if len(known_rows) else 0,
     )
 
 
-def _quantiles(calibration: Calibration) -> ViewTable:
+def _quantiles_table(calibration: Calibration) -> ViewTable:
     cells = [
         [rate(level, 0), rate(share), f"{rate(low)} to {rate(high)}"]
         for level, share, low, high in calibration.table
@@ -238,7 +238,7 @@ def _quantiles(calibration: Calibration) -> ViewTable:
     return ViewTable("Calibration as a table", ["Level", "Below", "By chance"], cells, numeric=(0, 1, 2))
 
 
-def _line(result: RegressionCertainty, k: int) -> TargetLine:
+def _target_line(result: RegressionCertainty, k: int) -> TargetLine:
     std = result.std[:, k]
     half = significant(1.96 * float(np.nanmedian(std)), 2) if np.isfinite(std).any() else ""
     spread, share = "–", None
@@ -251,7 +251,7 @@ def _line(result: RegressionCertainty, k: int) -> TargetLine:
     return TargetLine(result.target_names[k], half, spread, share, levels, verdict_of(levels))
 
 
-def _passes(result: RegressionCertainty) -> dict[str, Any]:
+def _passes_and_errors(result: RegressionCertainty) -> dict[str, Any]:
     width = scatter(result.std, result.spread)
     shares = np.divide(result.mc_error, width, out=np.full_like(width, np.nan), where=width > 0)
     known_shares = shares[np.isfinite(shares)]
@@ -362,7 +362,7 @@ def entries_of(
                 target=result.target_names[k],
                 number=texts.number,
                 answers=UNKNOWN if texts.answers is None else digits.to(texts.answers),
-                networks=_networks(row, k) if texts.networks is None else digits.to(texts.networks),
+                networks=_networks_text(row, k) if texts.networks is None else digits.to(texts.networks),
                 share=rate(share, 0) if np.isfinite(share) else UNKNOWN,
                 truth=texts.truth,
                 outside=bool(away > 1.96),
@@ -373,6 +373,6 @@ def entries_of(
     return entries
 
 
-def _networks(row: NumbersRow, k: int) -> str:
+def _networks_text(row: NumbersRow, k: int) -> str:
     is_known = row.spread is not None and np.isfinite(row.spread[k])
     return f"s.d. {significant(float(row.spread[k]), 2)}" if is_known else UNKNOWN  # type: ignore[index]

@@ -53,7 +53,7 @@ def lead(result: RegressionCertainty) -> str:
         which = f"each of {counted(rows, kind)}" if rows > 1 else f"the one {kind} it was given"
         text = text or f"The model predicts a number for {which}. "
         return text + ALONE.format(it="it" if is_single else "they")
-    wide = [_widths(result, k) for k in range(len(names))]
+    wide = [_width_texts(result, k) for k in range(len(names))]
     if len(names) > FEW_TARGETS or not all(widths for widths, _ in wide):
         return text.rstrip() or f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}."
     answers = all(is_noise_known for _, is_noise_known in wide)
@@ -63,13 +63,13 @@ def lead(result: RegressionCertainty) -> str:
     else:
         who, least = f"For half of {counted(rows, kind)}", [widths[0] for widths, _ in wide]
         most = [widths[1] for widths, _ in wide] if len(names) == 1 else []
-    within = _by_name(names, least)
+    within = _with_names(names, least)
     if answers:
         text += f"{who} the model expects 95{UNIT} of answers within {within} of its prediction"
         return f"{text}; for the widest, within {most[0]}." if most else f"{text}."
     between = words_of(result.method)["between"]
     at_most = "" if rows == 1 else "at most "
-    text += f"{who}, the standard deviation between {between} is {at_most}{_by_name(names, least)}"
+    text += f"{who}, the standard deviation between {between} is {at_most}{_with_names(names, least)}"
     text += f"; for the widest, {most[0]}." if most else "."
     return f"{text} How far new answers scatter is not known."
 
@@ -158,15 +158,15 @@ def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
 def verdict_of(levels: Sequence[LevelCoverage]) -> str:
     """Whether intervals are too narrow or wider than they need be; empty if chance may be all there is."""
     texts = [
-        f"too narrow{_at(narrow)}" if (narrow := [level for level in levels if level.off < 0]) else "",
-        f"wider than they need be{_at(wide)}"
+        f"too narrow{_at_levels(narrow)}" if (narrow := [level for level in levels if level.off < 0]) else "",
+        f"wider than they need be{_at_levels(wide)}"
         if (wide := [level for level in levels if level.off > 0])
         else "",
     ]
     return " and ".join(text for text in texts if text)
 
 
-def _at(levels: Sequence[LevelCoverage]) -> str:
+def _at_levels(levels: Sequence[LevelCoverage]) -> str:
     return (
         ""
         if len(levels) == len(LEVELS)
@@ -182,7 +182,7 @@ def coverage_in_words(result: RegressionCertainty) -> str:
         return ""
     is_single, last = len(names) == 1, [levels[-1].found for levels in known_levels]
     shares = [f"{share_of(share)} ({interval_of(share)})" if is_single else share_of(share) for share in last]
-    sentence = f"{_by_name(names, shares)} of the true answers lie in their 95{UNIT} intervals"
+    sentence = f"{_with_names(names, shares)} of the true answers lie in their 95{UNIT} intervals"
     verdicts = [
         f"{'intervals' if is_single else f'the intervals of {name!r}'} are {verdict}"
         for name, levels in zip(names, known_levels, strict=True)
@@ -200,9 +200,9 @@ def made_of_in_words(result: RegressionCertainty) -> str:
     shares = disagreement(result.spread, result.noise)
     if np.isnan(shares).all(axis=0).any():
         return ""
-    medians = [_rounded(float(median)) for median in np.nanmedian(shares, axis=0)]
+    medians = [_share_text(float(median)) for median in np.nanmedian(shares, axis=0)]
     half = "" if len(result) == 1 else f"In half of the {result.kind}s "
-    named = _by_name(
+    named = _with_names(
         result.target_names, [compared("at most", median) if half else median for median in medians]
     )
     between = words_of(result.method)["between"]
@@ -242,7 +242,7 @@ def strange_in_words(result: RegressionCertainty) -> str:
     return f"{counted(strange, result.kind)} {verb} intervals are hardly tested."
 
 
-def _widths(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
+def _width_texts(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
     """Median and largest, `± 1.3` of answers, or the standard deviation between networks; and which it is.
 
     Empty unless all rows have one.
@@ -258,12 +258,12 @@ def _widths(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
     return [significant(float(width), 2) for width in (np.median(spread), spread.max())], False
 
 
-def _by_name(names: tuple[str, ...], texts: list[str]) -> str:
+def _with_names(names: tuple[str, ...], texts: list[str]) -> str:
     if len(names) == 1:
         return texts[0]
     return listed([f"{text} ('{name}')" for name, text in zip(names, texts, strict=True)])
 
 
-def _rounded(share: float) -> str:
+def _share_text(share: float) -> str:
     """A share in whole per cent, or with one decimal below a tenth."""
     return rate(share, 0 if share >= 0.1 else 1)

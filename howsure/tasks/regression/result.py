@@ -61,40 +61,42 @@ FROM_HELD_OUT = (
 )
 
 
-def _wide(name: str, words: str, shape: str = WIDE, **more: Any) -> Column:
+def _wide_column(name: str, words: str, shape: str = WIDE, **more: Any) -> Column:
     return Column(name, shape, FLOAT, UNIT, words, **{"least": -LARGEST, "most": LARGEST, **more})
 
 
-_deviation = partial(_wide, least=0, unknown=True)
+_deviation_column = partial(_wide_column, least=0, unknown=True)
 
 
 COLUMNS = (
     *ROW_AND_ID,
-    _wide("mean", "mean over the passes: the prediction"),
-    _deviation("mc_error", "standard error of `mean`, from the finite number of passes; NaN where unknown"),
-    _deviation(
+    _wide_column("mean", "mean over the passes: the prediction"),
+    _deviation_column(
+        "mc_error", "standard error of `mean`, from the finite number of passes; NaN where unknown"
+    ),
+    _deviation_column(
         "spread",
         "standard deviation of the number between networks (epistemic), which more passes do not make "
         "smaller; None if no networks are known",
         optional=True,
     ),
-    _deviation(
+    _deviation_column(
         "spread_error",
         "standard error of `spread`; None if there is no spread",
         on_demand=True,
         optional=True,
     ),
-    _deviation(
+    _deviation_column(
         "noise",
         "standard deviation of answers around the mean of their row (aleatoric); NaN where unknown",
         default=np.nan,
     ),
-    _deviation(
+    _deviation_column(
         "std",
         "standard deviation of a new answer, √(`spread`² + `noise`²); NaN where `noise` is unknown",
         default=np.nan,
     ),
-    _wide(
+    _wide_column(
         "quantiles",
         "number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks stay below; NaN "
         "where unknown, None if not told",
@@ -103,14 +105,14 @@ COLUMNS = (
         optional=True,
         unknown=True,
     ),
-    _deviation(
+    _deviation_column(
         "quantiles_error",
         "standard error of `quantiles`; NaN where unknown, None if not told",
         WIDE_AT_LEVELS,
         on_demand=True,
         optional=True,
     ),
-    _wide(
+    _wide_column(
         "networks",
         "numbers of the networks in ascending order: of each, or 64 quantiles where there are more; NaN "
         "where a row has fewer, None if not told",
@@ -119,7 +121,7 @@ COLUMNS = (
         optional=True,
         unknown=True,
     ),
-    _deviation(
+    _deviation_column(
         "networks_noise",
         "the `noise` that each of `networks` puts out; None if it puts out none",
         WIDE_OF_NETWORKS,
@@ -135,7 +137,7 @@ COLUMNS = (
     ),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     FAMILIARITY,
-    _wide("truth", "the true number; None if not given", optional=True),
+    _wide_column("truth", "the true number; None if not given", optional=True),
 )
 """The columns of a `RegressionCertainty`, in the order of its table, which has lists for (N, K)."""
 
@@ -498,12 +500,12 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: No finite numbers, other shapes, or a negative standard deviation.
         """
         mean, names = targets_in(mean, target_names, "The means")
-        means, names = _given(mean, names, "The means")
+        means, names = _numbers_and_names(mean, names, "The means")
         std = by_target(std, _columns_of(mean) or names, "The standard deviations")
-        called = _called(index_names(mean), ids, len(means))
+        called = _row_names(index_names(mean), ids, len(means))
         std = aligned(std, called, "The standard deviations", "std", "mean.index")
         std = np.broadcast_to(floats_of(std, "`std`"), means.shape) if np.ndim(std) == 0 else std
-        stds, _ = _given(std, names, "The standard deviations")
+        stds, _ = _numbers_and_names(std, names, "The standard deviations")
         if stds.shape != means.shape:
             raise InputError(
                 "The standard deviations do not fit the means",
@@ -525,7 +527,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             mc_error=np.zeros_like(means),
             std=stds,
             noise_from=None,
-            **_told(len(means), names, GIVEN_NUMBERS, words, source, kind, called),
+            **_common_fields(len(means), names, GIVEN_NUMBERS, words, source, kind, called),
         )
 
     @staticmethod
@@ -575,19 +577,19 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
                 expected="an array of shape (samples, rows, targets), of two samples or more",
                 received=f"an array of shape {values.shape[:2] if np.ndim(listed) == 2 else values.shape}",
             )
-        _, names = _given(values[0], target_names, "The samples")
+        _, names = _numbers_and_names(values[0], target_names, "The samples")
         check_finite(values, "The samples")
         warn_of_same_passes(list(map(mark_of_pass, range(len(values)), values)), "Samples")
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
         words = {"passes": "samples", "pass": "one of the samples that were given", "between": "samples"}
-        columns = _told(
+        columns = _common_fields(
             values.shape[1],
             names,
             GIVEN_SAMPLES,
             words,
             source,
             kind,
-            _called(index, ids, values.shape[1]),
+            _row_names(index, ids, values.shape[1]),
             len(values),
         )
         columns |= {
@@ -603,7 +605,7 @@ def _columns_of(frame: Any) -> tuple[str, ...]:
     return tuple(map(str, columns_of(frame))) if has_columns(frame) else ()
 
 
-def _told(
+def _common_fields(
     rows: int,
     names: tuple[str, ...],
     name: str,
@@ -628,14 +630,16 @@ def _told(
     }
 
 
-def _called(index: RowNames, ids: Any, rows: int) -> RowNames:
+def _row_names(index: RowNames, ids: Any, rows: int) -> RowNames:
     if ids is None:
         return index
     values = without_index(aligned(ids, index, "The ids", "ids", "x.index"))
     return replace(index, ids=check_ids(values, rows), id_name=ID)
 
 
-def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Floats, tuple[str, ...]]:
+def _numbers_and_names(
+    values: Any, names: Sequence[str] | None, called: str
+) -> tuple[Floats, tuple[str, ...]]:
     numbers = floats_of(values, called)
     numbers = numbers[:, None] if numbers.ndim == 1 else numbers
     if numbers.ndim != 2 or numbers.shape[1] < 1:

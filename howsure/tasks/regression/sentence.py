@@ -103,8 +103,8 @@ def written_of(row: NumbersRow, k: int, level: float) -> Written:
     return written(
         float(row.mean[k]),
         1.96 * float(row.mc_error[k]),
-        _known(row.prediction_interval(SHOWN)[k]),
-        _known(row.credible_interval(level)[k]),
+        _ends_or_none(row.prediction_interval(SHOWN)[k]),
+        _ends_or_none(row.credible_interval(level)[k]),
         None if row.truth is None else float(row.truth[k]),
         2 * float(ndtri((1 + SHOWN) / 2)) * spread,
     )
@@ -112,11 +112,13 @@ def written_of(row: NumbersRow, k: int, level: float) -> Written:
 
 def level_of(row: NumbersRow, k: int) -> float:
     """Share of networks in the interval that is told of a number: the first for which passes suffice."""
-    known_levels = (level for level in OF_NETWORKS if _known(row.credible_interval(level)[k]) is not None)
+    known_levels = (
+        level for level in OF_NETWORKS if _ends_or_none(row.credible_interval(level)[k]) is not None
+    )
     return next(known_levels, SHOWN)
 
 
-def _known(ends: Floats) -> tuple[float, float] | None:
+def _ends_or_none(ends: Floats) -> tuple[float, float] | None:
     return (float(ends[0]), float(ends[1])) if np.isfinite(ends).all() else None
 
 

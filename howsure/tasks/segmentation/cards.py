@@ -170,12 +170,12 @@ def _card(row_maps: _Row, at: int, shown: Shown | None, colours: Sequence[str], 
     row = part[0]
     numbered, counts = numbered_by_size(part.is_coin_flip[0]), row_maps.label >= 0
     truth = None if part.truth is None else np.asarray(part.truth[0])
-    regions = _regions(row, LEAST_SHARE * counts.sum())
+    regions = _regions_table(row, LEAST_SHARE * counts.sum())
     listed = 0 if regions is None else len(regions.rows)
-    shares = _shares(row, colours, truth)
+    shares = _shares_table(row, colours, truth)
     pictures = None
     if not isinstance(shown, ShownWords):
-        pictures = _maps(row_maps, numbered, shown, at, colours, top, listed)
+        pictures = _pictures_of(row_maps, numbered, shown, at, colours, top, listed)
     right = ""
     if truth is not None and (truth >= 0).any():
         right = rate(float(np.mean((row_maps.label == truth)[truth >= 0])))
@@ -197,7 +197,7 @@ def _card(row_maps: _Row, at: int, shown: Shown | None, colours: Sequence[str], 
         right=right,
         facts=tuple(facts),
         maps=pictures,
-        runs=_runs(part, words, colours),
+        runs=_word_runs(part, words, colours),
         regions=regions,
         others=int(numbered.max(initial=0)) - listed,
         shares=shares,
@@ -220,7 +220,7 @@ def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
     return ", ".join(reversed(places) if len(places) == 2 else places)
 
 
-def _regions(row: DenseRow, least: float) -> ViewTable | None:
+def _regions_table(row: DenseRow, least: float) -> ViewTable | None:
     """The largest regions with their places, by their numbers on the map; after the first no smaller ones."""
     cells = [
         [
@@ -236,7 +236,7 @@ def _regions(row: DenseRow, least: float) -> ViewTable | None:
     return ViewTable(f"Regions of {row.called}", head, cells, numeric=(0, 1)) if cells else None
 
 
-def _shares(row: DenseRow, colours: Sequence[str], truth: Integers | None) -> ViewTable:
+def _shares_table(row: DenseRow, colours: Sequence[str], truth: Integers | None) -> ViewTable:
     """The classes that a row has, the largest first, and their true shares where these are given."""
     known_truth = np.zeros(0) if truth is None else truth[truth >= 0]
     shown_classes = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
@@ -273,7 +273,7 @@ class _Row:
         return cls(part, np.asarray(part.label[0]), entropy, view_of(entropy))
 
 
-def _maps(
+def _pictures_of(
     row_maps: _Row,
     numbered: Integers,
     shown: Pixels | None,
@@ -311,11 +311,11 @@ def _maps(
             step=step,
             image="" if row is None else photograph(row, _OF_IMAGE, edge),
             signal=signal,
-            label=_where(counts, place[label[small]], palette),
-            doubt=_where(counts, levels, CIVIDIS),
+            label=_picture_of(counts, place[label[small]], palette),
+            doubt=_picture_of(counts, levels, CIVIDIS),
             truth=""
             if drawn_truth is None or wrong is None
-            else _truth(np.where(drawn_truth < 0, -1, place[drawn_truth]), wrong, palette),
+            else _truth_picture(np.where(drawn_truth < 0, -1, place[drawn_truth]), wrong, palette),
             drawn_width=label[small].shape[1] * step,
             drawn_height=label[small].shape[0] * step,
             flips=Outline("", 0, 0),
@@ -336,13 +336,13 @@ def _maps(
     )
 
 
-def _truth(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
+def _truth_picture(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
     """The true classes, pale where the label is right; nothing if `place` is −1."""
     opacities = [RIGHT] * len(palette) + [1.0] * len(palette)
-    return _where(place >= 0, place + len(palette) * wrong, [*palette, *palette], opacities)
+    return _picture_of(place >= 0, place + len(palette) * wrong, [*palette, *palette], opacities)
 
 
-def _where(
+def _picture_of(
     is_coloured: Booleans, numbers: Integers, colours: Sequence[str], opacities: Sequence[float] = ()
 ) -> str:
     """A map in colours, and nothing where that is not `is_coloured`."""
@@ -355,7 +355,7 @@ def _where(
 # --- words ----------------------------------------------------------------------------------------------
 
 
-def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) -> tuple[WordRun, ...]:
+def _word_runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) -> tuple[WordRun, ...]:
     """Words from the first to the last that count; others between them have no label and no verdict."""
     label, names = np.asarray(part.label[0]), part.class_names
     truth = np.full(len(label), -1) if part.truth is None else np.asarray(part.truth[0])

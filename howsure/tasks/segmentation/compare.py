@@ -95,7 +95,7 @@ class Tempered:
 Rows = DenseCertainty | Tempered
 
 
-def _parts(rows: Rows) -> Iterator[tuple[slice, DenseCertainty]]:
+def _row_blocks(rows: Rows) -> Iterator[tuple[slice, DenseCertainty]]:
     """Results and the places of their rows: one of all, or of one row each if calibrated."""
     return iter([(slice(None), rows)]) if isinstance(rows, DenseCertainty) else rows.each()
 
@@ -112,7 +112,7 @@ def _scored(
     check_known(result)
     fits = rows.fits if isinstance(rows, Tempered) else None
     counted, doubts, slopes = list[Counts](), list[Floats](), list[Floats]()
-    for place, part in _parts(rows):
+    for place, part in _row_blocks(rows):
         counted.append(counted_of(part, partial(truths_of, part, truth[place])))
         doubts.append(part.doubt)
         if fits is not None:
@@ -150,7 +150,7 @@ def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
     return np.asarray(maps.slopes({"temperature": np.array(1 / beta)}, p, true[counts]).sum(axis=-1))
 
 
-def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
+def _nll_parts(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
     """The parts of the NLL of N rows, of which each counts the same; see `howsure.compare.parts`."""
     result, counts = _untempered(rows), evaluation._counts
     there, share = np.isin(result.row, evaluation._found.row), np.zeros(len(result))
@@ -179,13 +179,15 @@ def _claims(rows: Rows, truth: Any, evaluation: RowScores) -> Claims:
     return Claims(float(claimed.mean()), float(np.mean(counts.right / counts.counted)))
 
 
-def _beside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
+def _scored_outside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
     """An evaluation with the scores of rows from outside added, by doubt and by mutual information.
 
     A temperature leaves open how much of the doubt is disagreement, so that is the one of the passes.
     """
     counts = np.isin(_untempered(rows).row, evaluation._found.row)
-    near, far = (np.concatenate([part.doubt for _, part in _parts(results)]) for results in (rows, outside))
+    near, far = (
+        np.concatenate([part.doubt for _, part in _row_blocks(results)]) for results in (rows, outside)
+    )
     disagree, differ = (_untempered(results).mean_mutual_information for results in (rows, outside))
     scored = near[counts], disagree[counts]
     return with_outside(evaluation, scored, (far, differ), _untempered(outside).row)
@@ -206,13 +208,13 @@ def _calibrated(
     return near, far, [None] * len(near)
 
 
-def _truth(labels: Any, rows: int, probe: DenseCertainty) -> Any:
+def _truth_of_labels(labels: Any, rows: int, probe: DenseCertainty) -> Any:
     return truth_map(labels, (rows, *probe.positions), probe.class_names)
 
 
-def _known(result: DenseCertainty, labels: Any) -> Any:
+def _known_truth(result: DenseCertainty, labels: Any) -> Any:
     check_given(result, labels)
-    return result.truth if labels is None else _truth(labels, len(result), result)
+    return result.truth if labels is None else _truth_of_labels(labels, len(result), result)
 
 
 def _aligned(name: str, result: DenseCertainty, first: str, baseline: DenseCertainty) -> DenseCertainty:
@@ -238,13 +240,13 @@ def _gathered(blocks: Iterator[DenseCertainty], rows: int, folder: Path) -> Dens
     return DenseCertainty.joined(saved())
 
 
-def _kept(rows: Rows) -> DenseCertainty:
+def _without_rows(rows: Rows) -> DenseCertainty:
     none = _untempered(rows)[:0]
     nothing: dict[str, Any] = {name: np.array(array) for name, array in none._arrays.items()}
     return replace(none, **nothing, method=rows.method)
 
 
-def _alone(p: Floats, truth: Any, rows: Any) -> tuple[Floats, Floats]:
+def _losses_of_probabilities(p: Floats, truth: Any, rows: Any) -> tuple[Floats, Floats]:
     losses, wrong = np.full((2, len(p)), np.nan)
     for at, (own, true) in enumerate(zip(p, truth[rows], strict=True)):
         counts = true >= 0
@@ -350,14 +352,14 @@ def _points(gap: Score) -> tuple[str, str]:
 
 
 COMPARING = Comparing(
-    truth=_truth,
-    known=_known,
+    truth=_truth_of_labels,
+    known=_known_truth,
     aligned=_aligned,
     scored=_scored,
-    beside=_beside,
+    beside=_scored_outside,
     calibrated=_calibrated,
-    parts=_parts_of,
-    alone=_alone,
+    parts=_nll_parts,
+    alone=_losses_of_probabilities,
     claims=_claims,
     metrics=COMPARED,
     plain=CHOICES[0].name,
@@ -365,5 +367,5 @@ COMPARING = Comparing(
     words=PositionWords(),
     keep=KEEP_PROBABILITIES,
     gathered=_gathered,
-    kept=_kept,
+    kept=_without_rows,
 )

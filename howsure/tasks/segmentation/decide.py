@@ -78,7 +78,7 @@ class DenseAbstention(Acceptance):
             InputError: Not a `DenseCertainty`, or one of other classes.
         """
         check_kind(result, POSITIONS, self.class_names)
-        return np.asarray(_certain(result) <= self.threshold)
+        return np.asarray(_certainty_of_rows(result) <= self.threshold)
 
     def in_words(self) -> str:
         """The promise, its evidence, and of which classes the Dice is, in three sentences."""
@@ -112,7 +112,7 @@ def abstain(
             expected="tolerance=0.2 for a Dice of 0.8, for example",
         )
     limit = as_share(tolerance, "tolerance")
-    dice, certain, names = counts.without(background).dice, _certain(result), result.class_names
+    dice, certain, names = counts.without(background).dice, _certainty_of_rows(result), result.class_names
     known_rows = np.isfinite(dice)
     low = dice[known_rows] < 1 - limit - np.finfo(float).eps  # 1 − 0.2 is not 0.8
     decision = decided(certain[known_rows], low, risk, confidence)
@@ -124,7 +124,7 @@ def abstain(
     return DenseAbstention(**decision, tolerance=limit, class_names=names, background=left_out)
 
 
-def _certain(result: DenseCertainty) -> Floats:
+def _certainty_of_rows(result: DenseCertainty) -> Floats:
     """(N,) from 0 to 1, e^−doubt: 1 where nothing is in doubt."""
     return np.asarray(np.exp(-result.doubt))
 
@@ -159,7 +159,7 @@ class DenseSets(Sequence[Booleans]):
         at = one_position(row, len(self))
         if at is None:
             raise InputError("This is not the number of a row", expected="a whole number", received=repr(row))
-        p = _singles(known_probabilities(self._result, at))
+        p = _in_single_precision(known_probabilities(self._result, at))
         inside = p >= np.float32(self._threshold)
         label = np.asarray(self._result.label[at]).reshape(-1, 1).astype(np.int64)
         np.put_along_axis(inside, label, label >= 0, axis=1)
@@ -231,7 +231,7 @@ def prediction_sets(
             continue
         rows += 1
         true, label = truth[counts], np.asarray(result.label[at]).reshape(-1)[counts]
-        p = _singles(known_probabilities(result, at)[counts])
+        p = _in_single_precision(known_probabilities(result, at)[counts])
         of_true = np.take_along_axis(p, true[:, None], axis=1)[label != true, 0]
         place = of_true.view(np.int32) >> DROPPED  # the largest threshold that each reaches
         np.add.at(missed, place, 1 / len(true))
@@ -245,7 +245,7 @@ def prediction_sets(
     return DensePredictionSets(coverage, threshold, rows, result.class_names, size)
 
 
-def _singles(p: Floats) -> NDArray[np.float32]:
+def _in_single_precision(p: Floats) -> NDArray[np.float32]:
     return np.clip(p, 0, 1).astype(np.float32)
 
 

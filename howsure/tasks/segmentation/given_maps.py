@@ -92,7 +92,7 @@ def of_maps(
         sums = Sums.of(len(numbers), outcome.take(numbers))
         for row in numbers.tolist():
             of_row = []
-            for number, values in enumerate(_checked(rows, row, outcome)):
+            for number, values in enumerate(_checked_passes(rows, row, outcome)):
                 sums.add_group(values, outcome)
                 of_row.append(mark_of_pass(number, values))
             marks.append(tuple(of_row))
@@ -109,23 +109,23 @@ def of_maps(
 def _rows_of(maps: Any, axis: int, are_passes: bool) -> _Rows:
     one_by_one = isinstance(maps, (list, tuple)) and not all(isinstance(e, (list, tuple)) for e in maps)
     if not one_by_one:
-        whole = _array(maps, "The probabilities")
+        whole = _as_maps(maps, "The probabilities")
         shape = tuple(whole.shape)[1 + are_passes :]
         count = 0 if not shape else int(whole.shape[int(are_passes)])
         of = (lambda row: whole[:, row]) if are_passes else (lambda row: whole[row][None])
-        place = _place(shape, axis, are_passes, f"an array of shape {tuple(whole.shape)}")
+        place = _class_axis(shape, axis, are_passes, f"an array of shape {tuple(whole.shape)}")
         return _Rows(count, shape, of, are_passes, place)
 
     def of_list(row: int) -> Any:
-        row_maps = _array(maps[row], f"The probabilities of row {row}")
+        row_maps = _as_maps(maps[row], f"The probabilities of row {row}")
         return row_maps if are_passes else row_maps[None]
 
     shape = tuple(of_list(0).shape)[1:]
-    place = _place(shape, axis, are_passes, f"row 0 of shape {shape} a pass")
+    place = _class_axis(shape, axis, are_passes, f"row 0 of shape {shape} a pass")
     return _Rows(len(maps), shape, of_list, are_passes, place)
 
 
-def _array(maps: Any, called: str) -> Any:
+def _as_maps(maps: Any, called: str) -> Any:
     if isinstance(maps, (str, Path)):
         raise InputError(
             f"{called} are the name of a file",
@@ -136,7 +136,7 @@ def _array(maps: Any, called: str) -> Any:
     return maps if hasattr(maps, "shape") else as_array(maps, called)
 
 
-def _place(shape: tuple[int, ...], axis: int, are_passes: bool, received: str) -> int:
+def _class_axis(shape: tuple[int, ...], axis: int, are_passes: bool, received: str) -> int:
     """The axis of the classes in one pass over a row, from that counted with the axis of the rows."""
     if not 2 <= len(shape) <= MOST_AXES + 1 or not min(shape):
         called, form = ("passes", "(passes, rows, …)") if are_passes else ("probabilities", "(rows, …)")
@@ -157,7 +157,7 @@ def _place(shape: tuple[int, ...], axis: int, are_passes: bool, received: str) -
     return axis - 1 if axis > 0 else len(shape) + axis
 
 
-def _checked(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:
+def _checked_passes(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:
     """(1, 1, *P, K) each pass over a row, as `Positions.values` has it."""
     passes = rows.of(row)
     if rows.are_passes and len(passes) < 2:
@@ -191,14 +191,14 @@ def _checked(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:
                 )
             values[counts] = distributions(values[counts], where, dtype, called)
         except InputError as error:
-            hint = _hint(numbers, rows.class_axis) or error.hint
+            hint = _axis_hint(numbers, rows.class_axis) or error.hint
             raise InputError(
                 error.what, expected=error.expected, received=error.received, hint=hint
             ) from error
         yield outcome.values(values[None, None].astype(np.float32), np.array([row]))
 
 
-def _hint(numbers: Floats, axis: int) -> str | None:
+def _axis_hint(numbers: Floats, axis: int) -> str | None:
     """On which other axis the classes lie, or what to do with sigmoids; None if it is neither."""
     if (other := _other_axis(numbers, axis)) is not None:
         return f"On another axis they sum to 1: class_axis={other}"

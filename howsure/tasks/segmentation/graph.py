@@ -51,7 +51,7 @@ class PositionsGraph(ClassesGraph):
     ) -> dict[str, Value]:
         """The columns by their names; as `DistributionGraph.columns`, of (n, *P, K) for (n, K)."""
         at_each = super().columns(values, mean, squared, error, None, units_of)
-        label, runner_up = (self._has(at_each[name]) for name in ("label", "runner_up"))
+        label, runner_up = (self._one_hot(at_each[name]) for name in ("label", "runner_up"))
         top, top_error = (np.sum(label * values, axis=-1) for values in (mean, error))
         other, other_error = (np.sum(runner_up * values, axis=-1) for values in (mean, error))
         margin: Any = margin_of(top, top - other, top_error, other_error, self.thresholds)
@@ -74,7 +74,7 @@ class PositionsGraph(ClassesGraph):
         of_rows = {name: np.where(is_nan, np.nan, values) for name, values in of_rows.items()}
         return {**maps, **of_rows, "undecided": of_rows["undecided"][..., 0]}
 
-    def _has(self, places: Value) -> Value:
+    def _one_hot(self, places: Value) -> Value:
         """(…, K) 1 at a place (…), and 0 at all others."""
         return np.where(places[..., None] == np.arange(self.outcome.width), 1.0, 0.0)
 
@@ -86,7 +86,7 @@ class PositionsGraph(ClassesGraph):
 
     def _shares(self, values: Value, units_of: UnitsOf) -> dict[str, Value]:
         """(n, K) the share of each class, its error and its spread; see `Counts.told`."""
-        shares = self._averaged(self._has(place_of_largest(values)))
+        shares = self._averaged(self._one_hot(place_of_largest(values)))
         units = units_of(shares)
         squared, count = seen(units)
         return {

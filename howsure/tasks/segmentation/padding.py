@@ -51,7 +51,7 @@ def given_counts(positions: Any, shape: tuple[int, ...]) -> Booleans | None:
             expected="True or False",
             received=f"dtype {counts.dtype}, for example {counts.reshape(-1)[:3].tolist()}",
         )
-    return _checked(counts.astype(bool))
+    return _checked_counts(counts.astype(bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def own_counts(model: Model, rows: Sequence[InputRows], shape: tuple[int, ...]) 
                 break
             masks.append(mask)
     counts = np.concatenate(masks)[: shape[0]] != 0 if masks else None
-    return Own() if counts is None or counts.shape != shape else Own(True, _checked(counts), called)
+    return Own() if counts is None or counts.shape != shape else Own(True, _checked_counts(counts), called)
 
 
 def _blocks(total: int, size: int) -> list[Any]:
@@ -110,7 +110,7 @@ def _blocks(total: int, size: int) -> list[Any]:
     return [np.minimum(np.arange(start, start + size), total - 1) for start in range(0, total, size)]
 
 
-def _checked(counts: Booleans) -> Booleans | None:
+def _checked_counts(counts: Booleans) -> Booleans | None:
     """The same, None if all count, or an `InputError` if nothing of a row does."""
     empty = np.flatnonzero(~counts.any(axis=tuple(range(1, counts.ndim))))
     if len(empty):

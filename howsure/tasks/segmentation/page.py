@@ -92,7 +92,7 @@ def page(result: DenseCertainty, options: PageOptions) -> str:
             context["script"] = script()
         sections["worst"] = "Check these first" if len(result) > 1 else f"The {result.kind}"
         if len(result) > MOST_CARDS:
-            context |= {"listed": _listed(result, order[MOST_CARDS:][:MOST_LISTED])}
+            context |= {"listed": _rows_table(result, order[MOST_CARDS:][:MOST_LISTED])}
             sections["rows"] = f"The other {result.kind}s"
         sections["classes"] = "Class by class"
         if len(result) >= LEAST_IN_HISTOGRAM:
@@ -121,14 +121,14 @@ def brief(
 ) -> list[Point]:
     """The first questions of a reader about N ≥ 1 rows, and the answers."""
     return [
-        _check(result, with_words),
-        _trust(result, counts, options.background),
+        _what_to_check(result, with_words),
+        _whether_to_trust(result, counts, options.background),
         method_point(result, options.comparison, "labels that are right more often"),
-        _margin(result),
+        _meaning_of_margin(result),
     ]
 
 
-def _check(result: DenseCertainty, with_words: bool) -> Point:
+def _what_to_check(result: DenseCertainty, with_words: bool) -> Point:
     question, kind, name = "What to check first", result.kind, result.position_name
     link = ("worst", "See them" if len(result) > 1 else "See it")
     where = f"the {name}s with a wavy line" if with_words else f"the {name}s inside the outlines"
@@ -149,7 +149,7 @@ def averaged(result: DenseCertainty, background: int | None) -> str:
     return f"all {len(names)} classes" if background is None else f"the classes but '{names[background]}'"
 
 
-def _trust(result: DenseCertainty, counts: PositionCounts, background: int | None) -> Point:
+def _whether_to_trust(result: DenseCertainty, counts: PositionCounts, background: int | None) -> Point:
     question, name = "Can the labels be trusted?", result.position_name
     if not counts.known.any():
         return Point(
@@ -170,7 +170,7 @@ def _trust(result: DenseCertainty, counts: PositionCounts, background: int | Non
     return Point(question, f"{sentence}.", link=("doubt", f"{name.capitalize()}s by certainty"))
 
 
-def _margin(result: DenseCertainty) -> Point:
+def _meaning_of_margin(result: DenseCertainty) -> Point:
     question, between = "What is ±?", words_of(result.method)["between"]
     if are_alone(result.method):
         sentence = "These shares came without an error, so they have no ±. That does not make them true."
@@ -191,7 +191,7 @@ def _margin(result: DenseCertainty) -> Point:
     return Point(question, sentence)
 
 
-def _listed(result: DenseCertainty, positions: Integers) -> ViewTable:
+def _rows_table(result: DenseCertainty, positions: Integers) -> ViewTable:
     """Rows in the list: number, id, doubt, coin flips, right positions, and the largest class."""
     head = [upper(result.kind), "Doubt", "Coin flips", "Largest class"]
     rows = []
@@ -370,14 +370,14 @@ def class_table(result: DenseCertainty, counts: PositionCounts, colours: tuple[s
     order, truly = np.argsort(-share, kind="stable").tolist(), int(counts.truly.sum())
     rows = []
     for k in order:
-        spread, overlap = (_mean(values[:, k]) for values in (result.share_spread, result.overlap))
+        spread, overlap = (_mean_of_known(values[:, k]) for values in (result.share_spread, result.overlap))
         labelled = int(counts.labelled[k])
         rows.append([result.class_names[k], percent(float(share[k]), float(error[k])).replace(" %", UNIT)])
         if result.truth is not None:
             rows[-1].append(rate(int(counts.truly[k]) / truly) if truly else "–")
             rows[-1].append(_two_digits(counts.dice[k]))
         flips = rate(int(counts.flips[k]) / labelled) if labelled else "–"
-        rows[-1] += [_spread(spread), _two_digits(overlap), flips]
+        rows[-1] += [_spread_text(spread), _two_digits(overlap), flips]
     head = {"Class": "", "Share": ""}
     head |= {} if result.truth is None else {"Truth": "", "Dice": "with the truth"}
     head |= {
@@ -394,12 +394,12 @@ def _two_digits(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "–"
 
 
-def _spread(spread: float) -> str:
+def _spread_text(spread: float) -> str:
     if not np.isfinite(spread):
         return "–"
     return points(spread) if spread >= _LEAST_SPREAD or spread == 0 else "< 0.01\u00a0points"
 
 
-def _mean(values: Floats) -> float:
+def _mean_of_known(values: Floats) -> float:
     known_values = values[np.isfinite(values)]
     return float(known_values.mean()) if known_values.size else float("nan")

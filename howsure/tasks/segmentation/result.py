@@ -55,50 +55,52 @@ from howsure.tasks.segmentation.truth import IGNORED, Ignore, truth_map
 Singles = NDArray[np.floating[Any]]
 
 
-def _map(name: str, type: str, unit: str, words: str, **more: Any) -> Column:
+def _map_column(name: str, type: str, unit: str, words: str, **more: Any) -> Column:
     return Column(name, MAP, type, unit, words, in_table=False, **more)
 
 
-def _share(name: str, shape: str, words: str, **more: Any) -> Column:
+def _share_column(name: str, shape: str, words: str, **more: Any) -> Column:
     unit = "at least 0" if name.endswith("_error") else "0 to 1"
     return Column(name, shape, FLOAT, unit, words, **{"unknown": True, **more})
 
 
-def _of_row(name: str, words: str) -> Column:
+def _row_column(name: str, words: str) -> Column:
     return derived(name, PER_ROW, FLOAT, "0 to 1", words, unknown=True, of_maps=True)
 
 
 COLUMNS = (
     *ROW_AND_ID,
-    _share("share", WIDE, "share of the positions that have each class, mean over networks", unknown=False),
-    _share("share_error", WIDE, "standard error of `share`, from the finite number of passes"),
-    _share("share_spread", WIDE, "standard deviation of that share between networks; NaN of one pass"),
-    _share("share_spread_error", WIDE, "standard error of `share_spread`"),
-    _share("share_quantiles", WIDE_AT_LEVELS, "share that 0.5 to 99.5 % of the networks stay below"),
-    _share("overlap", WIDE, "mean Dice of pairs of networks; NaN of a class that none of them has"),
-    _share("overlap_error", WIDE, "standard error of `overlap`; NaN where unknown", default=np.nan),
-    _of_row("undecided", "share of the positions that are coin flips"),
-    _of_row("unsettled", "share of the positions whose verdict is not settled"),
-    _of_row("doubt", "mean of 1 − probability, each class found alike; ranks rows"),
+    _share_column(
+        "share", WIDE, "share of the positions that have each class, mean over networks", unknown=False
+    ),
+    _share_column("share_error", WIDE, "standard error of `share`, from the finite number of passes"),
+    _share_column("share_spread", WIDE, "standard deviation of that share between networks; NaN of one pass"),
+    _share_column("share_spread_error", WIDE, "standard error of `share_spread`"),
+    _share_column("share_quantiles", WIDE_AT_LEVELS, "share that 0.5 to 99.5 % of the networks stay below"),
+    _share_column("overlap", WIDE, "mean Dice of pairs of networks; NaN of a class that none of them has"),
+    _share_column("overlap_error", WIDE, "standard error of `overlap`; NaN where unknown", default=np.nan),
+    _row_column("undecided", "share of the positions that are coin flips"),
+    _row_column("unsettled", "share of the positions whose verdict is not settled"),
+    _row_column("doubt", "mean of 1 − probability, each class found alike; ranks rows"),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
-    _map(
+    _map_column(
         *("counts", BOOLEAN, "yes or no", "whether a position counts; None if all do"),
         optional=True,
         lacking=True,
     ),
-    _map("label", SHORT, "class number", "the most probable class", least=0, most=last),
-    _map("runner_up", SHORT, "class number", "the second most probable class", least=0, most=last),
-    _map("probability", SINGLE, "0 to 1", "probability of `label`"),
-    _map("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`"),
-    _map("mc_error", SINGLE, OF_A_SHARE, "standard error of the top probability", unknown=True),
-    _map("entropy", SINGLE, "nats", "all doubt", least=0, most=most_entropy),
-    _map("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0, most=most_entropy),
+    _map_column("label", SHORT, "class number", "the most probable class", least=0, most=last),
+    _map_column("runner_up", SHORT, "class number", "the second most probable class", least=0, most=last),
+    _map_column("probability", SINGLE, "0 to 1", "probability of `label`"),
+    _map_column("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`"),
+    _map_column("mc_error", SINGLE, OF_A_SHARE, "standard error of the top probability", unknown=True),
+    _map_column("entropy", SINGLE, "nats", "all doubt", least=0, most=most_entropy),
+    _map_column("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0, most=most_entropy),
     beside_the_table(
         "mutual_information", MAP, SINGLE, "nats", "the rest of `entropy`: disagreement between passes"
     ),
     beside_the_table("verdict", MAP, STRING, "words", "`sure`, `leaning` or `coin flip`"),
-    _map("settled", BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
-    _map(
+    _map_column("settled", BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
+    _map_column(
         "truth", SHORT, "class number", "the true class, −1 where ignored", optional=True, least=-1, most=last
     ),
     *(
@@ -362,7 +364,7 @@ class DenseCertainty(Result[DenseRow]):
         Raises:
             InputError: There is no such row.
         """
-        return self._regions(self._position(row))
+        return self._regions(self._checked_position(row))
 
     def _regions(self, at: int, most: int | None = None) -> list[Region]:
         part = self[at : at + 1]
@@ -375,7 +377,7 @@ class DenseCertainty(Result[DenseRow]):
         Raises:
             InputError: There is no such row, or the probabilities of all classes were not kept.
         """
-        at = self._position(row)
+        at = self._checked_position(row)
         places = (
             np.arange(np.prod(self.positions)) if self.counts is None else np.flatnonzero(self.counts[at])
         )
@@ -406,7 +408,7 @@ class DenseCertainty(Result[DenseRow]):
             learnt_from=None if self.learnt_from is None else np.full(len(p), self.learnt_from[at]),
         )
 
-    def _position(self, row: int) -> int:
+    def _checked_position(self, row: int) -> int:
         at = one_position(row, len(self))
         if at is None:
             raise InputError("This is not the number of a row", expected="a whole number", received=repr(row))

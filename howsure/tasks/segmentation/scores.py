@@ -152,7 +152,11 @@ def counted_of(result: DenseCertainty, truths: Truths) -> Counts:
         hashed = hashlib.blake2b(truth.astype(np.int16).tobytes(), digest_size=8).digest()
         digest[at] = int.from_bytes(hashed, "little", signed=True)
         counts = truth >= 0
-        true, label, top = truth[counts], _of(result.label, at)[counts], _of(result.probability, at)[counts]
+        true, label, top = (
+            truth[counts],
+            _flat_map(result.label, at)[counts],
+            _flat_map(result.probability, at)[counts],
+        )
         hit = label == true
         counted[at], right[at] = len(true), np.count_nonzero(hit)
         truly[at], labelled[at] = (np.bincount(labels, minlength=classes) for labels in (true, label))
@@ -182,7 +186,7 @@ def rows_that_decide(weights: Floats) -> int:
     return int(np.sum(weights) ** 2 / squares + 1e-9) if squares else 0
 
 
-def _of(maps: Any, at: int) -> Any:
+def _flat_map(maps: Any, at: int) -> Any:
     return np.asarray(maps[at]).reshape(-1)
 
 

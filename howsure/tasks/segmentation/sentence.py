@@ -144,15 +144,15 @@ def lines(certainty: DenseCertainty, count: int | None) -> Lines:
     entries = []
     for position in range(len(certainty)) if count is None else certainty.most_undecided(count).tolist():
         row = certainty[position]
-        entries.append(Line(row.row, row.id, row.called, str(row), _truth(certainty, position)))
+        entries.append(Line(row.row, row.id, row.called, str(row), _truth_text(certainty, position)))
     some = "All" if count is None else f"The {len(entries)} most doubtful"
     return Lines(f"{some} {certainty.kind}s", tuple(entries))
 
 
-def _truth(certainty: DenseCertainty, position: int) -> str | None:
+def _truth_text(certainty: DenseCertainty, position: int) -> str | None:
     if certainty.truth is None:
         return None
-    right, count = _right(certainty, position)
+    right, count = _right_and_known(certainty, position)
     return f"{rate(right / count)} of the {certainty.position_name}s are right" if count else "unknown"
 
 
@@ -168,13 +168,15 @@ def summary(certainty: DenseCertainty) -> str:
     )
     text = f"{lead(certainty)} {settled_text}"
     if certainty.truth is not None:
-        right, count = np.sum([_right(certainty, at) for at in range(len(certainty))], axis=0).tolist()
+        right, count = np.sum(
+            [_right_and_known(certainty, at) for at in range(len(certainty))], axis=0
+        ).tolist()
         if count:
             text += f" The model is right on {rate(right / count)} of the {certainty.position_name}s."
     return text
 
 
-def _right(certainty: DenseCertainty, position: int) -> tuple[int, int]:
+def _right_and_known(certainty: DenseCertainty, position: int) -> tuple[int, int]:
     truth = np.asarray(certainty.truth[position])  # type: ignore[index]
     is_known = truth >= 0
     return int(np.sum(np.asarray(certainty.label[position])[is_known] == truth[is_known])), int(

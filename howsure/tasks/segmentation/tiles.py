@@ -130,12 +130,12 @@ def tiled(
         ModelError: The model has no class at each position of its input.
     """
     x = rows.x
-    tiling, areas = _cut(x, request)
+    tiling, areas = _tiling_and_areas(x, request)
     whole, tile, tiles = tiling.whole, tiling.tile, tiling.tiles
     try:
         job = prepare(
             model,
-            replace(rows, x=_first(x, areas), labels=None, ids=None),
+            replace(rows, x=_first_tile(x, areas), labels=None, ids=None),
             method,
             replace(request, tile=None, overlap=None, positions=None),
         )
@@ -161,14 +161,14 @@ def tiled(
 
 def first_tile(x: Any, request: Request) -> NDArray[Any]:
     """The first tile of the first row (1, …) of rows (N, …), as the model is fed with it."""
-    return _first(x, _cut(x, request)[1])
+    return _first_tile(x, _tiling_and_areas(x, request)[1])
 
 
-def _first(x: NDArray[Any], areas: Sequence[Area]) -> NDArray[Any]:
+def _first_tile(x: NDArray[Any], areas: Sequence[Area]) -> NDArray[Any]:
     return x[:1][(slice(None), *areas[0])]
 
 
-def _cut(x: Any, request: Request) -> tuple[Tiling, list[Area]]:
+def _tiling_and_areas(x: Any, request: Request) -> tuple[Tiling, list[Area]]:
     """How rows (N, …) are cut, and for each tile its index in one row, channels included."""
     if not isinstance(x, np.ndarray):
         raise InputError(
