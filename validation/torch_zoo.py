@@ -533,10 +533,10 @@ ZOO: dict[str, Kind] = {
     "nothing random": Kind(mlp, refused="no random layer"),
     "torch.compile": Kind(lambda: torch.compile(usual(), backend="eager")),
     "DataParallel": Kind(lambda: nn.DataParallel(usual())),
-    "jit.script": Kind(lambda: torch.jit.script(usual())),
+    "jit.script": Kind(lambda: torch.jit.script(usual()), refused="scripted"),
     "jit.trace in eval": Kind(lambda: torch.jit.trace(usual().eval(), torch.zeros(2, 8)), refused="traced"),
     "export in eval": Kind(lambda: _exported(training=False), refused="exported"),
-    "export in training": Kind(lambda: _exported(training=True), plain=lambda m: None),
+    "export in training": Kind(lambda: _exported(training=True), refused="exported"),
     "bfloat16": Kind(lambda: usual().bfloat16()),
     "float64": Kind(lambda: usual().double()),
     "a train of its own": Kind(lambda: Kept(*usual())),
@@ -588,9 +588,9 @@ def _of_numpy_by_hand(h: Tensor) -> Tensor:
 
 
 BESIDE: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
-    "two masks of one draw": (_two_masks, "more than one mask"),
-    "a rate for each unit": (_rates_of_units, "compared with more than one rate"),
-    "a rate for each unit, bernoulli": (_bernoulli_of_units, "rates of their own"),
+    "two masks of one draw": (_two_masks, "no single mask of one rate"),
+    "a rate for each unit": (_rates_of_units, "no single mask of one rate"),
+    "a rate for each unit, bernoulli": (_bernoulli_of_units, "no single mask of one rate"),
     "a layer that draws by numpy": (_of_numpy_by_hand, "numbers of numpy or Python"),
     "a layer that draws by Python": (_of_python, "numbers of numpy or Python"),
 }
@@ -824,6 +824,7 @@ def _counting(m: nn.Module, x: Tensor) -> Tensor:
 
 
 SEEDED = "seeded anew in every call"
+ALIKE = "draws the same numbers in every call"
 HANDWRITTEN: dict[str, Kind] = {
     **{
         f"by hand: {name}": Kind(lambda f=function: through(in_training(f)))
@@ -833,9 +834,9 @@ HANDWRITTEN: dict[str, Kind] = {
         f"{name}, beside Dropout": Kind(lambda f=function: usual(Made(in_training(f))), refused=words)
         for name, (function, words) in BESIDE.items()
     },
-    "a projection by a seeded generator": Kind(lambda: mlp(dropout(), Made(_projected))),
-    "a projection by a seed, forked": Kind(lambda: mlp(dropout(), _seeded(True))),
-    "a projection by a seed, then Dropout": Kind(lambda: mlp(_seeded(False), dropout()), refused=SEEDED),
+    "a projection by a seeded generator": Kind(lambda: mlp(dropout(), Made(_projected)), refused=ALIKE),
+    "a projection by a seed, forked": Kind(lambda: mlp(dropout(), _seeded(True)), refused=ALIKE),
+    "a projection by a seed, then Dropout": Kind(lambda: mlp(_seeded(False), dropout()), refused=ALIKE),
     "a mask by a seed, in training alone": Kind(
         lambda: mlp(Made(in_training(_masked_by_a_seed)), dropout()), refused=SEEDED
     ),

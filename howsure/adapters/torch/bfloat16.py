@@ -48,17 +48,17 @@ def reducible(program: Program, steps: Sequence[Step], shared: Sequence[Step]) -
     repeated = heavy & set(steps)
     if not repeated:
         return []
-    found: set[Step] = set()
+    reduced: set[Step] = set()
     readers: dict[Slot, list[Step]] = {}
     for step in reversed((*shared, *steps)):
         reading = [reader for slot in step.call.outputs if slot for reader in readers.get(slot, ())]
-        for_these = bool(reading) and found.issuperset(reading) and program.output not in step.call.outputs
+        for_these = bool(reading) and reduced.issuperset(reading) and program.output not in step.call.outputs
         between = step.call.op.overloadpacket in _BETWEEN and not step.drawn
         if step in repeated or (for_these and (step in heavy or between)):
-            found.add(step)
+            reduced.add(step)
         for slot in step.call.reads:
             readers.setdefault(slot, []).append(step)
-    return [step for step in (*shared, *steps) if step in found]
+    return [step for step in (*shared, *steps) if step in reduced]
 
 
 def _is_heavy(program: Program, step: Step) -> bool:
@@ -79,8 +79,8 @@ class Reducing(Runner):
         steps: The steps that run in bfloat16.
     """
 
-    def __init__(self, program: Program, found: Sequence[Leveled], steps: Sequence[Step]) -> None:
-        super().__init__(program, found)
+    def __init__(self, program: Program, entries: Sequence[Leveled], steps: Sequence[Step]) -> None:
+        super().__init__(program, entries)
         self._reduced = frozenset(steps)
         self._weights: dict[Any, tuple[Tensor, int, Tensor]] = {}
         self._ordered, self._masks = self._in_order(steps)
@@ -89,10 +89,10 @@ class Reducing(Runner):
         """The results of a call, computed in bfloat16 for the chosen steps."""
         if step not in self._reduced:
             return super().call(step, [_in_float32(item) for item in args], kwargs)
-        given = [self._in_bfloat16(step, *pair) for pair in zip(args, step.call.args, strict=True)]
+        operands = [self._in_bfloat16(step, *pair) for pair in zip(args, step.call.args, strict=True)]
         if step in self._ordered:
-            given = [item.contiguous() if isinstance(item, Tensor) else item for item in given]
-        results = step.op(*given, **kwargs)
+            operands = [item.contiguous() if isinstance(item, Tensor) else item for item in operands]
+        results = step.op(*operands, **kwargs)
         return list(results) if isinstance(results, (tuple, list)) else [results]
 
     def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
@@ -116,12 +116,12 @@ class Reducing(Runner):
             return item.to(torch.bfloat16)
         # A weight: its bfloat16 copy is stored until the weight changes.
         key = id(recorded) if isinstance(recorded, Tensor) else recorded
-        known = self._weights.get(key)
-        if known is None or known[0].data_ptr() != item.data_ptr() or known[1] != item._version:
+        cached = self._weights.get(key)
+        if cached is None or cached[0].data_ptr() != item.data_ptr() or cached[1] != item._version:
             last = step.op.overloadpacket is aten.convolution and item.dim() == 4
             form = torch.channels_last if last else torch.preserve_format
-            known = self._weights[key] = (item, item._version, item.to(torch.bfloat16, memory_format=form))
-        return known[2]
+            cached = self._weights[key] = (item, item._version, item.to(torch.bfloat16, memory_format=form))
+        return cached[2]
 
     def _in_order(self, steps: Sequence[Step]) -> tuple[frozenset[Step], dict[Slot, bool]]:
         """Broadcast steps whose inputs must be contiguous, and whether masks are wanted contiguous too.
@@ -129,12 +129,12 @@ class Reducing(Runner):
         This is wanted if the result of a convolution is reshaped. It happens before widening, when there is
         less to copy.
         """
-        wanted: set[Slot] = set()
+        read_in_order: set[Slot] = set()
         ordered, masks = set[Step](), dict[Slot, bool]()
         for step in reversed(steps):
-            wants = step.call.outputs[0] in wanted
+            wants = step.call.outputs[0] in read_in_order
             if is_view(step.op):
-                wanted.update(step.call.reads)
+                read_in_order.update(step.call.reads)
             elif step.spread is not None:
                 masks.update((slot, wants) for slot in step.call.reads if self.drawn[slot])
                 if wants:
@@ -145,4 +145,4 @@ class Reducing(Runner):
 def _in_float32(item: Any) -> Any:
     if isinstance(item, Tensor) and item.dtype == torch.bfloat16:
         return item.float()
-    return [_in_float32(each) for each in item] if isinstance(item, list) else item
+    return [_in_float32(part) for part in item] if isinstance(item, list) else item

@@ -23,7 +23,6 @@ ADDED = "added"
 MULTIPLIED = "multiplied"
 BRANCH = "branch"
 CHOICE = "choice"
-COMPARED = "compared"
 SEVERAL = "several"
 OTHER = "other"
 
@@ -50,12 +49,12 @@ _DIGITS = 7
 
 
 @dataclass(frozen=True)
-class Use:
+class DrawUse:
     """The use that a module makes of drawn numbers.
 
     Attributes:
-        kind: `mask`, `added`, `multiplied`, `branch`, `choice` if a mask chooses between inputs, `compared`
-            with more than one number, `several` if a mask is only one of several uses, or `other`.
+        kind: `mask`, `added`, `multiplied`, `branch`, `choice` if a mask chooses between inputs, `several`
+            if they are compared with more than one number or a mask is only one of several uses, or `other`.
         rate: For a mask the share of zeros; the same for a branch that a mask chooses.
         zero: For a mask, a number that becomes 0.
         one: For a mask, a number that becomes 1.
@@ -72,17 +71,17 @@ class Use:
         return 0 < self.rate < 1
 
     @property
-    def turned(self) -> Use:
+    def turned(self) -> DrawUse:
         """The same mask if 1, or True, drops."""
-        return Use(self.kind, 1 - self.rate, self.one, self.zero)
+        return DrawUse(self.kind, 1 - self.rate, self.one, self.zero)
 
-    def beside(self, other: Use) -> Use:
+    def beside(self, other: DrawUse) -> DrawUse:
         """The combination of two uses of the same numbers."""
         if self == other or not other.differs:
             return self
         if not self.differs:
             return other
-        return Use(SEVERAL) if MASK in (self.kind, other.kind) else self
+        return DrawUse(SEVERAL) if MASK in (self.kind, other.kind) else self
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +102,7 @@ class Trace:
 
     def after(
         self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any, drawn: Container[int]
-    ) -> Trace | Use:
+    ) -> Trace | DrawUse:
         """The trace after one more operation, or the use that ends it.
 
         Args:
@@ -115,63 +114,63 @@ class Trace:
             drawn: Identities of tensors of drawn numbers.
         """
         if name in BRANCHING:
-            return Use(BRANCH)
+            return DrawUse(BRANCH)
         if not isinstance(outputs, Tensor):
-            return Use(OTHER)
+            return DrawUse(OTHER)
         if name in _SAME:
             return Trace(self.number, self.uniform, self.steps, outputs)
-        beside = [each for each in args if isinstance(each, Tensor) and each is not self.tensor]
+        beside = [item for item in args if isinstance(item, Tensor) and item is not self.tensor]
         plain = name.removesuffix("_")
-        alone = all(each.numel() == 1 and id(each) not in drawn for each in beside)
+        alone = all(tensor.numel() == 1 and id(tensor) not in drawn for tensor in beside)
         if not alone or name not in _SCALING or outputs.shape != self.tensor.shape:
             if plain in ("mul", "div", "addcmul"):
-                return Use(MULTIPLIED)
+                return DrawUse(MULTIPLIED)
             if self.uniform and plain in _COMPARING:
-                return Use(COMPARED)
-            return Use(ADDED if plain in ("add", "sub", "rsub") else OTHER)
-        given = tuple(NUMBERS if each is self.tensor else _kept(each) for each in args)
-        steps = (*self.steps, (operation, given, {key: kwargs[key] for key in kwargs if key == "dtype"}))
+                return DrawUse(SEVERAL)
+            return DrawUse(ADDED if plain in ("add", "sub", "rsub") else OTHER)
+        arguments = tuple(NUMBERS if item is self.tensor else _copied_number(item) for item in args)
+        steps = (*self.steps, (operation, arguments, {key: kwargs[key] for key in kwargs if key == "dtype"}))
         if self.uniform and plain in _STEPS:
-            return _mask(steps) or Use(OTHER)
+            return _mask_made_by(steps) or DrawUse(OTHER)
         return Trace(self.number, self.uniform, steps, outputs)
 
 
-def _kept(item: Any) -> Any:
+def _copied_number(item: Any) -> Any:
     """A copy of a number, since a tensor of one number may be overwritten later."""
     return item.detach().double().cpu().reshape(()) if isinstance(item, Tensor) else item
 
 
-def _mask(steps: Steps) -> Use | None:
+def _mask_made_by(steps: Steps) -> DrawUse | None:
     """The mask that steps make of uniform numbers; None unless each becomes 0 or 1 with one threshold."""
 
     def ones(numbers: Tensor) -> Tensor | None:
         values = numbers.clone()
-        for operation, given, kwargs in steps:
-            values = operation(*(values if each is NUMBERS else each for each in given), **kwargs)
+        for operation, arguments, kwargs in steps:
+            values = operation(*(values if item is NUMBERS else item for item in arguments), **kwargs)
         values = values.double()
         return values > 0.5 if bool(((values == 0) | (values == 1)).all()) else None
 
     points = (torch.arange(_POINTS, dtype=torch.float64) + 0.5) / _POINTS
-    found = ones(points)
-    if found is None:
+    is_one = ones(points)
+    if is_one is None:
         return None
-    if bool((found == found[0]).all()):
-        rate = 0.0 if bool(found[0]) else 1.0
-        return Use(MASK, rate, 0.5, 0.5)
-    changes = torch.nonzero(found[1:] != found[:-1]).flatten()
+    if bool((is_one == is_one[0]).all()):
+        rate = 0.0 if bool(is_one[0]) else 1.0
+        return DrawUse(MASK, rate, 0.5, 0.5)
+    changes = torch.nonzero(is_one[1:] != is_one[:-1]).flatten()
     if len(changes) != 1:
         return None
     low, high = float(points[int(changes[0])]), float(points[int(changes[0]) + 1])
-    first = bool(found[0])
+    first = bool(is_one[0])
     for _ in range(_HALVINGS):
         between = (low + high) / 2
-        seen = ones(torch.tensor([between], dtype=torch.float64))
-        if seen is None:
+        middle_is_one = ones(torch.tensor([between], dtype=torch.float64))
+        if middle_is_one is None:
             return None
-        low, high = (between, high) if bool(seen[0]) == first else (low, between)
+        low, high = (between, high) if bool(middle_is_one[0]) == first else (low, between)
     border = round(high, _DIGITS)
     zero, one = (border / 2, (1 + border) / 2) if not first else ((1 + border) / 2, border / 2)
-    return Use(MASK, border if not first else 1 - border, zero, one)
+    return DrawUse(MASK, border if not first else 1 - border, zero, one)
 
 
 # --- masks of booleans --------------------------------------------------------------------------------
@@ -203,7 +202,7 @@ class Boolean:
 
 
 @dataclass(frozen=True, eq=False)
-class Done:
+class Masked:
     """The result of an operation on a boolean.
 
     Attributes:
@@ -217,48 +216,50 @@ class Done:
     mean: Tensor | None = None
 
 
-def done(one: Boolean, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Done:
+def masked(mask: Boolean, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Masked:
     """The result of an operation on a boolean.
 
     Args:
-        one: The boolean.
+        mask: The boolean.
         name: Name of the operation.
         operation: The operation.
         args: Its arguments. A tensor written in place still has its old values, since nothing was dropped.
         kwargs: Its keyword arguments.
         outputs: Its result.
     """
-    plain, share = name.removesuffix("_"), one.share
+    plain, share = name.removesuffix("_"), mask.share
     if not isinstance(outputs, Tensor):
-        return Done()
+        return Masked()
     if outputs.dtype == torch.bool:
         if plain in _SAME:
-            return Done(Boolean(outputs, one.number, share, one.negated))
-        return Done(Boolean(outputs, one.number, 1 - share, not one.negated)) if plain in _NOT else Done()
-    if one.tensor.is_floating_point():  # zeros and ones, or their mean
+            return Masked(Boolean(outputs, mask.number, share, mask.negated))
+        return (
+            Masked(Boolean(outputs, mask.number, 1 - share, not mask.negated)) if plain in _NOT else Masked()
+        )
+    if mask.tensor.is_floating_point():  # zeros and ones, or their mean
         if plain in _SAME or (plain == "rsub" and args[1] == 1):
-            return Done(Boolean(outputs, one.number, share, one.negated != (plain == "rsub")))
-        return Done(drops=False if plain in _ARITHMETIC else None)
+            return Masked(Boolean(outputs, mask.number, share, mask.negated != (plain == "rsub")))
+        return Masked(drops=False if plain in _ARITHMETIC else None)
     if plain == "_to_copy" and outputs.is_floating_point():
-        boolean = Boolean(outputs, one.number, share, one.negated)
-        return Done(boolean, mean=torch.full_like(outputs, share))
-    if plain == "where" and args[0] is one.tensor and len(args) == 3:
+        boolean = Boolean(outputs, mask.number, share, mask.negated)
+        return Masked(boolean, mean=torch.full_like(outputs, share))
+    if plain == "where" and args[0] is mask.tensor and len(args) == 3:
         chosen, other = args[1:]
-        drops = True if _is(chosen, 0) else False if _is(other, 0) else None
-        return Done(drops=drops, mean=chosen * share + other * (1 - share))
+        drops = True if _equals(chosen, 0) else False if _equals(other, 0) else None
+        return Masked(drops=drops, mean=chosen * share + other * (1 - share))
     if (
         plain in ("masked_fill", "index_put")
-        and _is_one(args[2])
-        and (args[1] is one.tensor or _only(args[1], one))
+        and _is_single_number(args[2])
+        and (args[1] is mask.tensor or _picks_by(args[1], mask))
     ):
-        return Done(drops=_is(args[2], 0), mean=args[0] * (1 - share) + args[2] * share)
+        return Masked(drops=_equals(args[2], 0), mean=args[0] * (1 - share) + args[2] * share)
     if plain in _ARITHMETIC and outputs.is_floating_point():
-        means = [torch.full_like(outputs, share) if each is one.tensor else each for each in args]
-        return Done(
+        means = [torch.full_like(outputs, share) if item is mask.tensor else item for item in args]
+        return Masked(
             drops=False,
             mean=operation(*(means if name == plain else [means[0].clone(), *means[1:]]), **kwargs),
         )
-    return Done()
+    return Masked()
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,7 +281,7 @@ class ZerosAndOnes:
         beside = args[1:]
         if not isinstance(outputs, Tensor) or outputs.dtype != torch.bool or args[0] is not self.tensor:
             return None
-        if any(isinstance(each, Tensor) for each in beside):
+        if any(isinstance(item, Tensor) for item in beside):
             return None
         both = torch.tensor([0.0, 1.0], dtype=self.tensor.dtype, device=self.tensor.device)
         zero, one = operation(both, *beside, **kwargs).tolist()
@@ -290,13 +291,13 @@ class ZerosAndOnes:
         return Boolean(outputs, self.number, 1 - self.rate if one else self.rate, negated=not one)
 
 
-def _only(given: Any, one: Boolean) -> bool:
-    return isinstance(given, (list, tuple)) and len(given) == 1 and given[0] is one.tensor
+def _picks_by(index: Any, mask: Boolean) -> bool:
+    return isinstance(index, (list, tuple)) and len(index) == 1 and index[0] is mask.tensor
 
 
-def _is_one(value: Any) -> bool:
+def _is_single_number(value: Any) -> bool:
     return not isinstance(value, Tensor) or value.numel() == 1
 
 
-def _is(value: Any, number: float) -> bool:
+def _equals(value: Any, number: float) -> bool:
     return bool((value == number).all()) if isinstance(value, Tensor) else value == number

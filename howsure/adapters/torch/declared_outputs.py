@@ -33,7 +33,7 @@ from howsure.adapters.protocol import (
 
 
 @dataclass(frozen=True)
-class Said:
+class OutputDeclaration:
     """A module's declaration about its outputs; see `howsure.adapters.protocol.ModelInfo`.
 
     Attributes:
@@ -93,7 +93,7 @@ _SEGMENTATION = "torchvision.models.segmentation"
 """Modules whose networks tell the class of each pixel."""
 
 
-def said_of(module: nn.Module, width: int) -> Said:
+def declared_output(module: nn.Module, width: int) -> OutputDeclaration:
     """A module's declaration about its K outputs.
 
     Args:
@@ -101,24 +101,24 @@ def said_of(module: nn.Module, width: int) -> Said:
         width: K.
     """
     holders = list(_holders(module))
-    names = next((found for each in holders if (found := _names(each, width)) is not None), None)
-    for each in holders:
-        kind = _by_config(each, width)
+    names = next(filter(None, (_names(holder, width) for holder in holders)), None)
+    for holder in holders:
+        kind = _by_config(holder, width)
         if kind is not None:
-            return Said(kind, class_names=names)
-        losses = _losses(each) or _losses_in_code(type(each))
+            return OutputDeclaration(kind, class_names=names)
+        losses = _losses(holder) or _losses_in_code(type(holder))
         if losses:
             return _by_losses(losses, width, names)
-    if any(_has_no_head(each) for each in holders):
-        return Said(EMBEDDINGS)
-    if names is not None or any(_counts(each, width) for each in holders):
-        return Said(CLASSES, class_names=names)
-    return Said()
+    if any(_has_no_head(holder) for holder in holders):
+        return OutputDeclaration(EMBEDDINGS)
+    if names is not None or any(_counts(holder, width) for holder in holders):
+        return OutputDeclaration(CLASSES, class_names=names)
+    return OutputDeclaration()
 
 
 def padding_of(module: nn.Module) -> int | None:
     """The token that fills up short texts, by a config as transformers writes it; not one that ends texts."""
-    for config in (_of(each, "config") for each in _holders(module)):
+    for config in (_of(holder, "config") for holder in _holders(module)):
         number = None if config is None else _whole(config, "pad_token_id")
         if number is not None and number != _whole(config, "eos_token_id"):
             return number
@@ -129,7 +129,7 @@ def _holders(module: nn.Module) -> Iterator[nn.Module]:
     """A module, and the modules inside it that it wraps without parameters or modules of its own."""
     while True:
         yield module
-        inside = [each for each in module.children() if any(True for _ in each.parameters())]
+        inside = [child for child in module.children() if any(True for _ in child.parameters())]
         if len(inside) != 1 or any(True for _ in module.parameters(recurse=False)):
             return
         module = inside[0]
@@ -149,8 +149,8 @@ def _of(holder: Any, name: str) -> Any:
 
 def _whole(holder: Any, name: str) -> int | None:
     """An entry or attribute if it is a whole number, else None."""
-    found = _of(holder, name)
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    number = _of(holder, name)
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _by_config(module: nn.Module, width: int) -> str | None:
@@ -179,15 +179,15 @@ def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
         by_number = {str(key): value for key, value in numbered.items()}
         numbered = [by_number.get(str(number)) for number in range(len(by_number))]
     configs = [_of(module, name) for name in ("pretrained_cfg", "default_cfg")]
-    for found in (
+    for candidate in (
         *(_of(module, name) for name in _NAMES),
         numbered,
-        *(_of(each, "label_names") for each in configs),
+        *(_of(settings, "label_names") for settings in configs),
     ):
-        texts = isinstance(found, (list, tuple)) and all(isinstance(name, str) for name in found)
-        if texts and len(found) == len(set(found)) == width and width > 1:
-            usual = all(name.upper() == f"LABEL_{number}" for number, name in enumerate(found))
-            return None if usual else tuple(found)
+        texts = isinstance(candidate, (list, tuple)) and all(isinstance(name, str) for name in candidate)
+        if texts and len(candidate) == len(set(candidate)) == width and width > 1:
+            usual = all(name.upper() == f"LABEL_{number}" for number, name in enumerate(candidate))
+            return None if usual else tuple(candidate)
     return None
 
 
@@ -198,14 +198,14 @@ def _counts(module: nn.Module, width: int) -> bool:
         return True
     if width > 1 and written_in.startswith(_SEGMENTATION):
         return True
-    told = (module, _of(module, "hparams"))
-    return width > 1 and any(_whole(each, name) == width for each in told for name in _WIDTHS)
+    holders = (module, _of(module, "hparams"))
+    return width > 1 and any(_whole(holder, name) == width for holder in holders for name in _WIDTHS)
 
 
 def _has_no_head(module: nn.Module) -> bool:
     """True if a module has no last layer, so that it returns features."""
-    left = any(isinstance(_of(module, name), nn.Identity) for name in _HEADS)
-    return left or _whole(module, "num_classes") == 0
+    replaced = any(isinstance(_of(module, name), nn.Identity) for name in _HEADS)
+    return replaced or _whole(module, "num_classes") == 0
 
 
 # --- losses ---------------------------------------------------------------------------------------
@@ -213,25 +213,27 @@ def _has_no_head(module: nn.Module) -> bool:
 
 def _losses(module: nn.Module) -> list[tuple[str, str]]:
     """The losses among a module's attributes: PyTorch's under any name, others under the usual names."""
-    kept = {**vars(module), **module._modules}
-    found: list[Any] = [
-        each for each in {**vars(type(module)), **kept}.values() if isinstance(each, nn.modules.loss._Loss)
+    attributes = {**vars(module), **module._modules}
+    losses: list[Any] = [
+        loss
+        for loss in {**vars(type(module)), **attributes}.values()
+        if isinstance(loss, nn.modules.loss._Loss)
     ]
-    usual = [kept[name] for name in _ATTRIBUTES if callable(kept.get(name))]
-    found += [each for each in usual if not isinstance(each, nn.modules.loss._Loss)]
-    return [_of_loss(each) for each in found]
+    usual = [attributes[name] for name in _ATTRIBUTES if callable(attributes.get(name))]
+    losses += [loss for loss in usual if not isinstance(loss, nn.modules.loss._Loss)]
+    return [_of_loss(loss) for loss in losses]
 
 
 def _losses_in_code(kind: type) -> list[tuple[str, str]]:
     """The losses of PyTorch that methods of a user's class name, as in a `training_step`."""
-    found = []
+    names = []
     for cls in kind.__mro__:
         if cls.__module__.partition(".")[0] in (*_LIBRARIES, "builtins"):
             continue
         for method in vars(cls).values():
             if isinstance(method, FunctionType):
-                found += [name for name in _named(method.__code__) if _is_of_pytorch(name)]
-    return [(name, said) for name in dict.fromkeys(found) if (said := _kind(name)) is not None]
+                names += [name for name in _named(method.__code__) if _is_of_pytorch(name)]
+    return [(name, task) for name in dict.fromkeys(names) if (task := _kind(name)) is not None]
 
 
 def _named(code: CodeType) -> Iterator[str]:
@@ -285,13 +287,13 @@ def _plain(name: str) -> str:
     return re.sub(r"_?loss$", "", parted)
 
 
-def _by_losses(losses: list[tuple[str, str]], width: int, names: tuple[str, ...] | None) -> Said:
+def _by_losses(losses: list[tuple[str, str]], width: int, names: tuple[str, ...] | None) -> OutputDeclaration:
     """The declaration that one or more losses imply; none if they imply different tasks."""
     kinds = {kind for _, kind in losses}
     if len(kinds) != 1 or "" in kinds:
-        return Said(CLASSES if names is not None else None, class_names=names)
+        return OutputDeclaration(CLASSES if names is not None else None, class_names=names)
     name, kind = losses[0]
     if kind == SEVERAL_LABELS and width == 1:
         kind = CLASSES
-    takes = LOGITS if all(_plain(each) in _TAKES_LOGITS for each, _ in losses) else None
-    return Said(kind, name, takes, names)
+    takes = LOGITS if all(_plain(loss) in _TAKES_LOGITS for loss, _ in losses) else None
+    return OutputDeclaration(kind, name, takes, names)

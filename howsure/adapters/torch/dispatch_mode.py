@@ -56,6 +56,6 @@ def without_triton() -> Iterator[None]:
             yield
     finally:
         del sys.modules["triton"]
-        for each in vars(torch.utils._triton).values():
-            if hasattr(each, "cache_clear"):
-                each.cache_clear()
+        for function in vars(torch.utils._triton).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from howsure.adapters.torch.classify_draws import MASK, Use
+from howsure.adapters.torch.classify_draws import MASK, DrawUse
 from howsure.adapters.torch.dispatch_mode import DispatchMode
 from howsure.errors import ModelError
 from howsure.random_ops import DROPOUT, NORMAL, UNIFORM, RandomOp
@@ -93,53 +93,53 @@ def _gives_nothing(values: Tensor) -> Any:
 
 def draw_of(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Draw | None:
     """The draw of an ATen operation; None if it draws nothing, or nothing that could vary."""
-    given = _arguments(operation, args, kwargs)
-    draw = _drawn_of(operation, args, kwargs, given)
-    return draw and replace(draw, generator=given.get("generator"))
+    arguments = _arguments(operation, args, kwargs)
+    draw = _drawn_of(operation, args, kwargs, arguments)
+    return draw and replace(draw, generator=arguments.get("generator"))
 
 
 def _drawn_of(
-    operation: Any, args: Sequence[Any], kwargs: dict[str, Any], given: dict[str, Any]
+    operation: Any, args: Sequence[Any], kwargs: dict[str, Any], arguments: dict[str, Any]
 ) -> Draw | None:
     name = operation._schema.name.removeprefix("aten::")
-    if any(given.get(key) == 0 for key in _DRAWS_NOTHING_AT_0):
+    if any(arguments.get(key) == 0 for key in _DRAWS_NOTHING_AT_0):
         return None
-    if any(given.get(key) is False for key in _DRAWS_NOTHING_IF_FALSE):
+    if any(arguments.get(key) is False for key in _DRAWS_NOTHING_IF_FALSE):
         return None
     if name in ("bernoulli", "bernoulli_"):
-        return _bernoulli(name, given)
+        return _bernoulli(name, arguments)
     if name == "native_dropout":
-        return _native_dropout(given["input"], float(given["p"]))
-    if name in _UNIFORM and "out" not in given:
-        least, most = given.get("from", 0.0), given.get("to", 1.0)
-        return _numbers(name, UNIFORM, given, lambda values: least + (most - least) * values)
-    if name in _NORMAL and "out" not in given:
-        mean, deviation = given.get("mean", 0.0), given.get("std", 1.0)
-        if name in ("normal_", "normal_functional", "normal") or "mean" in given:
-            draw = _numbers(name, NORMAL, given, lambda values: mean + deviation * values)
+        return _native_dropout(arguments["input"], float(arguments["p"]))
+    if name in _UNIFORM and "out" not in arguments:
+        least, most = arguments.get("from", 0.0), arguments.get("to", 1.0)
+        return _numbers(name, UNIFORM, arguments, lambda values: least + (most - least) * values)
+    if name in _NORMAL and "out" not in arguments:
+        mean, deviation = arguments.get("mean", 0.0), arguments.get("std", 1.0)
+        if name in ("normal_", "normal_functional", "normal") or "mean" in arguments:
+            draw = _numbers(name, NORMAL, arguments, lambda values: mean + deviation * values)
             by_tensors = isinstance(mean, Tensor) or isinstance(deviation, Tensor)
             return replace(draw, scaled_by=(mean, deviation)) if by_tensors else draw
-        return _numbers(name, NORMAL, given, lambda values: values)
-    tensors = [value for value in given.values() if isinstance(value, Tensor)]
+        return _numbers(name, NORMAL, arguments, lambda values: values)
+    tensors = [value for value in arguments.values() if isinstance(value, Tensor)]
     device = tensors[0].device if tensors else torch.device("cpu")
     return Draw(name, None, 1.0, (), device, lambda values: operation(*args, **kwargs))
 
 
 def _arguments(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of an operation, by name, with its defaults."""
-    known = operation._schema.arguments
-    given = {each.name: each.default_value for each in known if each.has_default_value()}
-    given.update((each.name, value) for each, value in zip(known, args, strict=False))
-    return given | kwargs
+    parameters = operation._schema.arguments
+    arguments = {item.name: item.default_value for item in parameters if item.has_default_value()}
+    arguments.update((item.name, value) for item, value in zip(parameters, args, strict=False))
+    return arguments | kwargs
 
 
-def _bernoulli(name: str, given: dict[str, Any]) -> Draw | None:
-    target: Tensor = given["self"]
-    probability = given.get("p", target)
+def _bernoulli(name: str, arguments: dict[str, Any]) -> Draw | None:
+    target: Tensor = arguments["self"]
+    probability = arguments.get("p", target)
     if isinstance(probability, Tensor):
-        known = probability.double().flatten()
-        same = known.numel() > 0 and bool((known == known[0]).all())
-        probability = float(known[0]) if same else None
+        probabilities = probability.double().flatten()
+        same = probabilities.numel() > 0 and bool((probabilities == probabilities[0]).all())
+        probability = float(probabilities[0]) if same else None
     if probability == 1:
         return None
 
@@ -163,23 +163,22 @@ def _native_dropout(inputs: Tensor, rate: float) -> Draw | None:
     return Draw("native_dropout", DROPOUT, rate, tuple(inputs.shape), inputs.device, give)
 
 
-def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tensor], Tensor]) -> Draw:
+def _numbers(name: str, kind: str, arguments: dict[str, Any], scaled: Callable[[Tensor], Tensor]) -> Draw:
     """A draw of uniform or normal numbers."""
-    like = next((given[key] for key in ("self", "mean", "std") if isinstance(given.get(key), Tensor)), None)
+    tensors = {key: value for key, value in arguments.items() if isinstance(value, Tensor)}
+    like = next((tensors[key] for key in ("self", "mean", "std") if key in tensors), None)
     if like is None:
-        shape = tuple(given["size"])
-        device = torch.device(given.get("device") or "cpu")
+        shape = tuple(arguments["size"])
+        device = torch.device(arguments.get("device") or "cpu")
     else:
-        shape = tuple(
-            torch.broadcast_shapes(*(each.shape for each in given.values() if isinstance(each, Tensor)))
-        )
+        shape = tuple(torch.broadcast_shapes(*(tensor.shape for tensor in tensors.values())))
         device = like.device
-    dtype = given.get("dtype") or (torch.get_default_dtype() if like is None else like.dtype)
+    dtype = arguments.get("dtype") or (torch.get_default_dtype() if like is None else like.dtype)
 
     def give(values: Tensor) -> Tensor:
         numbers = scaled(values)
         target: Tensor = (
-            given["self"] if name.endswith("_") else torch.empty(shape, dtype=dtype, device=device)
+            arguments["self"] if name.endswith("_") else torch.empty(shape, dtype=dtype, device=device)
         )
         target.copy_(numbers)
         return target
@@ -205,14 +204,11 @@ class Draws(DispatchMode):
 
     Args:
         numbers: Gives the numbers of each draw.
-        fixed: States of generators that a module seeds in every run. Their numbers never vary, so they do not
-            count as draws.
     """
 
-    def __init__(self, numbers: Numbers, fixed: frozenset[bytes] = frozenset()) -> None:
+    def __init__(self, numbers: Numbers) -> None:
         super().__init__()
         self.count = 0
-        self._fixed = fixed
         self._numbers = numbers
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -224,10 +220,6 @@ class Draws(DispatchMode):
             with self:
                 return taken_apart(func, args, kwargs)
         draw = draw_of(func, args, kwargs) if _draws(func) else None
-        state = draw.state if draw is not None and self._fixed else None
-        if draw is not None and state in self._fixed:
-            self.draws_the_same(draw, state)
-            draw = None
         if draw is None:
             return self.ran(func, args, kwargs, func(*args, **kwargs))
         number, self.count = self.count, self.count + 1
@@ -241,9 +233,6 @@ class Draws(DispatchMode):
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """Called after each operation that draws nothing; returns its outputs."""
         return outputs
-
-    def draws_the_same(self, draw: Draw, state: bytes) -> None:
-        """Called before each draw that is the same in every run, with the state of its generator."""
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Called after each draw; returns its outputs."""
@@ -308,7 +297,7 @@ class Place:
 
 
 def place_of(
-    number: int, name: str, draw: Draw, other: Draw, rows: tuple[int, int], use: Use | None
+    number: int, name: str, draw: Draw, other: Draw, rows: tuple[int, int], use: DrawUse | None
 ) -> Place | None:
     """Find the batch axis of a draw by comparing it with a draw for another number of rows.
 
@@ -414,10 +403,10 @@ class Masks:
             raise self._differently(f"{count} draws", None)
 
     def _differently(self, received: str, before: Draw | None, shape: tuple[int, ...] = ()) -> ModelError:
-        wanted = f"{len(self._draws)} draws" if before is None else f"torch.{before.function}"
+        expected = f"{len(self._draws)} draws" if before is None else f"torch.{before.function}"
         return ModelError(
             f"Module '{self._name}' draws otherwise than it did before",
-            expected=f"the same draws in every pass: {wanted}{f' of shape {shape}' if shape else ''}",
+            expected=f"the same draws in every pass: {expected}{f' of shape {shape}' if shape else ''}",
             received=received,
             hint="Draw the same numbers whatever the values of the rows and however many they are; of packed "
             "sequences, assess those of one length at a time",

@@ -17,15 +17,13 @@ from torch import nn
 from howsure.adapters.torch.draws import Draw, Draws, Numbers, constant
 from howsure.adapters.torch.inputs import InputForm, name_of
 from howsure.adapters.torch.noted_tensors import tensors_in
-from howsure.adapters.torch.recorder import Watching, names_in
+from howsure.adapters.torch.recorder import Recorder, names_in
 from howsure.adapters.torch.snapshot import (
     OUR_SEED,
     Snapshot,
     drawing_in_the_open,
     generators,
-    numbers_drawn_elsewhere,
     seed,
-    seeds_of_others_kept,
     state_of_all,
     switch,
 )
@@ -65,15 +63,13 @@ class DryRun:
     Attributes:
         given: The rows.
         names: Path of each module in it, by identity.
-        fixed: As in `Draws`.
         writes: True if a run has written into its rows.
-        seeds: States of the generators of Python and numpy before the first run.
         plain: The prediction, from `predict`.
         predicted: The records of that run.
     """
 
     plain: Tensor
-    predicted: Watching
+    predicted: Recorder
 
     def __init__(
         self,
@@ -86,16 +82,14 @@ class DryRun:
     ) -> None:
         self.module, self.call, self.given, self.snapshot = module, call, rows, snapshot
         self.gaussian_noise, self.keep_off = gaussian_noise, keep_off
-        self.fixed: frozenset[bytes] = frozenset()
         self.writes = False
-        self.seeds = numbers_drawn_elsewhere()
         self._generators = generators(module)
         self._states = state_of_all(self._generators)
         self._modules = list(module.modules())
         self.names = names_in(module, name_of(module))
         self.rows = {ROWS: call.tensors(rows)}
-        self.rows[UNEVEN] = [torch.cat([each, each[1:]]) for each in self.rows[ROWS]]
-        self.rows[TWICE] = [torch.cat([each, each]) for each in self.rows[ROWS]]
+        self.rows[UNEVEN] = [torch.cat([tensor, tensor[1:]]) for tensor in self.rows[ROWS]]
+        self.rows[TWICE] = [torch.cat([tensor, tensor]) for tensor in self.rows[ROWS]]
 
     # --- runs ---------------------------------------------------------------------------------
 
@@ -119,65 +113,67 @@ class DryRun:
         halved: Collection[int] = (),
         endings: bool = False,
         noting: bool = False,
-    ) -> tuple[Tensor, Watching]:
+    ) -> tuple[Tensor, Recorder]:
         """A run in which everything is recorded: the output and the records, with notes if `noting`."""
         self._ready(training)
-        seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved, endings=endings)
+        recorder = Recorder(self.module, self.names, numbers, halved=halved, endings=endings)
 
         def run(rows: Sequence[Tensor]) -> Tensor:
-            return self.call.run(self.module, [each.clone() for each in rows] if self.writes else rows)
+            return self.call.run(self.module, [tensor.clone() for tensor in rows] if self.writes else rows)
 
-        with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), seen.watched():
-            output, seen.notes = noted(run, rows, seen.place) if noting else (run(rows), None)
-        return output, seen
+        with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), recorder.watched():
+            output, recorder.notes = noted(run, rows, recorder.place) if noting else (run(rows), None)
+        return output, recorder
 
-    def note(self, training: Collection[int], count: int = ROWS) -> tuple[Tensor, Watching]:
+    def note(self, training: Collection[int], count: int = ROWS) -> tuple[Tensor, Recorder]:
         """A run with means in place of draws: the output and the records, with notes if possible."""
         try:
             return self.watch(training, middle, count, noting=True)
         except Exception as error:  # notes cannot be taken of every module
-            output, seen = self.watch(training, middle, count)
-            seen.notes = error
-            return output, seen
+            output, recorder = self.watch(training, middle, count)
+            recorder.notes = error
+            return output, recorder
 
-    def try_out(self, training: Collection[int], count: int = ROWS) -> tuple[Watching, Exception | None, Any]:
+    def try_out(self, training: Collection[int], count: int = ROWS) -> tuple[Recorder, Exception | None, Any]:
         """A run that may fail: the records, the error or None, and the module's result."""
         self._ready(training)
-        seen, failed, output = Watching(self.module, self.names, middle, self.fixed), None, None
+        recorder, failed, output = Recorder(self.module, self.names, middle), None, None
         try:
-            with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), seen.watched():
+            with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), recorder.watched():
                 output = self.call.forward(self.module, rows)
         except Exception as error:  # a user's code may raise anything in training mode
             failed = error
-        return seen, failed, output
+        return recorder, failed, output
 
     def kept_off(self) -> frozenset[int]:
         """Identities of the modules that stay in eval mode after `train()`, as a user may have defined it."""
-        if all(type(each).train is nn.Module.train and "train" not in vars(each) for each in self._modules):
+        if all(
+            type(layer).train is nn.Module.train and "train" not in vars(layer) for layer in self._modules
+        ):
             return frozenset()
         try:
             self.module.train()
-            return frozenset(id(each) for each in self._modules if not each.training)
+            return frozenset(id(layer) for layer in self._modules if not layer.training)
         except Exception:  # exported programs do not support it, and a user's `train` may need arguments
             return frozenset()
         finally:
             self.snapshot.restore()
 
-    def find_fixed(self, training: Collection[int]) -> None:
-        """Find draws from generators that are seeded in every run.
+    def seeded_anew(self, training: Collection[int]) -> int | None:
+        """Number of the first draw from a generator that every run seeds anew; None if there is none.
 
         Two runs with real draws start from different seeds; such a generator has the same state in both.
         """
 
         def note(number: int, draw: Draw) -> None:
-            states[-1].add(draw.state)
+            states[-1].append(draw.state)
 
-        states: list[set[bytes]] = []
+        states: list[list[bytes]] = []
         for number in range(2):
-            states.append(set())
+            states.append([])
             self._drawing(training, note, OUR_SEED + number)
         self.snapshot.restore()
-        self.fixed |= states[0] & states[1]
+        return next((number for number, state in enumerate(states[0]) if state in states[1]), None)
 
     def draws_once(self, training: Collection[int]) -> bool:
         """True if a first call draws numbers that later calls do not, since an attribute stores them."""
@@ -190,8 +186,8 @@ class DryRun:
     def _drawing(self, training: Collection[int], numbers: Numbers, number: int) -> int:
         """Number of draws in a run, as far as it gets; the module keeps the changes of the run."""
         self._ready(training, number)
-        draws = Draws(numbers, self.fixed)
-        rows = [each.clone() for each in self.rows[ROWS]]
+        draws = Draws(numbers)
+        rows = [tensor.clone() for tensor in self.rows[ROWS]]
         with contextlib.suppress(Exception), drawing_in_the_open(self.module), draws:  # as in `try_out`
             self.call.forward(self.module, rows)
         return draws.count
@@ -208,12 +204,6 @@ class DryRun:
         except HowsureError:  # in training, modules may return something else, or nothing
             return False
 
-    def elsewhere(self, training: Collection[int]) -> tuple[tuple[str, str], Any]:
-        """States of Python's and numpy's generators after a run from their present states; and its result."""
-        with seeds_of_others_kept():
-            _, _, output = self.try_out(training)
-            return numbers_drawn_elsewhere(), output
-
     def run(
         self,
         training: Collection[int],
@@ -223,8 +213,8 @@ class DryRun:
     ) -> Tensor:
         """A run in the mode of passes, without records."""
         self._ready(training)
-        given = self.rows[count] if tensors is None else tensors
-        with self._copied(given) as rows, drawing_in_the_open(self.module), Draws(numbers, self.fixed):
+        inputs = self.rows[count] if tensors is None else tensors
+        with self._copied(inputs) as rows, drawing_in_the_open(self.module), Draws(numbers):
             return self.call.run(self.module, rows)
 
     def agrees_with_itself(self, run: Callable[[], Tensor]) -> bool:
@@ -246,12 +236,12 @@ class DryRun:
     @contextlib.contextmanager
     def _copied(self, rows: Sequence[Tensor]) -> Iterator[list[Tensor]]:
         """Copies of rows for one run, which may write into them; restores the module afterwards."""
-        copies = [each.clone() for each in rows]
-        before = [each._version for each in copies]
+        copies = [tensor.clone() for tensor in rows]
+        before = [tensor._version for tensor in copies]
         try:
             yield copies
         finally:
-            self.writes = self.writes or [each._version for each in copies] != before
+            self.writes = self.writes or [tensor._version for tensor in copies] != before
             self.snapshot.restore()
 
 
@@ -264,7 +254,7 @@ def same(one: Tensor, other: Tensor) -> bool:
     if one.shape != other.shape:
         return False
     share = COARSE if one.dtype in (torch.bfloat16, torch.float16) else ROUNDING
-    one, other = (torch.atleast_1d(each.double()) for each in (one, other))
+    one, other = (torch.atleast_1d(output.double()) for output in (one, other))
     sizes, off = other.abs().nan_to_num(0.0, 0.0, 0.0), (one - other).abs()
     if bool((off <= share * sizes).all()):  # whatever is typical
         return True

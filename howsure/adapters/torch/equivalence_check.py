@@ -13,8 +13,7 @@ from torch.overrides import TorchFunctionMode
 from howsure.adapters.torch.draws import Draw, Masks, Place, constant, told_apart
 from howsure.adapters.torch.dry_run import ROWS, TWICE, UNEVEN, DryRun, middle, same
 from howsure.adapters.torch.inputs import name_of
-from howsure.adapters.torch.recorder import Seen
-from howsure.adapters.torch.snapshot import numbers_drawn_elsewhere
+from howsure.adapters.torch.recorder import RecordedDraw
 from howsure.adapters.torch.tracer import Notes
 from howsure.errors import HowsureError
 from howsure.random_ops import DROPOUT, UNIFORM, RandomOp
@@ -42,11 +41,11 @@ _HELD = (0.5, 0.0, 1 - 2**-24)
 
 
 @dataclass(frozen=True, eq=False)
-class Tried:
+class ReferencePasses:
     """Passes that were run, to compare others with: those that run level by level, and those of a later call.
 
     Attributes:
-        masks: As in `Trial`.
+        masks: As in `EquivalenceCheck`.
         numbers: Numbers of the passes that ran, among those of the masks.
         passes: Outputs (2, n, …) of these passes for the first n rows.
         notes: Notes of a pass over `ROWS` and of one over `UNEVEN` rows, or reasons why there are none.
@@ -57,14 +56,14 @@ class Tried:
     passes: Tensor
     notes: tuple[Notes | Exception | None, ...] = ()
 
-    def of_one_row(self) -> Tried:
+    def of_one_row(self) -> ReferencePasses:
         """These passes for the first row alone, which take little memory."""
         width = len(self.masks[-1])
         masks = [mask[[number * len(mask) // width for number in self.numbers]] for mask in self.masks]
-        return Tried(masks, (0, 1), self.passes[:, :1].clone())
+        return ReferencePasses(masks, (0, 1), self.passes[:, :1].clone())
 
 
-class Trial:
+class EquivalenceCheck:
     """Checks passes with made-up masks.
 
     Args:
@@ -72,57 +71,51 @@ class Trial:
         training: Identities of the modules whose training flags are on.
         drawn: As in `Examination`. The check corrects the numbers that replace draws other than random ops,
             and the order of folded axes.
-        seen: The recorded draws.
+        records: The recorded draws.
         choosing: Numbers of the draws that choose a branch or an input.
 
     Attributes:
-        kept_still: Numbers of the draws that are no random ops and stay as in predicting.
         masks: Masks (W, *random_op.shape) of each random op, of a few passes: W divides that of the
             next random op.
-        tried: Two of these passes, which ran.
+        reference: Two of these passes, which ran.
     """
 
-    tried: Tried
+    reference: ReferencePasses
 
     def __init__(
         self,
         look: DryRun,
         training: frozenset[int],
         drawn: list[Place | float | None],
-        seen: Sequence[Seen],
+        records: Sequence[RecordedDraw],
         choosing: Collection[int] = (),
     ) -> None:
-        self._look, self._training, self._seen, self._choosing = look, training, seen, choosing
+        self._look, self._training, self._records, self._choosing = look, training, records, choosing
         self.drawn = drawn
-        self.kept_still: list[int] = []
         random, device = np.random.default_rng(7), look.call.device
-        places = [each for each in drawn if isinstance(each, Place)]
+        places = [place for place in drawn if isinstance(place, Place)]
         widths = [WIDTHS[min(number, len(WIDTHS) - 1)] for number in range(len(places))]
         self.masks = [
             _told_apart(place.random_op, width, random, device)
             for place, width in zip(places, widths, strict=True)
         ]
 
-    def problem(self, settled: bool) -> tuple[Seen, str] | None:
+    def problem(self, settled: bool) -> tuple[RecordedDraw, str] | None:
         """The first fault of passes, as a draw and a text; None if there is none.
 
         Args:
             settled: True if a pass with the mean in place of each draw was equal to the prediction.
         """
-        places = [(number, each) for number, each in enumerate(self.drawn) if isinstance(each, Place)]
-        first = self._seen[places[0][0]]
-        unknown = next((each for each in self._seen if each.draw.kind is None), None)
+        places = [(number, place) for number, place in enumerate(self.drawn) if isinstance(place, Place)]
+        first = self._records[places[0][0]]
+        unknown = next((record for record in self._records if record.draw.kind is None), None)
         if unknown is not None:
             return unknown, "no masks can be given for it, and its module drops as well"
-        before = numbers_drawn_elsewhere()
         settled = self._settles(settled)
         agree = settled and self._agree()
         if agree and not self._look.draws_outside():
             return None
-        steady = self._look.agrees_with_itself(lambda: self._passes(self._pass(0)))
-        if numbers_drawn_elsewhere() != before:
-            return first, "numbers of numpy or Python are drawn in training, for which no masks can be given"
-        if not steady:
+        if not self._look.agrees_with_itself(lambda: self._passes(self._pass(0))):
             return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
         if not settled:
             return first, "in training more is computed than in predicting, apart from what is drawn"
@@ -131,13 +124,13 @@ class Trial:
         folded = [(number, place) for number, place in places if place.folded > 1]
         for number, place in folded:
             if not self._in_order(number, place):
-                return self._seen[number], "rows that are the same do not get the same mask"
+                return self._records[number], "rows that are the same do not get the same mask"
         return None if folded and self._agree() else (first, _BESIDE)
 
     @property
     def foldable(self) -> bool:
         """True if every draw has a batch axis, so that passes can be folded into it."""
-        return all(each.axis is not None for each in self.drawn if isinstance(each, Place))
+        return all(place.axis is not None for place in self.drawn if isinstance(place, Place))
 
     def _agree(self) -> bool:
         """True if two passes are the same beside other rows, alone, and folded into the batch axis."""
@@ -152,7 +145,7 @@ class Trial:
                 return False
         else:
             together = torch.cat([self._passes(one), self._passes(other)])
-        self.tried = Tried(self.masks, numbers, together.unflatten(0, (2, ROWS)))
+        self.reference = ReferencePasses(self.masks, numbers, together.unflatten(0, (2, ROWS)))
         if not same(beside, together[[0, 1, 1]]):
             return False
         return not self.foldable or self._is_alone(other, together[ROWS:])
@@ -175,7 +168,7 @@ class Trial:
     def _passes(
         self, masks: Sequence[Tensor], rows: int = ROWS, tensors: Sequence[Tensor] | None = None
     ) -> Tensor:
-        draws = [each.draw for each in self._seen]
+        draws = [record.draw for record in self._records]
         numbers = Masks(self.drawn, draws, masks, rows, name_of(self._look.module))
         return self._look.run(self._training, numbers, rows, tensors)
 
@@ -184,33 +177,25 @@ class Trial:
 
         `settled` tells that they do with the mean in place of each draw. Otherwise dropout gets its mean as a
         factor even where its mask is compared; if the mask is used otherwise, it gets all ones or all zeros.
-        Numbers that choose, and uniform numbers that are no random op, get the value that reproduces the
-        prediction. If only some values do, the draw is recorded in `kept_still`.
+        Numbers that choose, and uniform numbers that are no random op, get a value that reproduces the
+        prediction.
         """
         loose = [
             number
-            for number, each in enumerate(self.drawn)
-            if isinstance(each, float)
-            and (self._seen[number].draw.kind == UNIFORM or number in self._choosing)
+            for number, value in enumerate(self.drawn)
+            if isinstance(value, float)
+            and (self._records[number].draw.kind == UNIFORM or number in self._choosing)
         ]
-        good = []
         for held in _HELD if loose else (0.5,):
             numbers = dict.fromkeys(loose, held)
             as_recorded = all(self.drawn[number] == held for number in loose)
             if (settled and as_recorded) or any(
                 self._drops_nothing(value, numbers) for value in (None, 1.0, 0.0)
             ):
-                good.append(held)
-        if not good:
-            return False
-        for number in loose:
-            self.drawn[number] = good[0]
-        self.kept_still = [
-            number
-            for number, each in enumerate(self.drawn)
-            if isinstance(each, float) and (number not in loose or len(good) < len(_HELD))
-        ]
-        return True
+                for number in loose:
+                    self.drawn[number] = held
+                return True
+        return False
 
     def _drops_nothing(self, value: float | None, held: dict[int, float]) -> bool:
         def numbers(number: int, draw: Draw) -> Tensor | None:
@@ -234,19 +219,19 @@ class Trial:
         """Find out whether rows are first or last on a folded axis, and set it; False if neither works."""
         mask = told_apart(place.random_op, np.random.default_rng([7, number]), self._look.call.device)
         for order in (True, False):
-            tried = replace(place, rows_first=order)
+            candidate = replace(place, rows_first=order)
 
-            def passes(count: int, tried: Place = tried) -> Tensor:
+            def passes(count: int, candidate: Place = candidate) -> Tensor:
                 def numbers(at: int, draw: Draw) -> Tensor | None:
                     if at == number:
-                        return tried.spread(mask, count)
+                        return candidate.spread(mask, count)
                     other = self.drawn[at]
                     return constant(draw, other) if isinstance(other, float) else middle(at, draw)
 
                 return self._look.run(self._training, numbers, count)
 
             if same(passes(ROWS)[[0, 1, 1]], passes(UNEVEN)):
-                self.drawn[number] = tried
+                self.drawn[number] = candidate
                 return True
         return False
 

@@ -18,7 +18,7 @@ from torch import nn
 from howsure.adapters.torch.dry_run import ROWS, UNEVEN, DryRun, let_draw, middle, same, stand_in
 from howsure.adapters.torch.find_draws import Passes, PassFinder
 from howsure.adapters.torch.inputs import InputForm, name_of, probes
-from howsure.adapters.torch.snapshot import Snapshot, numbers_drawn_elsewhere
+from howsure.adapters.torch.snapshot import Snapshot
 from howsure.errors import ModelError
 
 Array = NDArray[Any]
@@ -41,7 +41,6 @@ class Examination(Passes):
         module: The module.
         call: How rows are passed to it.
         rows: Rows of each input on which it was examined.
-        fixed: As in `Draws`.
         always: Numbers that replace draws when predicting.
         always_random: Path of a module with a draw in predicting that nothing can replace, or None.
         keep_off: Names of the modules whose draws the caller keeps off.
@@ -53,14 +52,12 @@ class Examination(Passes):
         last_linear: Index of the last linear layer of a prediction among all linear ones, or None.
         rescales: True if the first operations rescale raw values.
         restless: Names of parameters that a run changes.
-        elsewhere: True if a run draws from Python's or numpy's generators.
         writes: True if a run writes into its rows, so that each run needs a copy.
     """
 
     module: nn.Module
     call: InputForm
     rows: Sequence[Array]
-    fixed: frozenset[bytes]
     always: tuple[float | None, ...]
     always_random: str | None
     keep_off: frozenset[str]
@@ -72,7 +69,6 @@ class Examination(Passes):
     last_linear: int | None
     rescales: bool
     restless: frozenset[str]
-    elsewhere: bool
     writes: bool
 
 
@@ -114,18 +110,18 @@ def examine(look: DryRun) -> Examination:
     Raises:
         ModelError: Its result cannot be read, or rows depend on one another.
     """
-    if look.predicted.seen:
+    if look.predicted.records:
         _check_nothing_is_kept(look)
-        look.find_fixed(())
+        _check_nothing_is_seeded(look)
         look.predict(middle)
     plain, predicted = look.plain, look.predicted
-    unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
+    unsteady = next((record.module for record in predicted.records if record.draw.kind is None), None)
     if unsteady is None and not _is_steady(look):
         unsteady = look.module
-    made = predicted.endings
-    if made is None:
+    endings = predicted.endings
+    if endings is None:
         raise AssertionError("endings were asked for")
-    ending, last_linear = made.ending(plain)
+    ending, last_linear = endings.ending(plain)
     passes = PassFinder(look).found()
     of_passes = vars(passes) | {
         "calls": passes.calls or tuple(predicted.calls),
@@ -137,19 +133,17 @@ def examine(look: DryRun) -> Examination:
         module=look.module,
         call=look.call,
         rows=look.given,
-        fixed=look.fixed,
-        always=tuple(stand_in(each.draw) for each in predicted.seen),
+        always=tuple(stand_in(record.draw) for record in predicted.records),
         always_random=None if unsteady is None else look.names[id(unsteady)],
         keep_off=look.keep_off,
         work=predicted.work / ROWS,
         output_shape=tuple(plain.shape[1:]),
         output_dtype=str(plain.dtype).removeprefix("torch."),
         ending=ending,
-        class_axis=made.class_axis(plain),
+        class_axis=endings.class_axis(plain),
         last_linear=last_linear,
         rescales=not _RESCALING.isdisjoint(predicted.early),
         restless=frozenset(look.snapshot.changed),
-        elsewhere=numbers_drawn_elsewhere() != look.seeds,
         writes=look.writes,
     )
 
@@ -164,6 +158,18 @@ def _check_nothing_is_kept(look: DryRun) -> None:
         )
 
 
+def _check_nothing_is_seeded(look: DryRun) -> None:
+    """Raise a `ModelError` if a prediction draws from a generator that every call seeds anew."""
+    number = look.seeded_anew(())
+    if number is not None:
+        raise ModelError(
+            f"Module '{name_of(look.module)}' draws the same numbers in every call, from a generator that it "
+            f"seeds anew: {look.predicted.records[number].in_words}",
+            expected="a module that has drawn what it keeps",
+            hint="Draw them once where the module is made, and keep them: self.register_buffer(…)",
+        )
+
+
 def _is_steady(look: DryRun) -> bool:
     """True if a prediction is the same every time, whatever rows are beside it.
 
@@ -173,7 +179,7 @@ def _is_steady(look: DryRun) -> bool:
     beside = look.run((), middle, UNEVEN)
     alike = same(beside, look.plain[[0, 1, 1]])
     try:
-        alone = [look.run((), middle, 1, each) for each in look.each_alone()]
+        alone = [look.run((), middle, 1, row) for row in look.each_alone()]
         if alike and same(torch.cat(alone), look.plain) and not look.draws_outside():
             return True
     except Exception:  # one row may be too few

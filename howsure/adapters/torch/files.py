@@ -34,15 +34,16 @@ def load_weights(module: nn.Module, path: Path) -> None:
         FileError: The file is damaged, or contains more than weights.
         ModelError: The weights belong to another module.
     """
-    found = _state_in(_opened(path))
-    if found is None:
+    saved = _state_in(_opened(path))
+    if saved is None:
         raise FileError(
             f"'{path}' holds no state dict",
             expected="what torch.save(module.state_dict(), path) writes, or a checkpoint with 'state_dict'",
         )
-    state, wanted = _renamed(found, module.state_dict()), module.state_dict()
-    missing, unknown = [name for name in wanted if name not in state], [n for n in state if n not in wanted]
-    other = [name for name in wanted if name in state and state[name].shape != wanted[name].shape]
+    state, expected = _renamed(saved, module.state_dict()), module.state_dict()
+    missing = [name for name in expected if name not in state]
+    unknown = [name for name in state if name not in expected]
+    other = [name for name in expected if name in state and state[name].shape != expected[name].shape]
     if missing or unknown or other:
         parts = [
             f"{counted(len(names), 'tensor')} {what}: {quoted(names[:_SHOWN])}"
@@ -51,7 +52,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         ]
         raise ModelError(
             f"The weights in '{path}' are not those of module '{name_of(module)}'",
-            expected=f"the {len(wanted)} tensors of its state dict",
+            expected=f"the {len(expected)} tensors of its state dict",
             received="; ".join(parts),
         )
     module.load_state_dict(state)
@@ -86,23 +87,23 @@ def _opened(path: Path) -> Any:
         ) from error
 
 
-def _state_in(found: Any) -> dict[str, torch.Tensor] | None:
-    if not isinstance(found, Mapping):
+def _state_in(content: Any) -> dict[str, torch.Tensor] | None:
+    if not isinstance(content, Mapping):
         return None
-    tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
-    if tensors and len(tensors) == len(found):
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    if tensors and len(tensors) == len(content):
         return tensors
-    inside = (_state_in(found[name]) for name in _INSIDE if name in found)
-    return next((each for each in inside if each is not None), None)
+    inside = (_state_in(content[name]) for name in _INSIDE if name in content)
+    return next((state for state in inside if state is not None), None)
 
 
-def _renamed(state: dict[str, torch.Tensor], wanted: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+def _renamed(state: dict[str, torch.Tensor], expected: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The state dict without a common prefix of all names, if it then has the wanted names."""
     parts = next(iter(state)).split(".")
     for count in range(len(parts)):
         beginning = "".join(f"{part}." for part in parts[:count])
         shorter = {name.removeprefix(beginning): value for name, value in state.items()}
-        if set(shorter) == set(wanted):
+        if set(shorter) == set(expected):
             return shorter
     return state
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from howsure.adapters.protocol import Unswitchable, check_kept_off
-from howsure.adapters.torch.classify_draws import ADDED, BRANCH, CHOICE, COMPARED, MASK, SEVERAL
+from howsure.adapters.torch.classify_draws import ADDED, BRANCH, CHOICE, MASK, SEVERAL
 from howsure.adapters.torch.draws import Draw, Place, place_of
 from howsure.adapters.torch.dry_run import OFTEN, ROWS, TWICE, UNEVEN, DryRun, alike, middle, same, stand_in
-from howsure.adapters.torch.equivalence_check import BY_LENGTH, Trial, Tried
+from howsure.adapters.torch.equivalence_check import BY_LENGTH, EquivalenceCheck, ReferencePasses
 from howsure.adapters.torch.inputs import name_of
-from howsure.adapters.torch.recorder import ModuleCall, Seen, Watching
-from howsure.adapters.torch.snapshot import numbers_drawn_elsewhere
+from howsure.adapters.torch.recorder import ModuleCall, RecordedDraw, Recorder
 from howsure.errors import HowsureError
 from howsure.random_ops import DROPOUT, NORMAL, UNIFORM
 
@@ -33,12 +31,7 @@ _KEPT = "a first call in training draws numbers that later ones use again; call 
 _ZEROS_AND_ONES = ("bernoulli", "bernoulli_")
 KEPT_OFF = "the module's train() keeps it as in predicting"
 _OF_A_NORM = "a norm draws it, and norms stay as in predicting"
-_OF_THEIR_OWN = "its numbers have rates of their own, and masks are given for one rate alone"
-_WITHOUT_MASKS = {
-    COMPARED: "its numbers are compared with more than one rate, and masks are given for one rate alone",
-    SEVERAL: "more than one mask is made of its numbers, or something else beside it",
-}
-"""Why random numbers of training accept no masks, by the use that the module makes of them."""
+_SEVERAL_RATES = "its numbers make no single mask of one rate, and masks are given for one rate alone"
 _CHOOSING = {
     BRANCH: "chooses a branch, as augmentation and dropped layers do",
     CHOICE: "chooses between inputs, as augmentation does",
@@ -57,7 +50,7 @@ class Passes:
         places: For each random op, in order, where its masks go.
         drawn: For each draw of a pass, in order: the place of a random op, or the number that replaces it.
         draws: Each of these draws, as recorded with `ROWS` rows.
-        tried: Passes that were run, with which passes that run level by level are compared; else None.
+        reference: Passes that were run, with which passes that run level by level are compared; else None.
         left: Draws of training that stay fixed.
         calls: Calls of modules in a pass.
         kept_off: Names of calls whose draws the module's own `train()` keeps off.
@@ -70,7 +63,7 @@ class Passes:
     places: tuple[Place, ...] = ()
     drawn: tuple[Place | float | None, ...] = ()
     draws: tuple[Draw, ...] = ()
-    tried: Tried | None = None
+    reference: ReferencePasses | None = None
     left: tuple[Unswitchable, ...] = ()
     calls: tuple[ModuleCall, ...] = ()
     kept_off: frozenset[str] = frozenset()
@@ -88,258 +81,249 @@ class PassFinder:
 
     def __init__(self, look: DryRun) -> None:
         self.look, self.plain = look, look.plain
-        self.always = {each.key for each in look.predicted.seen}
-        self._the_same = set(look.predicted.the_same)
-        self.left: list[Unswitchable] = list(baked_in(look.module))
+        self.always = {record.key for record in look.predicted.records}
+        self.left: list[Unswitchable] = []
         self._refused: set[tuple[str, str]] = set()
         self._trained_to: Any = None
         self._of_weights: frozenset[tuple[str, str]] = frozenset()
         module = look.module
         self._kept_off = look.kept_off()
         self._everything = [
-            each
-            for each in module.modules()
-            if not isinstance(each, _NORMS) and id(each) not in self._kept_off
+            layer
+            for layer in module.modules()
+            if not isinstance(layer, _NORMS) and id(layer) not in self._kept_off
         ]
-        self._norms = [each for each in module.modules() if isinstance(each, _NORMS)]
+        self._norms = [layer for layer in module.modules() if isinstance(layer, _NORMS)]
 
     def found(self) -> Passes:
         """Search, and return everything found."""
         trained = self._trained()
         self._of_weights = self._noise_of_weights(trained)
-        for state, each in trained.the_same.items():
-            if state not in self._the_same:
-                self._refuse(each, _THE_SAME)
         self._refuse_what_norms_draw(trained)
         self._refuse_what_is_drawn_elsewhere(trained)
-        random = {_module_of(each) for each in trained.seen if self._may_be_site(each, trained)}
+        random = {_module_of(record) for record in trained.records if self._may_be_random_op(record, trained)}
         check_kept_off(self.look.keep_off, random)
-        random_ops = [each for each in trained.seen if self._is_random_op(each, trained)]
-        for each in trained.seen:
-            use = trained.uses.get(each.number)
-            why = _WITHOUT_MASKS.get("" if use is None else use.kind)
-            if each.draw.function in _ZEROS_AND_ONES and each.draw.kind is None:
-                why = _OF_THEIR_OWN
-            if why is not None:
-                self._refuse(each, why)
-        kept = self._draws_kept_off(trained)
+        random_ops = [record for record in trained.records if self._is_random_op(record, trained)]
+        for record in trained.records:
+            use = trained.uses.get(record.number)
+            own_rates = record.draw.function in _ZEROS_AND_ONES and record.draw.kind is None
+            if own_rates or (use is not None and use.kind == SEVERAL):
+                self._refuse(record, _SEVERAL_RATES)
+        kept_off = self._draws_kept_off(trained)
         if not random_ops:
-            self.left += [Unswitchable(each.name, f"{each.in_words}: {KEPT_OFF}", False) for each in kept]
-            self._leave([each for each in trained.seen if each.key not in self.always], trained)
+            for record in kept_off:
+                self.left.append(Unswitchable(record.name, f"{record.in_words}: {KEPT_OFF}", False))
+            self._leave([record for record in trained.records if record.key not in self.always], trained)
             return Passes(left=tuple(self.left))
         least = self._least_flags(random_ops, trained)
         if least is None:
             return Passes(left=tuple(self.left))
-        training, output, seen = least
-        in_passes = {each.key for each in seen.seen}
-        self._leave([each for each in trained.seen if each.key not in in_passes | self.always], trained)
-        return replace(self._placed(training, output, seen), kept_off=frozenset(each.name for each in kept))
+        training, output, run = least
+        in_passes = self.always | {record.key for record in run.records}
+        self._leave([record for record in trained.records if record.key not in in_passes], trained)
+        names = frozenset(record.name for record in kept_off)
+        return replace(self._placed(training, output, run), kept_off=names)
 
-    def _trained(self) -> Watching:
+    def _trained(self) -> Recorder:
         """A run as in training, as far as it gets; its output does not matter."""
         flags = _identities(self._everything)
         self.look.draws_outside()
-        seen, error, self._trained_to = self.look.try_out(flags)
-        if seen.seeded:
-            self.look.find_fixed(flags)
-            seen, error, self._trained_to = self.look.try_out(flags)
+        run, error, self._trained_to = self.look.try_out(flags)
+        anew = self.look.seeded_anew(flags) if run.seeded else None
+        if anew is not None:
+            self._refuse(run.records[anew], _THE_SAME)
         if self.look.draws_once(flags):
             self.left.append(Unswitchable(name_of(self.look.module), _KEPT, refused=True))
         if error is None:
-            return seen
+            return run
         name = name_of(self.look.module)
         what = f"it fails when it runs as in training ({in_words(error)})"
         self.left.append(Unswitchable(name, f"{what}, so what it draws itself stays off", refused=False))
-        inside = [each for each in self._everything if each is not self.look.module]
-        leaves = [each for each in inside if not next(each.children(), None)]
+        inside = [layer for layer in self._everything if layer is not self.look.module]
+        leaves = [layer for layer in inside if not next(layer.children(), None)]
         for some in (inside, leaves):
             again, error, _ = self.look.try_out(_identities(some))
             if error is None:
                 return again
-        return seen
+        return run
 
-    def _draws_kept_off(self, trained: Watching) -> list[Seen]:
+    def _draws_kept_off(self, trained: Recorder) -> list[RecordedDraw]:
         """Draws that occur only in modules that the module's own `train()` leaves in eval mode."""
         if not self._kept_off:
             return []
         flags = _identities(self._everything) | self._kept_off - _identities(self._norms)
-        known = self.always | {each.key for each in trained.seen}
-        return [each for each in self.look.try_out(flags)[0].seen if each.key not in known]
+        keys = self.always | {record.key for record in trained.records}
+        return [record for record in self.look.try_out(flags)[0].records if record.key not in keys]
 
-    def _refuse_what_norms_draw(self, trained: Watching) -> None:
+    def _refuse_what_norms_draw(self, trained: Recorder) -> None:
         """Refuse draws that occur only if norms outside PyTorch's own classes are in training mode."""
         others = [
-            each
-            for each in self._norms
-            if type(each).__module__.partition(".")[0] != "torch" and id(each) not in self._kept_off
+            norm
+            for norm in self._norms
+            if type(norm).__module__.partition(".")[0] != "torch" and id(norm) not in self._kept_off
         ]
         if not others:
             return
-        seen, _, _ = self.look.try_out(_identities([*self._everything, *others]))
-        known = self.always | {each.key for each in trained.seen}
-        for each in seen.seen:
-            if each.key not in known:
-                self._refuse(each, _OF_A_NORM)
+        run, _, _ = self.look.try_out(_identities([*self._everything, *others]))
+        keys = self.always | {record.key for record in trained.records}
+        for record in run.records:
+            if record.key not in keys:
+                self._refuse(record, _OF_A_NORM)
 
-    def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
+    def _refuse_what_is_drawn_elsewhere(self, trained: Recorder) -> None:
         """Refuse a module that draws outside PyTorch in training but not in predicting."""
+        flags = _identities(self._everything)
         outside = self.look.draws_outside()
         if not outside and self.look.predicts(self._trained_to):
             return
-        flags, name = _identities(self._everything), name_of(self.look.module)
-        before = numbers_drawn_elsewhere()
-        after, output = self.look.elsewhere(flags)
-        for _ in range(OFTEN if outside else 0):
-            if alike(self._trained_to, output):
-                output = self.look.elsewhere(flags)[1]
-        if after != before and after != self._after_predicting:
-            alone = (each for each in self._everything if self._moves_seeds(each))
-            name, what = self.look.names[id(next(alone, self.look.module))], _OF_NUMPY
-        elif all(each.draw.kind is not None for each in trained.seen) and not alike(self._trained_to, output):
-            what = _OF_NUMPY if after != before else _OUTSIDE
-        else:
-            return
-        self.left.append(Unswitchable(name, what, refused=True))
+        alone = False
+        if outside:
+            self.look.try_out(())
+            alone = not self.look.draws_outside()
+        outputs = (self.look.try_out(flags)[2] for _ in range(OFTEN if outside else 1))
+        replaceable = all(record.draw.kind is not None for record in trained.records)
+        if alone or (replaceable and not all(alike(self._trained_to, output) for output in outputs)):
+            name = name_of(self.look.module)
+            self.left.append(Unswitchable(name, _OF_NUMPY if outside else _OUTSIDE, refused=True))
 
-    @functools.cached_property
-    def _after_predicting(self) -> tuple[str, str]:
-        """States of Python's and numpy's generators after a prediction, from their present states."""
-        return self.look.elsewhere(())[0]
-
-    def _moves_seeds(self, module: nn.Module) -> bool:
-        """True if this module alone draws with numpy or Python in training."""
-        return self.look.elsewhere({id(module)})[0] != self._after_predicting
-
-    def _is_random_op(self, seen: Seen, run: Watching) -> bool:
+    def _is_random_op(self, record: RecordedDraw, run: Recorder) -> bool:
         """True if a draw gets masks: it accepts them, and the caller does not keep it off."""
-        return _module_of(seen) not in self.look.keep_off and self._may_be_site(seen, run)
+        return _module_of(record) not in self.look.keep_off and self._may_be_random_op(record, run)
 
-    def _may_be_site(self, seen: Seen, run: Watching) -> bool:
+    def _random_ops_in(self, run: Recorder) -> list[tuple[tuple[str, str], float]]:
+        """Keys and rates of the draws of a run that get masks."""
+        return [(record.key, record.draw.rate) for record in run.records if self._is_random_op(record, run)]
+
+    def _may_be_random_op(self, record: RecordedDraw, run: Recorder) -> bool:
         """True if a draw accepts masks; see `howsure.adapters.torch.classify_draws`."""
-        use, kind = run.uses.get(seen.number), seen.draw.kind
+        use, kind = run.uses.get(record.number), record.draw.kind
         if use is not None and use.kind in _CHOOSING:
-            return seen.key in self.always
+            return record.key in self.always
         if kind == UNIFORM and use is not None and use.kind == MASK:
             return use.differs
-        if kind == NORMAL and use is not None and use.kind == ADDED and seen.key not in self._of_weights:
+        if kind == NORMAL and use is not None and use.kind == ADDED and record.key not in self._of_weights:
             return self.look.gaussian_noise
         if kind == UNIFORM:
-            return seen.key in self.always
+            return record.key in self.always
         return kind in (DROPOUT, NORMAL)
 
-    def _noise_of_weights(self, trained: Watching) -> frozenset[tuple[str, str]]:
+    def _noise_of_weights(self, trained: Recorder) -> frozenset[tuple[str, str]]:
         """The draws of normal numbers whose shape does not depend on the number of rows.
 
         If the draws for another number of rows are different ones, none count as noise of weights.
         """
-        normal = [each for each in trained.seen if each.draw.kind == NORMAL]
+        normal = [record for record in trained.records if record.draw.kind == NORMAL]
         if not normal:
             return frozenset()
-        others = self.look.try_out(_identities(self._everything), UNEVEN)[0].seen
-        if [each.key for each in trained.seen] != [each.key for each in others]:
+        others = self.look.try_out(_identities(self._everything), UNEVEN)[0].records
+        if [record.key for record in trained.records] != [record.key for record in others]:
             return frozenset()
-        return frozenset(each.key for each in normal if each.draw.shape == others[each.number].draw.shape)
+        return frozenset(
+            record.key for record in normal if record.draw.shape == others[record.number].draw.shape
+        )
 
     def _least_flags(
-        self, random_ops: Sequence[Seen], trained: Watching
-    ) -> tuple[frozenset[int], Tensor, Watching] | None:
+        self, random_ops: Sequence[RecordedDraw], trained: Recorder
+    ) -> tuple[frozenset[int], Tensor, Recorder] | None:
         """The fewest training flags with which every draw of training occurs, and a run with them.
 
         None if no choice works. If predicting calls other modules than training, as in `TransformerEncoder`,
         the flags of parents are likely to matter, and are tried first; they are kept if a pass with the mean
         in place of each draw equals the prediction.
         """
-        found, lines = None, {each.key: each.line for each in trained.seen}
-        wanted = [(each.key, each.draw.rate) for each in random_ops]
-        own = {id(each.module) for each in random_ops} - self._kept_off
-        around = {id(one) for each in random_ops for one in each.around} - self._kept_off
+        fallback, lines = None, {record.key: record.line for record in trained.records}
+        expected = self._random_ops_in(trained)
+        own = {id(record.module) for record in random_ops} - self._kept_off
+        around = {id(module) for record in random_ops for module in record.around} - self._kept_off
         failed = "with no combination of flags it draws again what it draws in training"
-        called = {id(each.module) for each in self.look.predicted.calls}
+        called = {id(call.module) for call in self.look.predicted.calls}
         choices = (own, around) if own <= called else (around, own)
         for flags in dict.fromkeys(map(frozenset, (*choices, _identities(self._everything)))):
             try:
-                output, seen = self.look.note(flags)
-                seen.seen = [replace(each, line=lines.get(each.key, each.line)) for each in seen.seen]
+                output, run = self.look.note(flags)
+                for number, record in enumerate(run.records):
+                    run.records[number] = replace(record, line=lines.get(record.key, record.line))
             except Exception as error:  # flags that the module does not support, or another output
                 failed = in_words(error)
                 continue
-            if [(each.key, each.draw.rate) for each in seen.seen if self._is_random_op(each, seen)] == wanted:
+            if self._random_ops_in(run) == expected:
                 if own <= called or same(output, self.plain):
-                    return flags, output, seen
-                found = found or (flags, output, seen)
-        if found is not None:
-            return found
+                    return flags, output, run
+                fallback = fallback or (flags, output, run)
+        if fallback is not None:
+            return fallback
         self._refuse(random_ops[0], f"it cannot be told apart from what else training does ({failed})")
         return None
 
-    def _leave(self, draws: Sequence[Seen], run: Watching) -> None:
+    def _leave(self, draws: Sequence[RecordedDraw], run: Recorder) -> None:
         """Report draws of training that stay as in predicting."""
-        for each in draws:
-            if each.key in self._refused or _module_of(each) in self.look.keep_off:
+        for record in draws:
+            if record.key in self._refused or _module_of(record) in self.look.keep_off:
                 continue
-            use = run.uses.get(each.number)
+            use = run.uses.get(record.number)
             if use is not None and not use.differs:
                 continue
-            what = f"{each.in_words} is no dropout, as far as can be seen"
+            what = f"{record.in_words} is no dropout, as far as can be seen"
             if use is not None and use.kind in _CHOOSING:
-                what = f"{each.in_words} {_CHOOSING[use.kind]}"
-            elif each.draw.kind == NORMAL:
-                what = f"{each.in_words} adds noise, which is random with MCDropout(gaussian_noise=True)"
-            self.left.append(Unswitchable(each.name, what, refused=False))
+                what = f"{record.in_words} {_CHOOSING[use.kind]}"
+            elif record.draw.kind == NORMAL:
+                what = f"{record.in_words} adds noise, which is random with MCDropout(gaussian_noise=True)"
+            self.left.append(Unswitchable(record.name, what, refused=False))
 
-    def _placed(self, training: frozenset[int], output: Tensor, seen: Watching) -> Passes:
+    def _placed(self, training: frozenset[int], output: Tensor, run: Recorder) -> Passes:
         """Find where the masks of each random op go, and try them out."""
-        found = Passes(training=training, calls=tuple(seen.calls), largest=seen.largest, of_pass=seen.work)
+        passes = Passes(training=training, calls=tuple(run.calls), largest=run.largest, of_pass=run.work)
         beside, more = self.look.note(training, UNEVEN)
         drawn: list[Place | float | None] = []
         random_ops = 0
-        alike = len(more.seen) == len(seen.seen)
-        for number, each in enumerate(seen.seen):
-            if not self._is_random_op(each, seen):
-                drawn.append(stand_in(each.draw))
+        alike = len(more.records) == len(run.records)
+        for number, record in enumerate(run.records):
+            if not self._is_random_op(record, run):
+                drawn.append(stand_in(record.draw))
                 continue
             place = None
             if alike:
-                other, use = more.seen[number].draw, seen.uses.get(number)
-                place = place_of(random_ops, each.name, each.draw, other, (ROWS, UNEVEN), use)
+                other, use = more.records[number].draw, run.uses.get(number)
+                place = place_of(random_ops, record.name, record.draw, other, (ROWS, UNEVEN), use)
             if place is None:
-                self._refuse(each, BY_LENGTH)
-                return replace(found, left=tuple(self.left))
+                self._refuse(record, BY_LENGTH)
+                return replace(passes, left=tuple(self.left))
             random_ops += 1
             drawn.append(place)
-        if any(isinstance(each, Place) and each.axis is None for each in drawn):
+        if any(isinstance(place, Place) and place.axis is None for place in drawn):
             # Draws for one of the rows alone also have the same shape for `ROWS` and for `UNEVEN` rows.
-            shapes = [each.draw.shape for each in self.look.watch(training, middle, TWICE)[1].seen]
-            for each, known, shape in zip(seen.seen, drawn, shapes, strict=False):
-                if isinstance(known, Place) and known.axis is None and each.draw.shape != shape:
-                    self._refuse(each, BY_LENGTH)
-                    return replace(found, left=tuple(self.left))
-        choosing = {number for number, use in seen.uses.items() if use.kind in _CHOOSING}
-        trial = Trial(self.look, training, drawn, seen.seen, choosing)
+            shapes = [record.draw.shape for record in self.look.watch(training, middle, TWICE)[1].records]
+            for record, where, shape in zip(run.records, drawn, shapes, strict=False):
+                if isinstance(where, Place) and where.axis is None and record.draw.shape != shape:
+                    self._refuse(record, BY_LENGTH)
+                    return replace(passes, left=tuple(self.left))
+        choosing = {number for number, use in run.uses.items() if use.kind in _CHOOSING}
+        check = EquivalenceCheck(self.look, training, drawn, run.records, choosing)
         settled = same(output, self.plain) and same(beside, self.plain[[0, 1, 1]])
-        problem = trial.problem(settled)
+        problem = check.problem(settled)
         if problem is not None:
             self._refuse(*problem)
         else:
-            self._leave([seen.seen[number] for number in trial.kept_still], seen)
+            fixed = [number for number, place in enumerate(drawn) if isinstance(place, float)]
+            self._leave([run.records[number] for number in fixed], run)
         return replace(
-            found,
-            places=tuple(each for each in trial.drawn if isinstance(each, Place)),
-            drawn=tuple(trial.drawn),
-            draws=tuple(each.draw.without_tensors for each in seen.seen),
-            tried=replace(trial.tried, notes=(seen.notes, more.notes)) if problem is None else None,
+            passes,
+            places=tuple(place for place in check.drawn if isinstance(place, Place)),
+            drawn=tuple(check.drawn),
+            draws=tuple(record.draw.without_tensors for record in run.records),
+            reference=replace(check.reference, notes=(run.notes, more.notes)) if problem is None else None,
             left=tuple(self.left),
-            foldable=problem is None and trial.foldable,
+            foldable=problem is None and check.foldable,
         )
 
-    def _refuse(self, seen: Seen, what: str) -> None:
-        self._refused.add(seen.key)
-        self.left.append(Unswitchable(seen.name, f"{seen.in_words}: {what}", refused=True))
+    def _refuse(self, record: RecordedDraw, what: str) -> None:
+        self._refused.add(record.key)
+        self.left.append(Unswitchable(record.name, f"{record.in_words}: {what}", refused=True))
 
 
-def _module_of(seen: Seen) -> str:
+def _module_of(record: RecordedDraw) -> str:
     """The path of the module that drew, without call and draw numbers."""
-    return seen.name.partition(":")[0].partition("#")[0]
+    return record.name.partition(":")[0].partition("#")[0]
 
 
 def _identities(modules: Collection[nn.Module]) -> frozenset[int]:
@@ -351,42 +335,3 @@ def in_words(error: Exception) -> str:
     if isinstance(error, HowsureError):
         return error.what[:1].lower() + error.what[1:]
     return f"{type(error).__name__}: {' '.join(str(error).split()):.120}"
-
-
-# --- dropout that was switched off for good -----------------------------------------------------------
-
-
-_HINT = "Give the module that it was made from, with its weights, or do it again in training mode"
-
-
-def baked_in(module: nn.Module) -> Iterator[Unswitchable]:
-    """Dropout in a module that no training flag can switch on any more."""
-    for path, each in module.named_modules():
-        how = None
-        if isinstance(each, torch.jit.ScriptModule) and _traced_off(each):
-            how = "traced"
-        elif isinstance(each, fx.GraphModule) and _exported_off(each):
-            how = "exported"
-        if how is not None:
-            what = f"it was {how} in eval mode, which left its dropout switched off for good"
-            yield Unswitchable(path or name_of(module), what, True, _HINT)
-            return
-
-
-def _traced_off(module: Any) -> bool:
-    """True if the graph of a script contains dropout with a constant train=False."""
-    graph = module.inlined_graph  # a variable, since its nodes live only as long as it
-    for kind in ("aten::dropout", "aten::feature_dropout", "aten::alpha_dropout"):
-        for node in graph.findAllNodes(kind):
-            if list(node.inputs())[2].toIValue() is False:
-                return True
-    return False
-
-
-def _exported_off(module: fx.GraphModule) -> bool:
-    """True if an exported graph contains dropout with a constant train=False."""
-    for node in module.graph.nodes:
-        name = getattr(getattr(node.target, "_schema", None), "name", "")
-        if "dropout" in name and len(node.args) > 2 and node.args[2] is False:
-            return True
-    return False

@@ -72,14 +72,14 @@ class SplitTrunk:
                 return tensor.narrow(place, start, count)
             return tensor.index_select(place, index.to(tensor.device))
 
-        values = [taken(*one) for one in self._apart()]
+        values = [taken(*piece) for piece in self._apart()]
         return SplitTrunk(count, self._together(values), self.axes)
 
     def join(self, others: Sequence[SplitTrunk]) -> SplitTrunk:
         """This trunk and others as one, in order."""
         trunks = (self, *others)
         parts = zip(*(trunk._apart() for trunk in trunks), strict=True)
-        values = [torch.cat([tensor for tensor, _ in each], each[0][1]) for each in parts]
+        values = [torch.cat([tensor for tensor, _ in pieces], pieces[0][1]) for pieces in parts]
         return SplitTrunk(sum(map(len, trunks)), self._together(values), self.axes)
 
     def _apart(self) -> list[tuple[Tensor, int]]:
@@ -123,17 +123,23 @@ class Split:
     def __init__(
         self, program: Program, drawn: Sequence[Place | float | None], work: float | None = None
     ) -> None:
-        self._places = [each for each in drawn if isinstance(each, Place)]
+        self._places = [place for place in drawn if isinstance(place, Place)]
         program = _placed(program, drawn)
         self._found = leveled(program)
         self._program, self._runner = program, Runner(program, self._found)
         self._output = program.output
-        self._draws = {call.draw: call for call in (one.call for one in self._found) if call.draw is not None}
+        self._draws = {
+            call.draw: call for call in (entry.call for entry in self._found) if call.draw is not None
+        }
         self._check_masks()
         self.asks = next((_asks(call) for call, _ in program.asked), None)
         self._asked = [(call, number, self._leading_to(call)) for call, number in program.asked]
-        made = [self._runner.step(one) for one in self._found if one.level == MADE]
-        steps = [self._runner.step(one) for one in self._found if one.level > MADE and one.call.draw is None]
+        made_steps = [self._runner.step(entry) for entry in self._found if entry.level == MADE]
+        steps = [
+            self._runner.step(entry)
+            for entry in self._found
+            if entry.level > MADE and entry.call.draw is None
+        ]
         self._shared = [step for step in steps if step.level == 0]
         self._of_masks = [step for step in steps if step.drawn]
         self._thinned = [step for step in steps if step.level > 0 and not step.drawn]
@@ -142,7 +148,7 @@ class Split:
         self._crossing = self._find_crossing()
         self._forget(self._shared, keep={*self._crossing})
         self._forget(self._thinned, keep={self._output})
-        self._made = self._find_made(made, steps)
+        self._made = self._find_made(made_steps, steps)
         self._reducible = reducible(program, self._thinned, self._shared)
         self.levels = self._measured(steps, work)
         self.repeated = frozenset(step.call.place for step in self._thinned)
@@ -164,9 +170,9 @@ class Split:
 
         def given(item: Any) -> Any:
             if isinstance(item, Times):
-                return item.each * len(rows[0])
+                return item.per_row * len(rows[0])
             if isinstance(item, (list, tuple)):
-                return [given(each) for each in item]
+                return [given(part) for part in item]
             return values[item] if isinstance(item, Slot) else item
 
         with torch.no_grad():
@@ -174,7 +180,9 @@ class Split:
                 for call in (*(call for call in before if call.outputs[0] not in values), asking):
                     named = {name: given(item) for name, item in call.kwargs.items()}
                     results = results_of(call.op(*given(call.args), **named))
-                    values |= {slot: each for slot, each in zip(call.outputs, results, strict=True) if slot}
+                    values |= {
+                        slot: result for slot, result in zip(call.outputs, results, strict=True) if slot
+                    }
                 if results != (number,):
                     return False
         return True
@@ -336,9 +344,9 @@ class Split:
             if step.drawn:
                 continue
             read = [slot for slot in step.call.reads if self._runner.level[slot] > MADE]
-            given = {values[slot].memory for slot in read}
+            read_memory = {values[slot].memory for slot in read}
             outputs = [values[slot] for slot in step.call.outputs if slot is not None]
-            new = sum(value.size for value in outputs if value.memory not in given)
+            new = sum(value.size for value in outputs if value.memory not in read_memory)
             costs[step.level] += step.call.multiply_adds + tuning.ELEMENTWISE * new
             held = [value.size for value in outputs]
             held += [values[slot].size for slot in read if not self._runner.drawn[slot]]

@@ -58,10 +58,10 @@ class InputForm:
             np.ascontiguousarray(array, spec.array_dtype)
             for array, spec in zip(rows, self.specs, strict=True)
         )
-        made = (torch.from_numpy(array if array.flags.writeable else array.copy()) for array in arrays)
+        tensors = (torch.from_numpy(array if array.flags.writeable else array.copy()) for array in arrays)
         return [
             tensor.to(device=self.device, dtype=dtype)
-            for tensor, dtype in zip(made, self.dtypes, strict=True)
+            for tensor, dtype in zip(tensors, self.dtypes, strict=True)
         ]
 
     def forward(self, module: nn.Module, tensors: Sequence[Tensor]) -> Any:
@@ -93,12 +93,12 @@ def _chosen(outputs: Any, output: str | int, name: str) -> Any:
 def _joined(outputs: Any, pair: Pair, name: str) -> Any:
     """The mean and the variance (n, …) in a result as one tensor (n, 2 K); a single tensor as it is."""
     names, values = _parts(outputs)
-    if _tensor_in(outputs) is not None or not all(isinstance(each, Tensor) for each in values):
+    if _tensor_in(outputs) is not None or not all(isinstance(value, Tensor) for value in values):
         return outputs
-    shapes = [tuple(each.shape[1:]) or (1,) for each in values]
+    shapes = [tuple(value.shape[1:]) or (1,) for value in values]
     in_order = not isinstance(outputs, Mapping)
     both = [values[place] for place in places_of_pair(pair, shapes, names, name, in_order=in_order)]
-    return torch.cat([each.flatten(1) if each.ndim > 1 else each.reshape(-1, 1) for each in both], dim=-1)
+    return torch.cat([value.flatten(1) if value.ndim > 1 else value.reshape(-1, 1) for value in both], dim=-1)
 
 
 def _parts(outputs: Any) -> tuple[list[str], list[Any]]:
@@ -112,7 +112,7 @@ def _parts(outputs: Any) -> tuple[list[str], list[Any]]:
 
 def name_of(module: nn.Module) -> str:
     """The module's name in messages: its class."""
-    return getattr(module, "original_name", None) or type(module).__name__
+    return type(module).__name__
 
 
 def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[InputForm], Any]:
@@ -136,28 +136,28 @@ def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[InputForm], Any]:
 
 def input_names(module: nn.Module) -> list[str]:
     """Names of a module's `forward` arguments; empty if it takes a dict, or arguments of any name."""
-    taken = _signature(module)
-    if taken is None or any(each.kind == each.VAR_KEYWORD for each in taken.parameters.values()):
-        return []
-    return list(taken.parameters)
+    signature = _signature(module)
+    parameters = {} if signature is None else dict(signature.parameters)
+    kinds = {parameter.kind for parameter in parameters.values()}
+    return [] if inspect.Parameter.VAR_KEYWORD in kinds else list(parameters)
 
 
 def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[InputForm]:
-    device, wanted = device_of(module), _float_of(module)
-    in_numpy = "float64" if wanted == torch.float64 else "float32"
-    given = {name: _looked_at(value) for name, value in values.items()}
+    device, float_type = device_of(module), _float_of(module)
+    in_numpy = "float64" if float_type == torch.float64 else "float32"
+    inputs = {name: _looked_at(value) for name, value in values.items()}
 
     def call(*, as_float: bool = False, as_whole: bool = False) -> InputForm:
         specs, dtypes = [], []
-        for name, (shape, dtype) in given.items():
+        for name, (shape, dtype) in inputs.items():
             is_float = dtype.startswith("float")
             whole = as_whole if is_float else not as_float
-            kept = "int64" if is_float or dtype in ("uint16", "uint32", "uint64") else dtype
-            specs.append(InputSpec(name, shape, kept if whole else in_numpy))
-            dtypes.append(None if whole else wanted)
+            whole_type = "int64" if is_float or dtype in ("uint16", "uint32", "uint64") else dtype
+            specs.append(InputSpec(name, shape, whole_type if whole else in_numpy))
+            dtypes.append(None if whole else float_type)
         return InputForm(form, tuple(specs), tuple(dtypes), device)
 
-    kinds = {dtype[:5] for _, dtype in given.values()}
+    kinds = {dtype[:5] for _, dtype in inputs.values()}
     yield call()
     if kinds != {"float"}:
         yield call(as_float=True)
@@ -171,13 +171,15 @@ def _looked_at(value: Any) -> tuple[tuple[int, ...], str]:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
         return (), "float32"
-    known = array.dtype.kind in "biuf"
-    return tuple(array.shape[1:]), str(array.dtype) if known else "float32"
+    is_numeric = array.dtype.kind in "biuf"
+    return tuple(array.shape[1:]), str(array.dtype) if is_numeric else "float32"
 
 
 def _float_of(module: nn.Module) -> torch.dtype:
     """Floating-point type of a module's weights."""
-    kinds = (each.dtype for each in (*module.parameters(), *module.buffers()) if each.is_floating_point())
+    kinds = (
+        tensor.dtype for tensor in (*module.parameters(), *module.buffers()) if tensor.is_floating_point()
+    )
     return next(kinds, torch.float32)
 
 
@@ -189,32 +191,32 @@ def _as_numpy(value: Any) -> Any:
 
 def _named(module: nn.Module, x: Any) -> tuple[str, dict[str, Any]]:
     """The form of the call, and the inputs by name."""
-    taken = _signature(module)
+    signature = _signature(module)
     if isinstance(x, Mapping):
         parts = {str(name): value for name, value in x.items()}
-        if taken is None or _takes(taken, (), parts):
+        if signature is None or _takes(signature, (), parts):
             return "keywords", parts
-        if _takes(taken, (parts,), {}):
+        if _takes(signature, (parts,), {}):
             return "mapping", parts
         raise InputError(
             f"Module '{name_of(module)}' does not take inputs of these names",
-            expected=_expected(taken),
+            expected=_expected(signature),
             received=", ".join(parts),
         )
     several = (
         isinstance(x, (list, tuple)) and len(x) > 0 and all(len(getattr(part, "shape", ())) for part in x)
     )
-    if several and (taken is None or _takes(taken, x, {})):
-        parts = {name: part for name, part in zip(_places(taken, len(x)), x, strict=True)}
+    if several and (signature is None or _takes(signature, x, {})):
+        parts = {name: part for name, part in zip(_places(signature, len(x)), x, strict=True)}
         return "positional", parts
-    if taken is not None and not _takes(taken, (x,), {}):
+    if signature is not None and not _takes(signature, (x,), {}):
         raise InputError(
             f"Module '{name_of(module)}' takes more than one input",
-            expected=_expected(taken),
+            expected=_expected(signature),
             received="one",
             hint="Give a dict of keyword inputs, or a list of positional ones",
         )
-    return "positional", {_places(taken, 1)[0]: x}
+    return "positional", {_places(signature, 1)[0]: x}
 
 
 def _signature(module: nn.Module) -> inspect.Signature | None:
@@ -224,23 +226,24 @@ def _signature(module: nn.Module) -> inspect.Signature | None:
         return None
 
 
-def _takes(taken: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def _takes(signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     try:
-        taken.bind(*args, **kwargs)
+        signature.bind(*args, **kwargs)
     except TypeError:
         return False
     return True
 
 
-def _places(taken: inspect.Signature | None, count: int) -> list[str]:
+def _places(signature: inspect.Signature | None, count: int) -> list[str]:
     """Names of the first positional inputs."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    known = [] if taken is None else [name for name, each in taken.parameters.items() if each.kind in kinds]
-    return [*known[:count], *(f"input_{number}" for number in range(len(known), count))]
+    parameters = {} if signature is None else dict(signature.parameters)
+    names = [name for name, parameter in parameters.items() if parameter.kind in kinds]
+    return [*names[:count], *(f"input_{number}" for number in range(len(names), count))]
 
 
-def _expected(taken: inspect.Signature) -> str:
-    return f"what its forward takes: {taken}"
+def _expected(signature: inspect.Signature) -> str:
+    return f"what its forward takes: {signature}"
 
 
 def output_of(outputs: Any, rows: int, name: str) -> Tensor:
@@ -249,25 +252,25 @@ def output_of(outputs: Any, rows: int, name: str) -> Tensor:
     Raises:
         ModelError: There is none, or several candidates.
     """
-    found = _tensor_in(outputs)
-    if found is None:
+    tensor = _tensor_in(outputs)
+    if tensor is None:
         raise ModelError(
             f"What module '{name}' returns cannot be read",
             expected="a tensor (rows, classes) or (rows, numbers), or something with `logits`",
             received=_described(outputs),
             hint=f"{_PAIR}. {_WRAP}" if _is_pair(outputs) else _WRAP,
         )
-    if found.numel() == rows and found.ndim < 2:
-        return found.reshape(rows, 1)
-    if found.ndim < 2 or len(found) != rows:
+    if tensor.numel() == rows and tensor.ndim < 2:
+        return tensor.reshape(rows, 1)
+    if tensor.ndim < 2 or len(tensor) != rows:
         raise ModelError(
             f"The output of module '{name}' has no axis of rows, or not as its first",
             expected=f"a tensor ({rows}, …) for {rows} rows",
-            received=f"one of shape {tuple(found.shape)}",
+            received=f"one of shape {tuple(tensor.shape)}",
             hint="If it works on one row at a time, wrap it in torch.vmap; if rows come second, swap its "
             "axes. " + _WRAP,
         )
-    return found
+    return tensor
 
 
 def _tensor_in(outputs: Any) -> Tensor | None:
@@ -287,7 +290,7 @@ def _tensor_in(outputs: Any) -> Tensor | None:
 def _is_pair(outputs: Any) -> bool:
     """True for two tensors of the same shape, which may be a mean and a variance."""
     parts = _parts(outputs)[1]
-    tensors = [each for each in parts if isinstance(each, Tensor)]
+    tensors = [part for part in parts if isinstance(part, Tensor)]
     return len(parts) == len(tensors) == 2 and tensors[0].shape == tensors[1].shape
 
 
@@ -311,14 +314,14 @@ def input_specs(model: Any) -> list[InputSpec]:
     Raises:
         ModelError: That does not tell.
     """
-    found = _of_first_layer(model)
-    if found is None:
+    specs = _of_first_layer(model)
+    if specs is None:
         raise ModelError(
             f"Module '{name_of(model)}' does not say what input it takes",
             expected="rows, from which it is known",
             hint="Give some: howsure.audit(model, x)",
         )
-    return found
+    return specs
 
 
 def declared_specs(model: Any) -> None:
@@ -326,7 +329,7 @@ def declared_specs(model: Any) -> None:
 
 
 def _of_first_layer(model: nn.Module) -> list[InputSpec] | None:
-    first = next((each for each in model.modules() if [*each.parameters(recurse=False)]), None)
+    first = next((layer for layer in model.modules() if [*layer.parameters(recurse=False)]), None)
     if isinstance(first, nn.Linear):
         return [InputSpec("x", (first.in_features,), "float32")]
     if isinstance(first, nn.Embedding):
@@ -406,11 +409,11 @@ def _padding(row: Array) -> int:
 def _beside(specs: Sequence[InputSpec], real: Sequence[Array]) -> list[Array]:
     """Two rows; one or both are made up if they are equal or constant."""
     alike = all(np.array_equal(*array) for array in real)
-    found = []
-    for array, made in zip(real, made_up_rows(specs, real), strict=True):
+    rows = []
+    for array, made_up in zip(real, made_up_rows(specs, real), strict=True):
         if array.dtype.kind == "f" and (np.array_equal(*array) or not _varied([array], 1)):
-            array = np.stack([array[0] if _varied([array], 0) else made[0], made[1]])
+            array = np.stack([array[0] if _varied([array], 0) else made_up[0], made_up[1]])
         elif array.dtype.kind in "iu" and alike and array.ndim > 1:
             array = np.stack([array[0], np.flip(array[0], axis=-1)])
-        found.append(array)
-    return found
+        rows.append(array)
+    return rows

@@ -60,9 +60,9 @@ def leveled(program: Program) -> list[Leveled]:
     raised: dict[object, int] = {}
     while True:
         before = dict(raised)
-        found = _attempt(program, calls, raised)
+        entries = _attempt(program, calls, raised)
         if raised == before:
-            return found
+            return entries
 
 
 def _attempt(program: Program, calls: Sequence[Call], raised: dict[object, int]) -> list[Leveled]:
@@ -73,7 +73,7 @@ def _attempt(program: Program, calls: Sequence[Call], raised: dict[object, int])
     last_read = {slot: number for number, call in enumerate(calls) for slot in call.reads}
     last_read[program.output] = len(calls)
     lying: dict[object, list[Slot]] = {}
-    found = []
+    entries = []
     for number, call in enumerate(calls):
         reads = call.reads
         if call.draw is not None:
@@ -102,8 +102,8 @@ def _attempt(program: Program, calls: Sequence[Call], raised: dict[object, int])
                 what = "one mask for all rows" if same else "one value for all rows"
                 raise Unsplittable(f"{call.op} makes {what}")
         op = call.op if in_place or call.writes is None or call.draw is not None else _returning(call.op)
-        found.append(Leveled(call, own, same, op, in_place))
-    return found
+        entries.append(Leveled(call, own, same, op, in_place))
+    return entries
 
 
 def _returning(op: Any) -> Any:
@@ -116,19 +116,19 @@ def _returning(op: Any) -> Any:
     return other
 
 
-def needed(program: Program, calls: Sequence[Call], wanted: Iterable[Slot]) -> list[Call]:
+def needed(program: Program, calls: Sequence[Call], outputs: Iterable[Slot]) -> list[Call]:
     """The calls among these that some values need, in order."""
-    slots = set(wanted)
+    slots = set(outputs)
     written = {program.values[call.writes].memory for call in calls if call.writes is not None}
     memory = {program.values[slot].memory for slot in slots}
-    found = []
+    needed_calls = []
     for call in reversed(calls):
         writes = call.writes is not None and program.values[call.writes].memory in memory
         if not writes and not any(slot in slots for slot in call.outputs):
             continue
-        found.append(call)
+        needed_calls.append(call)
         for slot in call.reads:
             slots.add(slot)
             if program.values[slot].memory in written:
                 memory.add(program.values[slot].memory)
-    return found[::-1]
+    return needed_calls[::-1]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from howsure.adapters.torch.draws import Draw
-from howsure.adapters.torch.noted_tensors import SAME_NUMBERS, ground, tensors_in
+from howsure.adapters.torch.noted_tensors import SAME_NUMBERS, followed_in, ground, tensors_in
 
 Tensor = torch.Tensor
 
@@ -69,8 +69,8 @@ class MaskUses:
 
     def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
         self.choosing: set[int] = set()
-        self._origins = {ground(each): CONSTANT for each in buffers}
-        self._origins.update((ground(each), COMPUTED) for each in parameters)
+        self._origins = {ground(buffer): CONSTANT for buffer in buffers}
+        self._origins.update((ground(parameter), COMPUTED) for parameter in parameters)
         self._masks: dict[int, Mask] = {}
         self._thinned: dict[int, tuple[Tensor, Mask]] = {}
         self._dropped_at: dict[int, set[int]] = {}
@@ -92,10 +92,10 @@ class MaskUses:
         """Record an operation."""
         name = name.removesuffix("_")
         tensors = list(tensors_in((args, kwargs)))
-        masks = [self._masks[id(each)] for each in tensors if id(each) in self._masks]
-        others = [each for each in tensors if id(each) not in self._masks]
+        masks = followed_in(tensors, self._masks)
+        others = [tensor for tensor in tensors if id(tensor) not in self._masks]
         origin = max(map(self._origin, others), default=CONSTANT)
-        thinned = next((self._thinned[id(each)][1] for each in others if id(each) in self._thinned), None)
+        _, thinned = next(iter(followed_in(others, self._thinned)), (None, None))
         if masks and origin == INPUT:
             thinned = masks[0]
         if thinned is not None and origin == INPUT:
@@ -121,10 +121,10 @@ class MaskUses:
 
     def _use(self, mask: Mask, direct: bool, name: str, args: Any) -> None:
         """Record what an operation does to inputs, with a mask or with what a mask has thinned."""
-        inputs = [each for each in args if self._is_input(each)]
+        inputs = [item for item in args if self._is_input(item)]
         chooses = False
         if name in _SUMS:  # of each row the input, or the input and something more
-            chooses = mask.by_row and any(id(each) not in self._thinned for each in inputs)
+            chooses = mask.by_row and any(id(tensor) not in self._thinned for tensor in inputs)
         elif direct and name in _PICKING:
             chooses = bool(inputs)
         elif direct and name in ("where", "lerp"):
@@ -154,15 +154,15 @@ def _values(
         return None
     if name in SAME_NUMBERS and name != "_to_copy":
         return mask.values
-    beside = [each for each in args if isinstance(each, Tensor) and each is not mask.tensor]
-    if name not in _ELEMENTWISE or any(each.numel() != 1 for each in beside):
+    beside = [item for item in args if isinstance(item, Tensor) and item is not mask.tensor]
+    if name not in _ELEMENTWISE or any(tensor.numel() != 1 for tensor in beside):
         return None
     both = torch.tensor(mask.values, device=mask.tensor.device).to(mask.tensor.dtype)
-    given = []
-    for each in args:
-        if each is mask.tensor:
-            given.append(both)
+    arguments = []
+    for item in args:
+        if item is mask.tensor:
+            arguments.append(both)
         else:
-            given.append(each.reshape(()) if isinstance(each, Tensor) else each)
-    zero, one = operation(*given, **kwargs).double().tolist()
+            arguments.append(item.reshape(()) if isinstance(item, Tensor) else item)
+    zero, one = operation(*arguments, **kwargs).double().tolist()
     return zero, one

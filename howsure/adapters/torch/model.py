@@ -18,14 +18,14 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
 
 from howsure import tuning
 from howsure.adapters.choose_output import Output
 from howsure.adapters.input_scale import times_larger, untouched
 from howsure.adapters.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo, RawOutputs, raw_outputs
 from howsure.adapters.protocol import KEPT_OFF as KEPT_OFF_BY_CALLER
-from howsure.adapters.torch.declared_outputs import padding_of, said_of
+from howsure.adapters.torch.declared_outputs import declared_output, padding_of
 from howsure.adapters.torch.draws import Draws, Masks, control_flow
 from howsure.adapters.torch.dry_run import ROWS, DryRun, middle
 from howsure.adapters.torch.examine import Examination, examine, first_look
@@ -55,12 +55,12 @@ def adapt(
         def look(call: InputForm, some: Sequence[Array]) -> DryRun:
             with contextlib.ExitStack() as looking:
                 snapshot = looking.enter_context(as_found(module, None))
-                found = first_look(module, call, some, snapshot, gaussian_noise, keep_off)
+                dry_run = first_look(module, call, some, snapshot, gaussian_noise, keep_off)
                 examining.push(looking.pop_all())
-                return found
+                return dry_run
 
-        rows, found = read_rows(module, x, output, look)
-        return TorchModel(examine(found)), rows
+        rows, dry_run = read_rows(module, x, output, look)
+        return TorchModel(examine(dry_run)), rows
 
 
 def check_module(model: Any) -> nn.Module:
@@ -76,6 +76,13 @@ def check_module(model: Any) -> nn.Module:
         )
     module = getattr(model, "_orig_mod", model)  # the module inside a torch.compile wrapper
     assert isinstance(module, nn.Module)
+    if any(_is_compiled_program(layer) for layer in module.modules()):
+        raise ModelError(
+            f"Module '{name_of(module)}' was scripted, traced or exported, so its layers cannot be switched",
+            expected="the torch.nn.Module that it was made from, with its weights",
+            hint="Its plain prediction can be assessed in Python: "
+            "howsure.Certainty.from_probabilities(module(x).softmax(-1).detach())",
+        )
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
             raise ModelError(
@@ -86,16 +93,24 @@ def check_module(model: Any) -> nn.Module:
     return module
 
 
+def _is_compiled_program(module: nn.Module) -> bool:
+    """True for a module of TorchScript, and for one that torch.export made."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return True
+    nodes = module.graph.nodes if isinstance(module, fx.GraphModule) else ()
+    return any(isinstance(node.target, torch._ops.OpOverload) for node in nodes)
+
+
 def read_rows(
     module: nn.Module, x: Any, output: Output, run: Callable[[InputForm, Sequence[Array]], _Ran]
 ) -> tuple[list[Array], _Ran]:
     """The checked rows, and what `run` returns for two of them and the first call that the module accepts."""
-    ways, given = calls_for(module, x)
+    ways, arrays = calls_for(module, x)
     failed: list[tuple[InputForm, Exception]] = []
     for way in ways:
         call = way if output is None else replace(way, output=output)
         try:
-            rows = check_rows(given, call.specs)
+            rows = check_rows(arrays, call.specs)
         except InputError:
             if not failed:
                 raise
@@ -103,7 +118,9 @@ def read_rows(
         some = probes(call.specs, rows, lambda some: False)
         cast = [array.astype(spec.array_dtype) for array, spec in zip(some, call.specs, strict=True)]
         if any(
-            (array != given).any() for array, given in zip(cast, some, strict=True) if array.dtype.kind == "i"
+            (array != original).any()
+            for array, original in zip(cast, some, strict=True)
+            if array.dtype.kind == "i"
         ):
             continue
         try:
@@ -117,7 +134,7 @@ def read_rows(
 
 def _refused(module: nn.Module, failed: Sequence[tuple[InputForm, Exception]]) -> Exception:
     """The error of a user's code itself; for an error of PyTorch, an error that quotes it."""
-    call, error = next((each for each in reversed(failed) if None not in each[0].dtypes), failed[0])
+    call, error = next((attempt for attempt in reversed(failed) if None not in attempt[0].dtypes), failed[0])
     if type(error).__qualname__ == "Unsupported":  # of torch._dynamo: it cannot compile what is watched
         unseen = control_flow("an operation that PyTorch compiles")
         unseen.__cause__ = error
@@ -130,8 +147,8 @@ def _refused(module: nn.Module, failed: Sequence[tuple[InputForm, Exception]]) -
         return error
     shapes = listed([f"'{spec.name}' {('N', *spec.shape)}".replace("'N'", "N") for spec in call.specs])
     lines = {
-        "whole numbers" if None in each.dtypes else "floating point": str(said).partition("\n")[0]
-        for each, said in failed
+        "whole numbers" if None in form.dtypes else "floating point": str(cause).partition("\n")[0]
+        for form, cause in failed
     }
     says = " " + "; ".join(f"of {kind}: {line}" for kind, line in lines.items())
     if len(lines) == 1:
@@ -167,7 +184,7 @@ class TorchTrunk:
 
     def join(self, others: Sequence[TorchTrunk]) -> TorchTrunk:
         """These rows and others, in order."""
-        parts = zip(self.parts, *(each.parts for each in others), strict=True)
+        parts = zip(self.parts, *(trunk.parts for trunk in others), strict=True)
         return TorchTrunk(tuple(map(torch.cat, parts)))
 
 
@@ -194,26 +211,26 @@ class TorchModel:
     @functools.cached_property
     def info(self) -> ModelInfo:
         """Facts about the module."""
-        found = self.examination
-        axis = 0 if len(found.output_shape) == 1 else found.class_axis
-        width = 0 if axis is None else found.output_shape[axis]
-        said = said_of(self.module, width)
+        examination = self.examination
+        axis = 0 if len(examination.output_shape) == 1 else examination.class_axis
+        width = 0 if axis is None else examination.output_shape[axis]
+        declaration = declared_output(self.module, width)
         return ModelInfo(
             name=self.name,
             framework="torch",
             inputs=self.call.specs,
-            output_shape=found.output_shape,
-            output_dtype=found.output_dtype,
-            ending=found.ending,
-            trained_for=said.trained_for,
-            rescales=found.rescales,
+            output_shape=examination.output_shape,
+            output_dtype=examination.output_dtype,
+            ending=examination.ending,
+            trained_for=declaration.trained_for,
+            rescales=examination.rescales,
             layers=self.layers,
-            unswitchable=found.left,
-            loss=said.loss,
-            loss_takes=said.loss_takes,
-            always_random=found.always_random,
-            class_names=said.class_names,
-            class_axis=found.class_axis,
+            unswitchable=examination.left,
+            loss=declaration.loss,
+            loss_takes=declaration.loss_takes,
+            always_random=examination.always_random,
+            class_names=declaration.class_names,
+            class_axis=examination.class_axis,
             padding=padding_of(self.module),
             keeps_loss=False,
             compiles=False,
@@ -222,30 +239,31 @@ class TorchModel:
     @functools.cached_property
     def layers(self) -> tuple[LayerInfo, ...]:
         """The calls of modules that compute something themselves."""
-        found = self.examination
-        random_ops = {
-            place.random_op.name.partition(":")[0]: place.random_op for place in reversed(found.places)
-        }
+        examination = self.examination
+        random_ops = [place.random_op for place in reversed(examination.places)]
+        by_name = {random_op.name.partition(":")[0]: random_op for random_op in random_ops}
         how = {True: "cannot be done right", False: "stays fixed"}
-        notes = {each.name.partition(":")[0]: f"{how[each.refused]}: {each.what}" for each in found.left}
-        notes |= {name.partition(":")[0]: f"{how[False]}: {KEPT_OFF}" for name in found.kept_off}
-        notes |= dict.fromkeys(found.keep_off, KEPT_OFF_BY_CALLER)
+        notes = {
+            draw.name.partition(":")[0]: f"{how[draw.refused]}: {draw.what}" for draw in examination.left
+        }
+        notes |= {name.partition(":")[0]: f"{how[False]}: {KEPT_OFF}" for name in examination.kept_off}
+        notes |= dict.fromkeys(examination.keep_off, KEPT_OFF_BY_CALLER)
         calls = [
-            each
-            for each in found.calls
-            if not each.holds or each.draws or each.multiply_adds or each.name in random_ops
+            call
+            for call in examination.calls
+            if not call.holds or call.draws or call.multiply_adds or call.name in by_name
         ]
         return tuple(
             LayerInfo(
-                name=each.name,
-                kind=name_of(each.module),
-                random=random_ops[each.name].in_words if each.name in random_ops else None,
-                note=notes.get(each.name) or _note(each),
-                shape=each.shape,
-                multiply_adds=round(each.multiply_adds / ROWS),
-                repeated=bool(found.places),
+                name=call.name,
+                kind=name_of(call.module),
+                random=by_name[call.name].in_words if call.name in by_name else None,
+                note=notes.get(call.name) or _note(call),
+                shape=call.shape,
+                multiply_adds=round(call.multiply_adds / ROWS),
+                repeated=bool(examination.places),
             )
-            for each in calls
+            for call in calls
         )
 
     def times_larger(self, rows: Sequence[Array]) -> float | None:
@@ -280,15 +298,15 @@ class TorchModel:
     def predict(self, rows: Sequence[Array]) -> RawOutputs:
         """Raw outputs (n, …) without randomness, for inputs (n, …) in the module's input types."""
         tensors = self._tensors(rows)
-        found = self.examination
-        with self.as_found(), Draws(middle, found.fixed) if found.always else contextlib.nullcontext():
+        examination = self.examination
+        with self.as_found(), Draws(middle) if examination.always else contextlib.nullcontext():
             switch(self.module, ())
             return in_numpy(self.call.run(self.module, tensors))
 
     def features(self, rows: Sequence[Array]) -> tuple[RawOutputs, RawOutputs]:
         """Input (n, F) of the last linear layer, and the logits (n, K) before the activation."""
         tensors = self._tensors(rows)
-        last = Last(self.examination.last_linear, self.name, self.examination.fixed)
+        last = Last(self.examination.last_linear, self.name)
         with self.as_found(), last:
             switch(self.module, ())
             self.call.run(self.module, tensors)
@@ -304,8 +322,8 @@ class TorchModel:
         width = len(masks[-1])
         ready = [torch.from_numpy(np.ascontiguousarray(mask)).to(self.call.device) for mask in masks]
         if width > 1 and not self.examination.foldable:
-            each = [[mask[at : at + 1] for mask in ready] for at in range(width)]
-            return lambda trunk: np.concatenate([self._passes(some, trunk, 1) for some in each])
+            passes = [[mask[at : at + 1] for mask in ready] for at in range(width)]
+            return lambda trunk: np.concatenate([self._passes(some, trunk, 1) for some in passes])
         return lambda trunk: self._passes(ready, trunk, width)
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
@@ -328,8 +346,7 @@ class TorchModel:
 
     def as_found(self) -> AbstractContextManager[Snapshot]:
         """A scope without gradients; module and seeds are restored at its end."""
-        found = self.examination
-        return self.inside or as_found(self.module, found.restless, elsewhere=found.elsewhere)
+        return self.inside or as_found(self.module, self.examination.restless)
 
     def in_precision(self, precision: str) -> TorchModel:
         """The adapter itself, since it has one precision."""
@@ -339,16 +356,16 @@ class TorchModel:
     def _tensors(self, rows: Sequence[Array]) -> list[Tensor]:
         """Rows in the module's types; copies if it writes into its inputs, which belong to the caller."""
         tensors = self.call.tensors(rows)
-        return [each.clone() for each in tensors] if self.examination.writes else tensors
+        return [tensor.clone() for tensor in tensors] if self.examination.writes else tensors
 
     def _passes(self, masks: Sequence[Tensor], trunk: TorchTrunk, width: int) -> RawOutputs:
         """Raw outputs (width, n, …) of passes that are folded into the batch axis."""
-        found = self.examination
-        numbers = Masks(found.drawn, found.draws, masks, len(trunk), self.name)
+        examination = self.examination
+        numbers = Masks(examination.drawn, examination.draws, masks, len(trunk), self.name)
         with self.as_found():
             tensors = [part.repeat(width, *[1] * (part.ndim - 1)) for part in trunk.parts]
-            switch(self.module, found.training)
-            with drawing_in_the_open(self.module), Draws(numbers, found.fixed) as draws:
+            switch(self.module, examination.training)
+            with drawing_in_the_open(self.module), Draws(numbers) as draws:
                 output = self.call.run(self.module, tensors)
             numbers.check_all_drawn(draws.count)
             values = in_numpy(output)
@@ -373,8 +390,8 @@ def _bytes_of(tensor: Tensor) -> Array:
 
 def in_numpy(tensor: Tensor) -> RawOutputs:
     """A tensor as raw outputs; numpy has no bfloat16."""
-    kept = tensor.detach()
-    return raw_outputs((kept if kept.dtype == torch.float64 else kept.float()).cpu().numpy())
+    detached = tensor.detach()
+    return raw_outputs((detached if detached.dtype == torch.float64 else detached.float()).cpu().numpy())
 
 
 def _note(call: ModuleCall) -> str | None:
@@ -392,13 +409,12 @@ class Last(Draws):
     Args:
         place: Index of this layer among all linear ones in the run.
         name: Name of the module, for messages.
-        fixed: As in `Draws`.
     """
 
-    def __init__(self, place: int | None, name: str, fixed: frozenset[bytes]) -> None:
+    def __init__(self, place: int | None, name: str) -> None:
         if place is None:
             raise ends_otherwise(name)
-        super().__init__(middle, fixed)
+        super().__init__(middle)
         self._place, self._name, self._linears = place, name, 0
         self._found: tuple[Tensor, Tensor] | None = None
 
@@ -443,23 +459,23 @@ def times_larger_than_kept(module: nn.Module, call: InputForm, rows: Sequence[Ar
 
     The module runs as in predicting up to its first batch normalisation, and is left as found.
     """
-    kept = [
-        each
-        for each in module.modules()
-        if isinstance(each, nn.modules.batchnorm._BatchNorm) and each.running_mean is not None
+    norms = [
+        layer
+        for layer in module.modules()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is not None
     ]
-    if not kept or isinstance(module, torch.jit.ScriptModule):
+    if not norms:
         return None
-    seen: list[tuple[Any, torch.Tensor]] = []
+    inputs: list[tuple[Any, torch.Tensor]] = []
 
     def look(norm: nn.Module, args: tuple[Any, ...]) -> None:
-        if not seen and args and isinstance(args[0], torch.Tensor):
-            seen.append((norm, args[0].detach().clone()))
+        if not inputs and args and isinstance(args[0], torch.Tensor):
+            inputs.append((norm, args[0].detach().clone()))
         raise _Reached
 
     with as_found(module, None):
         switch(module, ())
-        hooks = [each.register_forward_pre_hook(look) for each in kept]
+        hooks = [layer.register_forward_pre_hook(look) for layer in norms]
         try:
             call.run(module, call.tensors(rows))
         except _Reached:
@@ -467,10 +483,10 @@ def times_larger_than_kept(module: nn.Module, call: InputForm, rows: Sequence[Ar
         finally:
             for hook in hooks:
                 hook.remove()
-    if not seen:
+    if not inputs:
         return None
-    norm, values = seen[0]
-    mean, variance = (each.float().cpu().numpy() for each in (norm.running_mean, norm.running_var))
+    norm, values = inputs[0]
+    mean, variance = (statistic.float().cpu().numpy() for statistic in (norm.running_mean, norm.running_var))
     if untouched(mean, variance):
         return None
     return times_larger(np.moveaxis(values.float().cpu().numpy(), 1, -1), mean, variance)

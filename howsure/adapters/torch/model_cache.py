@@ -61,10 +61,10 @@ def kept(module: nn.Module, ways: Iterable[Way]) -> tuple[InputForm, Cached] | N
         if ref is None or ref() is not module:
             return None
         for way in ways:
-            if (found := of_module.get(way)) is not None:
-                if found.state == state_of(module):
+            if (cached := of_module.get(way)) is not None:
+                if cached.state == state_of(module):
                     of_module.move_to_end(way)
-                    return way[0], replace(found, examination=_moved(found.examination, None, module))
+                    return way[0], replace(cached, examination=_moved(cached.examination, None, module))
                 forget(module)
                 break
     return None
@@ -73,8 +73,6 @@ def kept(module: nn.Module, ways: Iterable[Way]) -> tuple[InputForm, Cached] | N
 def keep(way: Way, model: TorchModel) -> None:
     """Keep findings about a module; if there are too many, those not used for longest go."""
     module, examination = model.module, model.examination
-    if isinstance(module, torch.jit.ScriptModule):
-        return
     number, bare = id(module), _moved(examination, module, None)
     with one_at_a_time:
         if number not in _KEPT:
@@ -94,7 +92,7 @@ def forget(module: nn.Module) -> None:
 
 def _moved(examination: Examination, before: Any, after: Any) -> Examination:
     """The findings about one module as those about another one."""
-    calls = (replace(each, module=after) if each.module is before else each for each in examination.calls)
+    calls = (replace(call, module=after) if call.module is before else call for call in examination.calls)
     return replace(examination, module=after, calls=tuple(calls))
 
 
@@ -103,10 +101,10 @@ def state_of(module: nn.Module) -> Any:
     return [
         (
             path,
-            type(each),
-            [(name, _shown(value, DEPTH)) for name, value in vars(each).items() if name != "training"],
+            type(layer),
+            [(name, _shown(value, DEPTH)) for name, value in vars(layer).items() if name != "training"],
         )
-        for path, each in module.named_modules()
+        for path, layer in module.named_modules()
     ]
 
 
@@ -115,11 +113,11 @@ def _shown(value: Any, depth: int) -> Any:
     kind = type(value)
     if depth and isinstance(value, dict):
         pairs = value.items() if value else ()
-        return kind, [(_shown(name, 0), _shown(each, depth - 1)) for name, each in pairs]
+        return kind, [(_shown(name, 0), _shown(entry, depth - 1)) for name, entry in pairs]
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return kind, value
     if depth and isinstance(value, (list, tuple)):
-        return kind, [_shown(each, depth - 1) for each in value]
+        return kind, [_shown(entry, depth - 1) for entry in value]
     if isinstance(value, torch._C.TensorBase):  # of a torch.Tensor, PyTorch asks in Python
         version = -1 if value.is_inference() else value._version
         return id(value), version, value.dtype, value.device, value.shape, value.requires_grad
@@ -127,4 +125,4 @@ def _shown(value: Any, depth: int) -> Any:
         return id(value)
     if isinstance(value, type) or callable(value) or not hasattr(value, "__dict__"):
         return id(value)
-    return id(value), [(name, _shown(each, depth - 1)) for name, each in vars(value).items()]
+    return id(value), [(name, _shown(entry, depth - 1)) for name, entry in vars(value).items()]

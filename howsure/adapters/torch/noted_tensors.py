@@ -9,10 +9,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+Followed = TypeVar("Followed")
 
 SAME_NUMBERS = frozenset(
     {
@@ -81,7 +83,7 @@ class NotedTensors:
         """Note a tensor that the run made or wrote into."""
         number, place = id(tensor), _place(tensor)
         memory, plain = self._used(place), place is not None
-        found = Noted(
+        noted = Noted(
             shape=() if tensor.is_nested else tuple(tensor.shape),
             stride=tensor.stride() if plain else (),
             dtype=tensor.dtype,
@@ -90,8 +92,8 @@ class NotedTensors:
             memory=memory,
         )
         self._died(number)  # if it was written into, its former note
-        self._known[number] = weakref.ref(tensor, lambda _: self._died(number)), place, found
-        return found
+        self._known[number] = weakref.ref(tensor, lambda _: self._died(number)), place, noted
+        return noted
 
     def notes_of(self, value: Any) -> Any:
         """A value, with a note in place of each tensor of the run."""
@@ -105,7 +107,7 @@ class NotedTensors:
         if isinstance(value, (list, tuple)):
             return type(value)(map(self.notes_of, value))
         if isinstance(value, dict):
-            return {name: self.notes_of(each) for name, each in value.items()}
+            return {name: self.notes_of(entry) for name, entry in value.items()}
         return value
 
     def _used(self, place: int | None) -> _Memory | None:
@@ -136,16 +138,21 @@ def tensors_in(outputs: Any) -> Iterator[Tensor]:
     return items_in(outputs, Tensor)
 
 
+def followed_in(value: Any, followed: Mapping[int, Followed]) -> list[Followed]:
+    """What is followed of the tensors in a value, by identity of the tensor."""
+    return [followed[id(tensor)] for tensor in tensors_in(value) if id(tensor) in followed]
+
+
 def items_in(value: Any, kind: Any) -> Iterator[Any]:
     """The items of a type, or of one of several, in a value, at any depth of lists and dicts."""
     if isinstance(value, kind):
         yield value
     elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from items_in(each, kind)
+        for item in value:
+            yield from items_in(item, kind)
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from items_in(each, kind)
+        for item in value.values():
+            yield from items_in(item, kind)
 
 
 def ground(tensor: Tensor) -> int:

@@ -93,9 +93,9 @@ def in_export() -> Iterator[None]:
         vars(torch.compiler).update(flags)
 
 
-def _free(name: str, taken: Sequence[str]) -> str:
+def _free(name: str, names: Sequence[str]) -> str:
     """The name, with underscores added until it is free."""
-    while name in taken:
+    while name in names:
         name += "_"
     return name
 

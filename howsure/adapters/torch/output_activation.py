@@ -89,28 +89,28 @@ class Endings:
     """
 
     def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
-        self._parameters = {ground(each) for each in parameters}
-        self._weights = self._parameters | {ground(each) for each in buffers}
+        self._parameters = {ground(parameter) for parameter in parameters}
+        self._weights = self._parameters | {ground(buffer) for buffer in buffers}
         self._kinds: dict[int, int] = {}
         self._written: dict[int, Noted] = {}
         self._tensors = NotedTensors()
-        self._makers: dict[int, Made] = {}
+        self._makers: dict[int, AppliedOperation] = {}
         self._linears: list[Noted] = []
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
         """Record an operation."""
         name = operation._schema.name.removeprefix("aten::")
-        given, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
-        made = [self._tensors.note(each) for each in tensors_in(outputs)]
-        kind = self._kind_after(name, given)
-        for tensor in made:
-            self._makers[id(tensor)] = Made(tensor, name, operation, given, named)
+        inputs, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
+        noted = [self._tensors.note(tensor) for tensor in tensors_in(outputs)]
+        kind = self._kind_after(name, inputs)
+        for tensor in noted:
+            self._makers[id(tensor)] = AppliedOperation(tensor, name, operation, inputs, named)
             numbers = tensor.dtype.is_floating_point or tensor.dtype.is_complex
             self._kinds[id(tensor)] = kind if numbers else min(kind, GIVEN)  # word numbers, masks
             if name.endswith("_"):
                 self._written[id(tensor.memory)] = tensor
         if name in LINEAR:
-            self._linears += made
+            self._linears += noted
 
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """The kind of the output, and the last linear layer before it.
@@ -119,21 +119,21 @@ class Endings:
             `softmax`, another activation, or `linear`; None if unknown. And the index of the last linear
             layer among all linear ones, if only activations follow it, else None.
         """
-        ending, made = None, self._maker(output)
-        while made is not None:
-            if made.name in LINEAR:
-                fits = output.ndim == 2 and made.tensor.shape == output.shape
-                last = self._linears.index(made.tensor) if fits else None
+        ending, applied = None, self._maker(output)
+        while applied is not None:
+            if applied.name in LINEAR:
+                fits = output.ndim == 2 and applied.tensor.shape == output.shape
+                last = self._linears.index(applied.tensor) if fits else None
                 return ending or self._linear(output), last
-            if made.name not in SAME_NUMBERS:
-                known = ENDINGS.get(made.name.removesuffix("_") if made.name.endswith("_") else made.name)
+            if applied.name not in SAME_NUMBERS:
+                activation = ENDINGS.get(applied.name.removesuffix("_"))
                 if ending is None:
-                    ending = known or self._linear(output)
-                    if known in _OVER_AN_AXIS and not self._is_over_classes(made):
-                        ending = f"{known} over another axis"
-                if ending not in ACTIVATIONS or known not in ACTIVATIONS:
+                    ending = activation or self._linear(output)
+                    if activation in _OVER_AN_AXIS and not self._is_over_classes(applied):
+                        ending = f"{activation} over another axis"
+                if ending not in ACTIVATIONS or activation not in ACTIVATIONS:
                     return ending, None
-            made = self._previous(made)
+            applied = self._previous(applied)
         return ending, None
 
     def class_axis(self, output: Tensor) -> int | None:
@@ -144,40 +144,40 @@ class Endings:
         """
         if output.ndim < 3:
             return None
-        made = self._maker(output)
-        found, after = self._axis_of_units(made), list[Made]()
-        while found is None and made is not None and made.name not in PRODUCTS:
-            if ENDINGS.get(made.name) in _OVER_AN_AXIS:
-                if not self._is_over_classes(made):
+        applied = self._maker(output)
+        axis, after = self._axis_of_units(applied), list[AppliedOperation]()
+        while axis is None and applied is not None and applied.name not in PRODUCTS:
+            if ENDINGS.get(applied.name) in _OVER_AN_AXIS:
+                if not self._is_over_classes(applied):
                     return None
-                found = axis_after(made.tensor, made.args[1] % made.tensor.ndim, after[::-1])
-            after.append(made)
-            made = self._previous(made)
-        if found is None:
+                axis = axis_after(applied.tensor, applied.args[1] % applied.tensor.ndim, after[::-1])
+            after.append(applied)
+            applied = self._previous(applied)
+        if axis is None:
             return None
-        return -1 if found == output.ndim - 1 else found - 1
+        return -1 if axis == output.ndim - 1 else axis - 1
 
-    def _is_over_classes(self, softmax: Made) -> bool:
+    def _is_over_classes(self, softmax: AppliedOperation) -> bool:
         """True if a softmax is over the units of the last layer; without such a layer, over axis 1 or −1."""
         axes = softmax.tensor.ndim
         units = None if axes < 3 else self._axis_of_units(softmax)
         return softmax.args[1] % axes in ((1, axes - 1) if units is None else (units,))
 
-    def _axis_of_units(self, made: Made | None) -> int | None:
+    def _axis_of_units(self, applied: AppliedOperation | None) -> int | None:
         """Axis of a result on which the units or channels of the last layer before it lie, or None."""
-        after = list[Made]()
-        while made is not None and made.name not in PRODUCTS:
-            after.append(made)
-            made = self._previous(made)
-        if made is None or made.name in ("bmm", "baddbmm"):
+        after = list[AppliedOperation]()
+        while applied is not None and applied.name not in PRODUCTS:
+            after.append(applied)
+            applied = self._previous(applied)
+        if applied is None or applied.name in ("bmm", "baddbmm"):
             return None
-        return axis_after(made.tensor, 1, after[::-1])
+        return axis_after(applied.tensor, 1, after[::-1])
 
-    def _previous(self, made: Made) -> Made | None:
+    def _previous(self, applied: AppliedOperation) -> AppliedOperation | None:
         """The origin of what an operation was applied to: its first argument, or what it was written into."""
-        return self._makers.get(id(made.args[0])) if made.args else None
+        return self._makers.get(id(applied.args[0])) if applied.args else None
 
-    def _maker(self, tensor: Tensor) -> Made | None:
+    def _maker(self, tensor: Tensor) -> AppliedOperation | None:
         return self._makers.get(id(self._tensors.notes_of(tensor)))
 
     def _linear(self, output: Tensor) -> str | None:
@@ -204,8 +204,8 @@ class Endings:
     def _kind_after(self, operation: str, args: Any) -> int:
         """Kind of the results of an operation."""
         name = operation.removesuffix("_")
-        given = list(items_in(args[:1] if name == "div" else args, (Noted, Tensor)))
-        kinds = [self._kind(each) for each in given]
+        inputs = list(items_in(args[:1] if name == "div" else args, (Noted, Tensor)))
+        kinds = [self._kind(value) for value in inputs]
         most = max(kinds, default=CONSTANT)
         if most == CONSTANT or name.endswith("_like") or name.startswith("new_"):
             return CONSTANT
@@ -213,7 +213,7 @@ class Endings:
             return SCORES
         if name in PRODUCTS:
             weights = OTHER not in kinds and CONSTANT in kinds
-            return SCORES if weights or SCORES in kinds or any(map(self._is_parameter, given)) else OTHER
+            return SCORES if weights or SCORES in kinds or any(map(self._is_parameter, inputs)) else OTHER
         if name in _COMBINING and not (name == "mul" and args[0] is args[1]):
             return SCORES if SCORES in kinds else most
         if name.startswith("_scaled_dot_product"):  # weighted means of the values
@@ -225,10 +225,10 @@ class Endings:
     def _is_parameter(self, value: Noted | Tensor) -> bool:
         """True for a parameter, however it is laid out."""
         while isinstance(value, Noted):
-            made = self._makers[id(value)]
-            if made.name not in SAME_NUMBERS:
+            applied = self._makers[id(value)]
+            if applied.name not in SAME_NUMBERS:
                 return False
-            value = made.args[0]
+            value = applied.args[0]
         return value.layout == torch.strided and ground(value) in self._parameters
 
 
@@ -246,7 +246,7 @@ _RESIZING = ("upsample", "_upsample")
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class AppliedOperation:
     """An operation of a run.
 
     Attributes:
@@ -264,7 +264,7 @@ class Made:
     kwargs: Any
 
 
-def axis_after(tensor: Noted, axis: int, operations: Sequence[Made]) -> int | None:
+def axis_after(tensor: Noted, axis: int, operations: Sequence[AppliedOperation]) -> int | None:
     """Index of the axis on which the entries of one axis lie after some operations.
 
     Args:
@@ -279,19 +279,19 @@ def axis_after(tensor: Noted, axis: int, operations: Sequence[Made]) -> int | No
     places = torch.arange(count, device=tensor.device, dtype=torch.float32)
     places = places.reshape([-1 if at == axis else 1 for at in range(tensor.ndim)])
     places = tensor.laid_out(places)
-    for made in operations:
-        if made.name in SAME_NUMBERS or made.name.startswith(_RESIZING):
-            places = made.operation(places, *made.args[1:], **made.kwargs)
-        elif made.tensor.shape == tuple(places.shape):
-            places = made.tensor.laid_out(places)
+    for applied in operations:
+        if applied.name in SAME_NUMBERS or applied.name.startswith(_RESIZING):
+            places = applied.operation(places, *applied.args[1:], **applied.kwargs)
+        elif applied.tensor.shape == tuple(places.shape):
+            places = applied.tensor.laid_out(places)
         else:
             return None
     axes = range(1, places.ndim)
     if count == 1:
-        found = [at for at in axes if places.shape[at] == 1]
+        varying = [at for at in axes if places.shape[at] == 1]
     else:
-        found = [at for at in axes if bool((places - places.narrow(at, 0, 1)).abs().max() > _APART)]
-    return found[0] if len(found) == 1 and places.shape[found[0]] <= count else None
+        varying = [at for at in axes if bool((places - places.narrow(at, 0, 1)).abs().max() > _APART)]
+    return varying[0] if len(varying) == 1 and places.shape[varying[0]] <= count else None
 
 
 _APART = 0.5

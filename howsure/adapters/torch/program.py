@@ -38,7 +38,7 @@ class Slot:
 class Times:
     """A whole number that is a multiple of the number of rows."""
 
-    each: int
+    per_row: int
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class _Match:
         self._calls: list[Call] = []
         self._asked: list[tuple[Call, Any]] = []
         self._draws = 0
-        self._kept: set[object] = {each.memory for each in one.rows}
+        self._kept: set[object] = {tensor.memory for tensor in one.rows}
 
     def program(self) -> Program:
         """The program that both runs have in common."""
@@ -233,33 +233,33 @@ class _Match:
             self._calls.append(self._filling(op, args, self._merged(args, other.args), pairs))
         elif op is aten.squeeze.default:  # of the axes of length 1 for any number of rows
             places = [at for at, side in enumerate(args[0].shape) if side == other.args[0].shape[at] == 1]
-            given = (self._merged(args[0], other.args[0]), places)
-            self._calls.append(Call(aten.squeeze.dims, given, {}, self._outputs(pairs, given)))
+            arguments = (self._merged(args[0], other.args[0]), places)
+            self._calls.append(Call(aten.squeeze.dims, arguments, {}, self._outputs(pairs, arguments)))
         else:
-            given = self._merged(args, other.args)
+            arguments = self._merged(args, other.args)
             named = self._merged(one.kwargs, other.kwargs)
-            outputs = self._outputs(pairs, (given, tuple(named.values())), op)
-            if self._counts_rows(op, given):
+            outputs = self._outputs(pairs, (arguments, tuple(named.values())), op)
+            if self._counts_rows(op, arguments):
                 raise Unsplittable(f"{op} takes some of the rows by their number")
-            if _computes_with_rows(op, given):
+            if _computes_with_rows(op, arguments):
                 raise Unsplittable(f"{op} computes with the number of rows")
             cost = one.multiply_adds / self.one.count
-            self._calls.append(Call(op, given, named, outputs, written, multiply_adds=cost))
+            self._calls.append(Call(op, arguments, named, outputs, written, multiply_adds=cost))
 
-    def _counts_rows(self, op: Any, given: Sequence[Any]) -> bool:
+    def _counts_rows(self, op: Any, arguments: Sequence[Any]) -> bool:
         """True if an operation cuts the batch axis at a fixed place, as a forward that works in chunks does.
 
         Recording uses few rows; one chunk holds them all, so the other chunks would not be recorded.
         """
-        if op.overloadpacket not in _CUTS or not isinstance(given[0], Slot):
+        if op.overloadpacket not in _CUTS or not isinstance(arguments[0], Slot):
             return False
-        value = self._values[given[0]]
+        value = self._values[arguments[0]]
         names = [argument.name for argument in op._schema.arguments]
-        named = dict(zip(names, given, strict=False))
+        named = dict(zip(names, arguments, strict=False))
         if not isinstance(value.axis, Axis) or named.get("dim", 0) % len(value.shape) != value.axis.place:
             return False
         places = [named.get(name) for name in ("start", "end", "split_size")]
-        return any(isinstance(each, int) and each not in (0, _TO_THE_END) for each in places)
+        return any(isinstance(number, int) and number not in (0, _TO_THE_END) for number in places)
 
     def _draw(self, op: Any, draw: DrawnNumbers, args: Any, written: Slot | None, pairs: Any) -> None:
         """Add a draw; if its result is more than the drawn numbers, also the operations that make it."""
@@ -270,14 +270,14 @@ class _Match:
             outputs = self._outputs(pairs, args)
             self._calls.append(Call(op, (), {}, outputs, written, number, draw.scaled))
             return
-        given, rate = args[0], float(args[1])
-        likes = [[replace(each, memory=object()) for each in pairs[0]] for _ in range(2)]
-        axis = self._values[given].axis
+        inputs, rate = args[0], float(args[1])
+        likes = [[replace(result, memory=object()) for result in pairs[0]] for _ in range(2)]
+        axis = self._values[inputs].axis
         mask, thinned = (self._new(one, other, axis) for one, other in likes)
-        output, kept = self._outputs(pairs, (given,))
+        output, kept = self._outputs(pairs, (inputs,))
         self._calls += [
             Call(op, (), {}, (mask,), None, number),
-            Call(aten.mul.Tensor, (given, mask), {}, (thinned,)),
+            Call(aten.mul.Tensor, (inputs, mask), {}, (thinned,)),
             Call(aten.mul.Scalar, (thinned, 0.0 if rate == 1 else 1 / (1 - rate)), {}, (output,)),
             Call(aten.ne.Scalar, (mask, 0), {}, (kept,)),
         ]
@@ -331,19 +331,19 @@ class _Match:
         if isinstance(one, torch.ScriptObject) or one == other:
             return one
         if isinstance(one, int) and not isinstance(one, bool):
-            each, rest = divmod(one, self.one.count)
-            if not rest and each * self.other.count == other:
-                return Times(each)
+            per_row, rest = divmod(one, self.one.count)
+            if not rest and per_row * self.other.count == other:
+                return Times(per_row)
         raise Unsplittable(f"{one} for {self.one.count} rows, {other} for {self.other.count}")
 
-    def _outputs(self, pairs: Any, given: Any, op: Any = aten.alias.default) -> tuple[Slot | None, ...]:
+    def _outputs(self, pairs: Any, arguments: Any, op: Any = aten.alias.default) -> tuple[Slot | None, ...]:
         """Slots for the results of a call."""
         slots: list[Slot | None] = []
         for one, other in pairs:
             if not isinstance(one, Noted):
                 slots.append(None)
                 continue
-            slots.append(self._new(one, other, self._axis(one, other, given, op)))
+            slots.append(self._new(one, other, self._axis(one, other, arguments, op)))
         return tuple(slots)
 
     def _new(self, one: Noted, other: Noted, axis: Axis | str | None) -> Slot:
@@ -359,7 +359,7 @@ class _Match:
         self._slots[0][id(one)], self._slots[1][id(other)] = slot, slot
         return slot
 
-    def _axis(self, one: Noted, other: Noted, given: Any, op: Any) -> Axis | str | None:
+    def _axis(self, one: Noted, other: Noted, arguments: Any, op: Any) -> Axis | str | None:
         """The batch axis of a result, or a text with the reason why it is unknown."""
         if one.ndim != other.ndim:
             return "another number of axes for another number of rows"
@@ -372,27 +372,27 @@ class _Match:
             return f"rows on more than one axis, {tuple(one.shape)}"
         if times == 1:
             return Axis(place)
-        axes = [(self._values[slot].axis, self._values[slot].shape) for slot in _slots(given)]
-        known = [(axis, shape) for axis, shape in axes if isinstance(axis, Axis)]
-        if op.overloadpacket is aten.repeat and not known:  # weights, once for each row, as instance norm has
+        axes = [(self._values[slot].axis, self._values[slot].shape) for slot in _slots(arguments)]
+        rows_axes = [(axis, shape) for axis, shape in axes if isinstance(axis, Axis)]
+        if op.overloadpacket is aten.repeat and not rows_axes:  # weights, for each row, as instance norm has
             return Axis(place, inner=times)
-        if is_view(op) and known:
-            ((axis, shape),) = known
+        if is_view(op) and rows_axes:
+            ((axis, shape),) = rows_axes
             inside = axis.inner * math.prod(shape[axis.place + 1 :])
-            inner, left = divmod(inside, math.prod(one.shape[place + 1 :]))
-            if not left and inner and not times % inner:
+            inner, remainder = divmod(inside, math.prod(one.shape[place + 1 :]))
+            if not remainder and inner and not times % inner:
                 return Axis(place, times // inner, inner)
-        found = {(axis.outer, axis.inner) for axis, _ in known if axis.times == times}
-        if len(found) == 1:
-            return Axis(place, *found.pop())
+        factors = {(axis.outer, axis.inner) for axis, _ in rows_axes if axis.times == times}
+        if len(factors) == 1:
+            return Axis(place, *factors.pop())
         return f"rows folded into an axis, {tuple(one.shape)}"
 
 
-def _slots(given: Any) -> list[Slot]:
-    if isinstance(given, Slot):
-        return [given]
-    if isinstance(given, (list, tuple)):
-        return [slot for item in given for slot in _slots(item)]
+def _slots(value: Any) -> list[Slot]:
+    if isinstance(value, Slot):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [slot for item in value for slot in _slots(item)]
     return []
 
 

@@ -23,16 +23,16 @@ from howsure.adapters.torch.classify_draws import (
     MASK,
     NUMBERS,
     Boolean,
-    Done,
+    DrawUse,
+    Masked,
     Steps,
     Trace,
-    Use,
     ZerosAndOnes,
-    done,
+    masked,
 )
 from howsure.adapters.torch.draws import Draw, Draws, Numbers
 from howsure.adapters.torch.mask_uses import MaskUses
-from howsure.adapters.torch.noted_tensors import SAME_NUMBERS, ground, tensors_in
+from howsure.adapters.torch.noted_tensors import SAME_NUMBERS, followed_in, ground, tensors_in
 from howsure.adapters.torch.output_activation import Endings
 from howsure.adapters.torch.snapshot import is_seeded_by_us
 from howsure.adapters.torch.tracer import Notes, multiply_adds, work
@@ -42,7 +42,7 @@ Tensor = torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class RecordedDraw:
     """A recorded draw.
 
     Attributes:
@@ -72,21 +72,19 @@ class Seen:
         return f"torch.{self.draw.function}{f' ({self.line})' if self.line else ''}"
 
 
-class Watching(Draws):
+class Recorder(Draws):
     """A run in which everything is recorded.
 
     Args:
         module: The module.
         names: Path of each module in it, by identity.
         numbers: As in `Draws`.
-        fixed: As in `Draws`.
         halved: Numbers of the draws of which each mask is replaced by its mean, and so is the result of a
             boolean mask.
         endings: True also follows what the output is made of.
 
     Attributes:
-        seen: The draws, in order.
-        the_same: Draws that are the same in every run, by state of their generator; not in `seen`.
+        records: The draws, in order.
         largest: Numbers in the largest tensor.
         work: Work of all operations that draw nothing, as `howsure.adapters.torch.tracer.work` counts it.
         early: The first operations that compute.
@@ -101,20 +99,18 @@ class Watching(Draws):
         module: nn.Module,
         names: Mapping[int, str],
         numbers: Numbers,
-        fixed: frozenset[bytes],
         *,
         halved: Collection[int] = (),
         endings: bool = False,
     ) -> None:
-        super().__init__(numbers, fixed)
-        self.seen: list[Seen] = []
-        self.the_same: dict[bytes, Seen] = {}
+        super().__init__(numbers)
+        self.records: list[RecordedDraw] = []
         self.largest = 1
         self.work = 0.0
         self.early: list[str] = []
         self.seeded = False
         self.notes: Notes | Exception | None = None
-        self.uses: dict[int, Use] = {}
+        self.uses: dict[int, DrawUse] = {}
         self._halved = halved
         self._traces: dict[int, Trace] = {}
         self._mask_uses = MaskUses(module.parameters(), module.buffers())
@@ -125,7 +121,7 @@ class Watching(Draws):
         self._names = names
         self._under_way = UnderWay(names)
         self._drawn: Counter[str] = Counter()
-        self._weights = {ground(each) for each in (*module.parameters(), *module.buffers())}
+        self._weights = {ground(tensor) for tensor in (*module.parameters(), *module.buffers())}
         self.endings = Endings(module.parameters(), module.buffers()) if endings else None
 
     @contextlib.contextmanager
@@ -145,31 +141,27 @@ class Watching(Draws):
 
     def numbers(self, number: int, draw: Draw) -> Tensor | None:
         """Record a draw, and return its numbers."""
-        self.seen.append(self._where(number, draw))
+        self.records.append(self._where(number, draw))
         if self._under_way.stack:
             self._under_way.stack[-1].draws.append(number)
         self.largest = max(self.largest, math.prod(draw.shape))
         self.seeded = self.seeded or not is_seeded_by_us(draw.device, draw.generator)
         return super().numbers(number, draw)
 
-    def _where(self, number: int, draw: Draw) -> Seen:
+    def _where(self, number: int, draw: Draw) -> RecordedDraw:
         calls = self._under_way.stack or [ModuleCall(self._module, self._names[id(self._module)])]
         call = calls[-1]
         self._drawn[call.name] += 1
         name, count = call.name, self._drawn[call.name]
         under_way = frames()
-        return Seen(
+        return RecordedDraw(
             draw,
             name if count == 1 else f"{name}:{count}",
             call.module,
-            tuple(each.module for each in calls),
+            tuple(call.module for call in calls),
             innermost_of_a_user(under_way) or innermost_outside("torch", under_way),
             number,
         )
-
-    def draws_the_same(self, draw: Draw, state: bytes) -> None:
-        """Record a draw that is the same in every run."""
-        self.the_same[state] = self._where(self.count, draw)
 
     def drawn(self, number: int, draw: Draw, outputs: Any) -> Any:
         """Start following the numbers of a draw."""
@@ -179,7 +171,7 @@ class Watching(Draws):
         if draw.kind == DROPOUT:
             self._mask_uses.add(outputs, number, draw)
         if draw.adds:
-            self.uses[number] = Use(ADDED)
+            self.uses[number] = DrawUse(ADDED)
         elif draw.kind in (UNIFORM, NORMAL):
             first: Steps = () if draw.scaled is None else ((draw.scaled, (NUMBERS,), {}),)
             self._traces[id(outputs)] = Trace(number, draw.kind == UNIFORM, first, outputs)
@@ -212,18 +204,18 @@ class Watching(Draws):
             for tensor in tensors_in(args):
                 mask = self._mask_uses.mask_in(tensor)
                 if mask is not None and mask.by_row:
-                    self.uses[mask.number] = replace(self.uses.get(mask.number, Use(MASK)), kind=BRANCH)
+                    self.uses[mask.number] = replace(self.uses.get(mask.number, DrawUse(MASK)), kind=BRANCH)
         self._mask_uses.ran(name, operation, args, kwargs, outputs)
         for number in self._mask_uses.choosing:
-            self.uses[number] = Use(CHOICE)
-        for boolean in [self._booleans[id(each)] for each in tensors_in(args) if id(each) in self._booleans]:
-            self._choose(boolean, done(boolean, name, operation, args, kwargs, outputs), outputs)
-        for drawn in [self._dropped[id(each)] for each in tensors_in(args) if id(each) in self._dropped]:
-            halved = drawn.number in self._halved
-            made = drawn.compared(operation, args, kwargs, outputs) if halved else None
-            if made is not None:
-                self._booleans[id(outputs)] = made
-        for trace in [self._traces[id(each)] for each in tensors_in(args) if id(each) in self._traces]:
+            self.uses[number] = DrawUse(CHOICE)
+        for boolean in followed_in(args, self._booleans):
+            self._choose(boolean, masked(boolean, name, operation, args, kwargs, outputs), outputs)
+        for numbers in followed_in(args, self._dropped):
+            halved = numbers.number in self._halved
+            compared = numbers.compared(operation, args, kwargs, outputs) if halved else None
+            if compared is not None:
+                self._booleans[id(outputs)] = compared
+        for trace in followed_in(args, self._traces):
             after = trace.after(name, operation, args, kwargs, outputs, self._traces)
             if isinstance(after, Trace):
                 self._traces[id(outputs)] = after
@@ -237,10 +229,10 @@ class Watching(Draws):
                     self._booleans[id(outputs)] = Boolean(outputs, trace.number, 1 - after.rate)
                 elif trace.number in self._halved:
                     outputs.fill_(1 - after.rate)
-                self._mask_uses.add(outputs, trace.number, self.seen[trace.number].draw)
+                self._mask_uses.add(outputs, trace.number, self.records[trace.number].draw)
         return outputs
 
-    def _choose(self, boolean: Boolean, what: Done, outputs: Any) -> None:
+    def _choose(self, boolean: Boolean, what: Masked, outputs: Any) -> None:
         """Record what a boolean mask does, and put the mean into the result."""
         if what.boolean is not None:
             self._booleans[id(outputs)] = what.boolean
@@ -335,4 +327,4 @@ class UnderWay:
 
 def names_in(module: nn.Module, name: str) -> dict[int, str]:
     """Path of each module inside `module`, by identity; for `module` itself its name."""
-    return {id(each): path for path, each in module.named_modules()} | {id(module): name}
+    return {id(layer): path for path, layer in module.named_modules()} | {id(module): name}

@@ -55,19 +55,18 @@ class Snapshot:
 
     def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
         self._module, modules = module, list(module.modules())
-        self._flags = [(each, each.training) for each in modules]
-        self._learns = [(each, each.requires_grad) for each in module.parameters()]
+        self._flags = [(layer, layer.training) for layer in modules]
+        self._learns = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        for each in modules:
-            if not isinstance(each, torch.jit.ScriptModule):
-                held = vars(each)
-                found = (held, *(held[name] for name in _DICTS if name in held))
-                self._dicts += [(one, dict(one) if one else {}) for one in found]
+        for layer in modules:
+            variables = vars(layer)
+            dicts = (variables, *(variables[name] for name in _DICTS if name in variables))
+            self._dicts += [(mapping, dict(mapping) if mapping else {}) for mapping in dicts]
         named, plain = module.named_parameters(), attributes(module, torch.Tensor)
-        wanted = [pair for pair in named if parameters is None or pair[0] in parameters]
+        stored = [pair for pair in named if parameters is None or pair[0] in parameters]
         self._tensors = [
             (name, tensor, tensor.data, tensor.data.clone())
-            for name, tensor in (*module.named_buffers(), *plain, *wanted)
+            for name, tensor in (*module.named_buffers(), *plain, *stored)
             if tensor.layout == torch.strided and not tensor.is_meta
         ]
         self.changed: set[str] = set()
@@ -107,19 +106,19 @@ class Snapshot:
 
 
 @contextlib.contextmanager
-def as_found(
-    module: nn.Module, parameters: Collection[str] | None = (), *, elsewhere: bool = False
-) -> Iterator[Snapshot]:
+def as_found(module: nn.Module, parameters: Collection[str] | None = ()) -> Iterator[Snapshot]:
     """A scope without gradients, for one thread at a time; module and seeds are restored at its end.
 
     Args:
         module: The module.
         parameters: As in `Snapshot`; None for a module that has not been examined yet.
-        elsewhere: True if the module also draws from Python's or numpy's generators.
     """
-    moving = elsewhere or parameters is None
-    others = seeds_of_others_kept() if moving else contextlib.nullcontext()
-    with one_at_a_time, others, _without_gradients(module), Snapshot(module, parameters) as snapshot:
+    with (
+        one_at_a_time,
+        _seeds_of_others_kept(),
+        _without_gradients(module),
+        Snapshot(module, parameters) as snapshot,
+    ):
         yield snapshot
 
 
@@ -128,10 +127,10 @@ def switch(module: nn.Module, training: Collection[int]) -> None:
 
     The flags are set directly, since a user's `train()` may do more, such as merging weights.
     """
-    for each in module.modules():
-        flag = id(each) in training
-        if each.training is not flag:
-            each.training = flag
+    for layer in module.modules():
+        flag = id(layer) in training
+        if layer.training is not flag:
+            layer.training = flag
 
 
 def seed(module: nn.Module, number: int) -> None:
@@ -162,7 +161,7 @@ def drawing_in_the_open(module: nn.Module) -> Iterator[None]:
     if device_of(module).type == "cpu":
         yield
         return
-    recurrent = any(isinstance(each, nn.RNNBase) and each.dropout > 0 for each in module.modules())
+    recurrent = any(isinstance(layer, nn.RNNBase) and layer.dropout > 0 for layer in module.modules())
     slow = torch.backends.cudnn.flags(enabled=False) if recurrent else contextlib.nullcontext()
     with sdpa_kernel(SDPBackend.MATH), slow:
         yield
@@ -174,26 +173,25 @@ def _without_gradients(module: nn.Module) -> Iterator[None]:
     device = device_of(module)
     ours = torch.get_rng_state()
     theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    generators = attributes(module, (torch.Generator, np.random.Generator))
-    of_torch = [(each, each.get_state()) for _, each in generators if isinstance(each, torch.Generator)]
-    of_numpy = [
-        (each, each.bit_generator.state) for _, each in generators if isinstance(each, np.random.Generator)
-    ]
+    generators = [own for _, own in attributes(module, (torch.Generator, np.random.Generator))]
+    of_torch = [(own, own.get_state()) for own in generators if isinstance(own, torch.Generator)]
+    bits = [own.bit_generator for own in generators if isinstance(own, np.random.Generator)]
+    of_numpy = [(own, own.state) for own in bits]
     try:
         with torch.inference_mode(False), torch.no_grad():
             yield
     finally:
         torch.set_rng_state(ours)
-        for of_module, state in of_torch:
-            of_module.set_state(state)
-        for other, known in of_numpy:
-            other.bit_generator.state = known
+        for generator, state in of_torch:
+            generator.set_state(state)
+        for bit_generator, numpy_state in of_numpy:
+            bit_generator.state = numpy_state
         if theirs is not None:
             torch.cuda.set_rng_state(theirs, device)
 
 
 @contextlib.contextmanager
-def seeds_of_others_kept() -> Iterator[None]:
+def _seeds_of_others_kept() -> Iterator[None]:
     """Restore the seeds of Python and numpy at the end of the scope."""
     ours = random.getstate(), np.random.get_state()
     try:
@@ -203,37 +201,31 @@ def seeds_of_others_kept() -> Iterator[None]:
         np.random.set_state(ours[1])
 
 
-def numbers_drawn_elsewhere() -> tuple[str, str]:
-    """States of Python's and numpy's generators; a change shows that something was drawn there."""
-    state = np.random.get_state()
-    return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
-
-
 def generators(module: nn.Module) -> list[Any]:
     """The generators of Python and numpy that a module may draw from.
 
     These are the global ones, those among its attributes, and those that its code names or encloses.
     """
-    found: list[Any] = [getattr(random, "_inst", None), np.random.mtrand._rand]
-    for each in module.modules():
-        found += vars(each).values()
-        for cls in type(each).__mro__:
-            found += vars(sys.modules.get(cls.__module__, cls)).values()
-    for function in [each for each in found if isinstance(each, FunctionType)]:
-        found += function.__globals__.values()
-        found += [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
-    return list({id(each): each for each in found if type(each) in _GENERATORS}.values())
+    values: list[Any] = [getattr(random, "_inst", None), np.random.mtrand._rand]
+    for layer in module.modules():
+        values += vars(layer).values()
+        for cls in type(layer).__mro__:
+            values += vars(sys.modules.get(cls.__module__, cls)).values()
+    for function in [value for value in values if isinstance(value, FunctionType)]:
+        values += function.__globals__.values()
+        values += [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
+    return list({id(generator): generator for generator in values if type(generator) in _GENERATORS}.values())
 
 
-def state_of_all(found: Collection[Any]) -> bytes:
+def state_of_all(generators: Collection[Any]) -> bytes:
     """The states of generators of Python and numpy; a change shows that something was drawn."""
     states = [
-        each.getstate()
-        if isinstance(each, random.Random)
-        else each.bit_generator.state
-        if isinstance(each, np.random.Generator)
-        else each.get_state(legacy=False)
-        for each in found
+        generator.getstate()
+        if isinstance(generator, random.Random)
+        else generator.bit_generator.state
+        if isinstance(generator, np.random.Generator)
+        else generator.get_state(legacy=False)
+        for generator in generators
     ]
     return pickle.dumps(states)
 
@@ -242,9 +234,8 @@ def attributes(module: nn.Module, kind: type[_Kind] | tuple[type[_Kind], ...]) -
     """The plain attributes of some types in a module and the modules inside it, by name."""
     return [
         (f"{path}.{name}", value)
-        for path, each in module.named_modules()
-        if not isinstance(each, torch.jit.ScriptModule)
-        for name, value in vars(each).items()
+        for path, layer in module.named_modules()
+        for name, value in vars(layer).items()
         if issubclass(type(value), kind)  # `isinstance` of a generator takes PyTorch long
     ]
 

@@ -21,7 +21,7 @@ from howsure.adapters.networks import NetworkCache
 from howsure.adapters.protocol import FLOAT32, LayerInfo, Level, Limits, RawOutputs
 from howsure.adapters.torch import model as whole_modules
 from howsure.adapters.torch.dry_run import ROWS, UNEVEN, DryRun, same
-from howsure.adapters.torch.equivalence_check import Tried
+from howsure.adapters.torch.equivalence_check import ReferencePasses
 from howsure.adapters.torch.find_draws import in_words
 from howsure.adapters.torch.graph import Split, SplitTrunk, Unsplittable
 from howsure.adapters.torch.inputs import calls_for
@@ -56,12 +56,12 @@ def adapt(
     For rows of a form that it was called with before, an unchanged module is not examined again.
     """
     module = whole_modules.check_module(model)
-    ways, given = calls_for(module, x)
-    known = kept(module, ((replace(way, output=output), gaussian_noise, keep_off) for way in ways))
-    if known is not None:
-        call, found = known
-        rows = check_rows(given, call.specs)
-        again = _again(found, rows)
+    ways, arrays = calls_for(module, x)
+    findings = kept(module, ((replace(way, output=output), gaussian_noise, keep_off) for way in ways))
+    if findings is not None:
+        call, cached = findings
+        rows = check_rows(arrays, call.specs)
+        again = _again(cached, rows)
         if again is not None:
             return again, rows
         forget(module)
@@ -71,43 +71,40 @@ def adapt(
     return ready, rows
 
 
-def _again(found: Cached, rows: Sequence[Array]) -> TorchModel | None:
+def _again(cached: Cached, rows: Sequence[Array]) -> TorchModel | None:
     """An adapter from findings of an earlier call; None if they do not fit any more.
 
     The module must predict one of the rows. Two passes of an earlier row, of which one drops what the other
     keeps, must be what they were.
     """
-    model, tried = TorchModel(found.examination), found.examination.tried
-    model.whole_because = found.whole_because
+    model, reference = TorchModel(cached.examination), cached.examination.reference
+    model.whole_because = cached.whole_because
     try:
         some = rows if len(rows[0]) else made_up_rows(model.call.specs, rows)
         with model.as_found() as model.inside:
             model.predict([array[:1] for array in some])
-            if tried is not None and not _agree(model, tried):
+            if reference is not None and not _agree(model, reference):
                 return None
     except Exception:  # examining says why
         return None
-    if found.split is not None:
-        model = (SplitModel if found.split.asks is None else AskingModel)(model, found.split)
-    model.inside, model.layers = None, found.layers
+    if cached.split is not None:
+        model = (SplitModel if cached.split.asks is None else AskingModel)(model, cached.split)
+    model.inside, model.layers = None, cached.layers
     return model
 
 
 def split_or_whole(model: TorchModel) -> TorchModel:
     """The examined module with levels; or unchanged if its passes must run whole."""
-    found, tried = model.examination, model.examination.tried
-    if tried is None:
+    examination, reference = model.examination, model.examination.reference
+    if reference is None:
         return model
-    model.examination = replace(found, tried=tried.of_one_row())
-    if not found.foldable:
-        return model
-    if found.fixed:
-        model.whole_because = "it draws by a generator that it seeds anew in every call"
+    model.examination = replace(examination, reference=reference.of_one_row())
+    if not examination.foldable:
         return model
     try:
-        split = Split(_recorded(tried.notes), found.drawn, found.work)
+        split = Split(_recorded(reference.notes), examination.drawn, examination.work)
         ready = (SplitModel if split.asks is None else AskingModel)(model, split)
-        if _agree(ready, tried):
+        if _agree(ready, reference):
             return ready
         model.whole_because = "passes that run level by level are others than whole ones"
     except Unsplittable as error:
@@ -135,7 +132,7 @@ class SplitModel(TorchModel):
     @functools.cached_property
     def layers(self) -> tuple[LayerInfo, ...]:
         """The calls of modules that compute something themselves."""
-        return tuple(replace(one, repeated=one.name in self.split.repeated) for one in super().layers)
+        return tuple(replace(layer, repeated=layer.name in self.split.repeated) for layer in super().layers)
 
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
@@ -170,12 +167,14 @@ class SplitModel(TorchModel):
             passes.append(self.as_exported(plain=True).thin(()))
 
         def run(rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-            given = [
+            tensors = [
                 tensor.to(dtype=tensor.dtype if dtype is None else dtype)
                 for tensor, dtype in zip(rows, self.call.dtypes, strict=True)
             ]
-            found = [each.of.passes(each, each.of.part_of_trunk(given)).float() for each in passes]
-            return [*found[:1], *(each[0] for each in found[1:])]
+            outputs = [
+                thinned.of.passes(thinned, thinned.of.part_of_trunk(tensors)).float() for thinned in passes
+            ]
+            return [*outputs[:1], *(output[0] for output in outputs[1:])]
 
         some = [
             torch.from_numpy(np.resize(array, (OTHERS, *array.shape[1:])).astype(spec.array_dtype))
@@ -190,21 +189,22 @@ class SplitModel(TorchModel):
         Raises:
             ModelError: It cannot run level by level there, or does not end in a linear layer.
         """
-        found = self.examination
-        training, drawn = ((), found.always) if plain else (found.training, found.drawn)
+        examination = self.examination
+        training, drawn = ((), examination.always) if plain else (examination.training, examination.drawn)
         try:
             with self.as_found() as snapshot, in_export():
-                look = DryRun(found.module, found.call, found.rows, snapshot, False, found.keep_off)
-                look.fixed, look.writes = found.fixed, found.writes
+                rows, keep_off = examination.rows, examination.keep_off
+                look = DryRun(self.module, self.call, rows, snapshot, False, keep_off)
+                look.writes = examination.writes
                 program = _recorded([look.note(training, count)[1].notes for count in (ROWS, UNEVEN)])
                 if plain:
-                    program = _to_last_layer(program, Last(found.last_linear, self.name, found.fixed))
-                split = Split(program, drawn, found.work)
+                    program = _to_last_layer(program, Last(examination.last_linear, self.name))
+                split = Split(program, drawn, examination.work)
         except ModelError:
             raise
         except Exception as error:  # a module may do anything in an export
-            said = str(error) if isinstance(error, Unsplittable) else in_words(error)
-            raise self.no_graph(f"in an export, {said}") from error
+            reason = str(error) if isinstance(error, Unsplittable) else in_words(error)
+            raise self.no_graph(f"in an export, {reason}") from error
         if split.asks is not None:
             raise self.no_graph(split.asks)
         return split
@@ -239,9 +239,9 @@ class AskedTrunk:
 
     def join(self, others: Sequence[AskedTrunk]) -> AskedTrunk:
         """This trunk and others as one, in order."""
-        parts = [each.split for each in others if each.split is not None]
+        parts = [trunk.split for trunk in others if trunk.split is not None]
         split = self.split.join(parts) if self.split is not None and len(parts) == len(others) else None
-        return AskedTrunk(self.whole.join([each.whole for each in others]), split)
+        return AskedTrunk(self.whole.join([trunk.whole for trunk in others]), split)
 
 
 class AskingModel(SplitModel):
@@ -283,9 +283,9 @@ class AskingModel(SplitModel):
 
 def _recorded(notes: Sequence[Notes | Exception | None]) -> Program:
     """A run for any number of rows, from notes of two."""
-    for each in notes:
-        if not isinstance(each, Notes):
-            raise each or AssertionError("notes were asked for")
+    for run_notes in notes:
+        if not isinstance(run_notes, Notes):
+            raise run_notes or AssertionError("notes were asked for")
     return record(*notes)  # type: ignore[arg-type]
 
 
@@ -303,9 +303,9 @@ def _to_last_layer(program: Program, last: Last) -> Program:
     return replace(program, calls=(*program.calls, joined), values=values, output=output)
 
 
-def _agree(model: TorchModel, tried: Tried) -> bool:
+def _agree(model: TorchModel, reference: ReferencePasses) -> bool:
     """True if passes are those that ran, up to rounding."""
-    masks = [mask.cpu().numpy() for mask in tried.masks]
-    rows = [array[: tried.passes.shape[1]] for array in model.examination.rows]
-    found = torch.from_numpy(model.thin(masks)(model.trunk(rows)))[list(tried.numbers)]
-    return same(found.flatten(0, 1), tried.passes.flatten(0, 1).to(found.dtype).cpu())
+    masks = [mask.cpu().numpy() for mask in reference.masks]
+    rows = [array[: reference.passes.shape[1]] for array in model.examination.rows]
+    passes = torch.from_numpy(model.thin(masks)(model.trunk(rows)))[list(reference.numbers)]
+    return same(passes.flatten(0, 1), reference.passes.flatten(0, 1).to(passes.dtype).cpu())

@@ -75,35 +75,37 @@ class Runner:
         found: Its calls with their levels.
     """
 
-    def __init__(self, program: Program, found: Sequence[Leveled]) -> None:
+    def __init__(self, program: Program, entries: Sequence[Leveled]) -> None:
         self.program = program
         self.level = dict.fromkeys(program.inputs, 0)
         self.drawn = dict.fromkeys(program.inputs, False)
-        for one in found:
-            for slot in one.call.outputs:
+        for entry in entries:
+            for slot in entry.call.outputs:
                 if slot is not None:
-                    self.level[slot], self.drawn[slot] = one.level, one.drawn
-        written = {program.values[one.call.writes].memory for one in found if one.call.writes is not None}
+                    self.level[slot], self.drawn[slot] = entry.level, entry.drawn
+        written = {
+            program.values[entry.call.writes].memory for entry in entries if entry.call.writes is not None
+        }
         self._copied = {
-            one.call
-            for one in found
-            if is_view(one.op)
+            entry.call
+            for entry in entries
+            if is_view(entry.op)
             and all(
-                program.values[slot].memory not in written for slot in one.call.outputs if slot is not None
+                program.values[slot].memory not in written for slot in entry.call.outputs if slot is not None
             )
         }
 
         self._largest: dict[Step, int] = {}
 
-    def step(self, one: Leveled) -> Step:
+    def step(self, entry: Leveled) -> Step:
         """The step for a call."""
-        op = aten.reshape.default if one.call in self._copied else one.op
+        op = aten.reshape.default if entry.call in self._copied else entry.op
         varying = tuple(
             number
-            for number, item in enumerate((*one.call.args, one.call.kwargs))
+            for number, item in enumerate((*entry.call.args, entry.call.kwargs))
             if next(items_in(item, (Slot, Times, Tensor)), None) is not None
         )
-        return Step(one.call, op, one.level, one.drawn, self._spread(one), varying)
+        return Step(entry.call, op, entry.level, entry.drawn, self._spread(entry), varying)
 
     def largest(self, step: Step) -> int:
         """Numbers in the largest tensor that a step reads or returns, for one row of one pass."""
@@ -155,11 +157,11 @@ class Runner:
                     return self._placed(made(step)[item], item, step, sizes)
                 return self._brought(values[item], item, step, sizes)
             if isinstance(item, Times):
-                return item.each * batch
+                return item.per_row * batch
             if isinstance(item, (list, tuple)):
-                return [filled(each) for each in item]
+                return [filled(part) for part in item]
             if isinstance(item, dict):
-                return {name: filled(each) for name, each in item.items()}
+                return {name: filled(part) for name, part in item.items()}
             return self._placed(item, None, step, sizes) if isinstance(item, Tensor) else item
 
         arguments = [*step.call.args, step.call.kwargs]
@@ -176,9 +178,10 @@ class Runner:
         if step.op is step.call.op:
             return results  # type: ignore[no-any-return]
         # An operation that writes in place keeps the type of its target.
-        kept = [slot if slot is None else self.program.values[slot].dtype for slot in step.call.outputs]
+        dtypes = [slot if slot is None else self.program.values[slot].dtype for slot in step.call.outputs]
         return [
-            result if dtype is None else result.to(dtype) for result, dtype in zip(results, kept, strict=True)
+            result if dtype is None else result.to(dtype)
+            for result, dtype in zip(results, dtypes, strict=True)
         ]
 
     def _together(self, slot: Slot, result: Tensor, step: Step, sizes: Sizes) -> Tensor:
@@ -210,25 +213,25 @@ class Runner:
 
     # --- how inputs meet --------------------------------------------------------------------------
 
-    def _spread(self, one: Leveled) -> tuple[int, ...] | None:
+    def _spread(self, entry: Leveled) -> tuple[int, ...] | None:
         """The levels that a call combines by broadcasting, or None."""
-        if one.level <= 0 or one.drawn or one.in_place or torch.Tag.pointwise not in one.op.tags:
+        if entry.level <= 0 or entry.drawn or entry.in_place or torch.Tag.pointwise not in entry.op.tags:
             return None
-        met = {(self.level[slot], self.drawn[slot]) for slot in one.call.reads if self.level[slot] > MADE}
-        if met <= {(one.level, False)} or len(one.call.outputs) != 1:
+        met = {(self.level[slot], self.drawn[slot]) for slot in entry.call.reads if self.level[slot] > MADE}
+        if met <= {(entry.level, False)} or len(entry.call.outputs) != 1:
             return None
-        if all(level < one.level for level, _ in met):  # its memory is written later, with more passes
+        if all(level < entry.level for level, _ in met):  # its memory is written later, with more passes
             return None
-        (slot,) = one.call.outputs
+        (slot,) = entry.call.outputs
         assert slot is not None
         axis, rank = self.axis(slot), len(self.program.values[slot].shape)
-        for read in one.call.reads:
+        for read in entry.call.reads:
             value = self.program.values[read]
             if isinstance(value.axis, Axis) and value.axis != Axis(
                 axis.place - rank + len(value.shape), axis.outer, axis.inner
             ):
                 return None
-        return tuple(sorted({level for level, _ in met} - {0} | {one.level}))
+        return tuple(sorted({level for level, _ in met} - {0} | {entry.level}))
 
     def _brought(self, tensor: Tensor, slot: Slot, step: Step, sizes: Sizes) -> Tensor:
         """A value of the run, in the shape that a step needs."""
@@ -259,9 +262,9 @@ class Runner:
 
 def _factors(levels: Sequence[int], level: int, sizes: Sizes) -> tuple[int, ...]:
     """The passes of a level as a product over the combined levels; 1 for levels above it."""
-    widths = [1, *(sizes.widths[one] for one in levels)]
+    widths = [1, *(sizes.widths[combined] for combined in levels)]
     factors = [after // before for before, after in itertools.pairwise(widths)]
-    return tuple(factor if one <= level else 1 for one, factor in zip(levels, factors, strict=True))
+    return tuple(factor if combined <= level else 1 for combined, factor in zip(levels, factors, strict=True))
 
 
 def apart(tensor: Tensor, axis: Axis, sides: Sequence[int]) -> Tensor:

@@ -93,11 +93,11 @@ def noted(
         Unsplittable: A value leaves PyTorch.
     """
     tensors = NotedTensors()
-    given = [tensors.note(each) for each in rows]
+    inputs = [tensors.note(tensor) for tensor in rows]
     noting = _Noting(tensors, place)
     with torch.no_grad(), _Leaving(tensors), noting:
         output = run(rows)
-    return output, Notes(len(rows[0]), given, noting.operations, tensors.notes_of(output), tensors.elsewhere)
+    return output, Notes(len(rows[0]), inputs, noting.operations, tensors.notes_of(output), tensors.elsewhere)
 
 
 class _Noting(DispatchMode):
@@ -114,16 +114,16 @@ class _Noting(DispatchMode):
         if is_of_others(op):
             with self:
                 return taken_apart(op, args, kwargs)
-        given, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
-        drawn = _drawn_by(op, args, kwargs)
+        inputs, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
+        draw = _drawn_by(op, args, kwargs)
         result = op(*args, **kwargs)
         cost = multiply_adds(op, args, results_of(result))
         if op is aten.as_strided_.default and _is_as_strided(*args):
-            op, given, named = aten.alias.default, given[:1], {}
+            op, inputs, named = aten.alias.default, inputs[:1], {}
         results = tuple(
-            self._tensors.note(each) if isinstance(each, Tensor) else each for each in results_of(result)
+            self._tensors.note(item) if isinstance(item, Tensor) else item for item in results_of(result)
         )
-        self.operations.append(Operation(op, given, named, results, drawn, cost, self._place()))
+        self.operations.append(Operation(op, inputs, named, results, draw, cost, self._place()))
         return result
 
 
@@ -237,10 +237,10 @@ def work(op: Any, args: Any, results: Sequence[Any]) -> float:
         args: Its arguments.
         results: Its results.
     """
-    if any(each.is_nested or each.layout != torch.strided for each in tensors_in([args, results])):
+    if any(tensor.is_nested or tensor.layout != torch.strided for tensor in tensors_in([args, results])):
         return multiply_adds(op, args, results)  # such tensors have no shape, or fewer numbers
-    given = {ground(each) for each in tensors_in(args)}
-    new = sum(each.numel() for each in tensors_in(results) if ground(each) not in given)
+    input_memory = {ground(tensor) for tensor in tensors_in(args)}
+    new = sum(tensor.numel() for tensor in tensors_in(results) if ground(tensor) not in input_memory)
     packet = op.overloadpacket
     if packet in (aten._native_multi_head_attention, aten._transformer_encoder_layer_fwd):
         encodes = packet is aten._transformer_encoder_layer_fwd
