@@ -131,17 +131,17 @@ def as_floats(values: object, called: str) -> NDArray[np.float64]:
         called: The values in words, for the message.
     """
     try:
-        given = np.asarray(values)
-        if given.dtype.kind in "biufO":
-            return np.asarray(given, dtype=np.float64)
+        array = np.asarray(values)
+        if array.dtype.kind in "biufO":
+            return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError):
         pass
     raise InputError(f"{called} are not numbers", expected="an array of numbers", received=repr(values)[:200])
 
 
-def check_type(value: object, wanted: Any, name: str, example: str) -> None:
+def check_type(value: object, types: Any, name: str, example: str) -> None:
     """Raise an `InputError` unless `value` is of a type; `example` shows what is."""
-    if not isinstance(value, wanted):
+    if not isinstance(value, types):
         raise InputError(f"`{name}` cannot be used", expected=example, received=repr(value))
 
 

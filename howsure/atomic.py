@@ -35,12 +35,12 @@ def check_ending(path: str | os.PathLike[str], endings: tuple[str, ...], *, need
     Raises:
         InputError: The name has another ending, or this is no path.
     """
-    given = check_path(path)
-    ending = given.suffix.lower()
+    file = check_path(path)
+    ending = file.suffix.lower()
     if ending in endings or not (ending or needed):
         return ending
     raise InputError(
-        f"'{given}' has the wrong ending",
+        f"'{file}' has the wrong ending",
         expected=f"a name that ends in {' or '.join(endings)}",
     )
 
@@ -60,7 +60,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) ->
     """
     target = check_place(path)
     mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
-    temporary = _beside(target)
+    temporary = _empty_file_beside(target)
     try:
         write(temporary)
         os.chmod(temporary, mode)
@@ -81,33 +81,36 @@ def check_place(path: str | os.PathLike[str]) -> Path:
         InputError: This is no path.
         FileError: The folder is missing or closed, the name too long, or what is there is no file to replace.
     """
-    given = check_path(path)
-    target = Path(os.path.realpath(given))
+    file = check_path(path)
+    target = Path(os.path.realpath(file))
     try:
-        there = target.stat()
+        status = target.stat()
     except FileNotFoundError:
-        there = None
+        status = None
     except OSError as error:
-        raise FileError(f"Cannot write to '{given}' ({error.strerror or error})") from error
-    if there is not None:
-        if stat.S_ISDIR(there.st_mode):
-            raise FileError(f"'{given}' is a folder", expected="the name of a file to write")
-        if not stat.S_ISREG(there.st_mode):
-            raise FileError(f"'{given}' is a device or a pipe", expected="the name of a file to write")
+        raise FileError(f"Cannot write to '{file}' ({error.strerror or error})") from error
+    if status is not None:
+        if stat.S_ISDIR(status.st_mode):
+            raise FileError(f"'{file}' is a folder", expected="the name of a file to write")
+        if not stat.S_ISREG(status.st_mode):
+            raise FileError(f"'{file}' is a device or a pipe", expected="the name of a file to write")
         if not os.access(target, os.W_OK):
-            raise FileError(f"Cannot write to '{given}' (it is read-only)")
-    os.unlink(_beside(target))
+            raise FileError(f"Cannot write to '{file}' (it is read-only)")
+    os.unlink(_empty_file_beside(target))
     return target
 
 
 def check_folder(folder: Path) -> None:
     """Raise a `FileError` if no file could be written in a folder. It may be missing, and is not made."""
-    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each) or each == each.parent)
-    if not there.is_dir():
+    existing = next(
+        parent for parent in (folder, *folder.parents) if os.path.lexists(parent) or parent == parent.parent
+    )
+    if not existing.is_dir():
         raise FileError(
-            f"The folder '{folder}' cannot be made ('{there}' is no folder)", expected="the name of a folder"
+            f"The folder '{folder}' cannot be made ('{existing}' is no folder)",
+            expected="the name of a folder",
         )
-    os.unlink(_beside(there / TEMPORARY))
+    os.unlink(_empty_file_beside(existing / TEMPORARY))
 
 
 @contextmanager
@@ -119,7 +122,7 @@ def new_folder(folder: Path) -> Iterator[None]:
     Raises:
         FileError: It cannot be made.
     """
-    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -127,13 +130,13 @@ def new_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for each in new:  # the innermost first
+        for parent in new:  # the innermost first
             with suppress(OSError):  # something is in it
-                each.rmdir()
+                parent.rmdir()
         raise
 
 
-def _beside(target: Path) -> str:
+def _empty_file_beside(target: Path) -> str:
     """An empty file in the same folder, so that moving it into place is one step."""
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY, suffix=".part")

@@ -73,27 +73,27 @@ def written(
         truth: The true number, or None.
         width: Width of an interval whose ends are unknown; NaN for none.
     """
-    intervals = [each for each in (answers, networks) if each is not None]
+    intervals = [ends for ends in (answers, networks) if ends is not None]
     widths = [high - low for low, high in intervals] or ([width] if np.isfinite(width) else [])
-    finest = _finest(mean, widths, truth)
-    decimals = _decimals(margin, finest)
-    largest = max(abs(number) for number in (mean, *(end for each in intervals for end in each)))
+    finest = _most_decimals(mean, widths, truth)
+    decimals = _decimals_of_margin(margin, finest)
+    largest = max(abs(number) for number in (mean, *(end for ends in intervals for end in ends)))
     power = _power(largest, decimals)
-    shown = rounded(mean, decimals, power)
+    text = rounded(mean, decimals, power)
     if np.isfinite(margin) and _round(margin, decimals) > 0:
-        shown += f" ± {rounded(margin, decimals, power)}"
+        text += f" ± {rounded(margin, decimals, power)}"
 
     def told(ends: tuple[float, float] | None) -> Ends | None:
         if ends is None:
             return None
-        own = _of_ends(mean, ends, decimals)
+        own = _decimals_of_ends(mean, ends, decimals)
         return rounded(ends[0], own, power), rounded(ends[1], own, power)
 
     if truth is not None and answers is not None:
-        own = _of_ends(mean, answers, decimals)
+        own = _decimals_of_ends(mean, answers, decimals)
         finest = finest if _holds(answers, own, truth, finest) else own
     true = None if truth is None else rounded(truth, finest, power)
-    return Written(shown, told(answers), told(networks), true)
+    return Written(text, told(answers), told(networks), true)
 
 
 def between(ends: Ends) -> str:
@@ -118,14 +118,16 @@ def measured(value: float, low: float, high: float, mark: float = 0.0) -> tuple[
         return significant(value, 4), "", ""
     decimals, largest = 1 - math.floor(math.log10(width)), max(abs(value), abs(low), abs(high))
     power = _power(largest, min(decimals, 1 - _exponent(largest)))
-    told, first, last = (rounded(each, clear_of(mark, each, decimals), power) for each in (value, low, high))
+    text, first, last = (
+        rounded(number, clear_of(mark, number, decimals), power) for number in (value, low, high)
+    )
     lost = value and not _round(value, decimals)
-    return (significant(value, 2) if lost else told), first, last
+    return (significant(value, 2) if lost else text), first, last
 
 
 def exactly(value: float) -> str:
     """A number as it was given, up to the precision of a double: `0.5`, `2,000,000`, `2e-9`."""
-    decimals = _exact(value)
+    decimals = _decimals_as_given(value)
     return rounded(value, decimals, _power(abs(value), decimals))
 
 
@@ -156,29 +158,33 @@ def rounded(value: float, decimals: int, power: int = 0) -> str:
         decimals: −2 rounds to hundreds.
         power: Power of ten, or 0 for plain digits.
     """
-    found = _round(value, decimals).scaleb(-power, _EXACT)
-    shown = f"{abs(found) if found == 0 else found:,.{max(0, decimals + power)}f}"
-    return f"{shown}e{power}" if power and found else shown
+    number = _round(value, decimals).scaleb(-power, _EXACT)
+    text = f"{abs(number) if number == 0 else number:,.{max(0, decimals + power)}f}"
+    return f"{text}e{power}" if power and number else text
 
 
-def _finest(mean: float, widths: list[float], truth: float | None) -> int:
+def _most_decimals(mean: float, widths: list[float], truth: float | None) -> int:
     """Most decimals of a mean: one beyond the ends of the narrowest interval."""
-    known = [width for width in widths if width > 0]
-    if widths and not known:  # it is known without error, and so is what it is compared with
-        return _exact(mean) if truth is None else max(_exact(mean), _exact(truth))
-    if known:
-        finest = min(_of_width(min(known)), _of_width(max(known)) + NARROWER) + 1
+    positive = [width for width in widths if width > 0]
+    if widths and not positive:  # it is known without error, and so is what it is compared with
+        return (
+            _decimals_as_given(mean)
+            if truth is None
+            else max(_decimals_as_given(mean), _decimals_as_given(truth))
+        )
+    if positive:
+        finest = min(_decimals_of_width(min(positive)), _decimals_of_width(max(positive)) + NARROWER) + 1
     else:
         finest = OF_A_NUMBER - 1 - (_exponent(mean) if mean else 0)
     return min(finest, OF_DOUBLE_PRECISION - 1 - _exponent(mean)) if mean else finest
 
 
-def _exact(value: float) -> int:
+def _decimals_as_given(value: float) -> int:
     """Decimals of a number as it was given, up to the precision of a double."""
     return -int(Decimal(f"{value:.{OF_DOUBLE_PRECISION}g}").normalize().as_tuple().exponent)
 
 
-def _decimals(margin: float, finest: int) -> int:
+def _decimals_of_margin(margin: float, finest: int) -> int:
     """Decimals of a mean: those of the first digit of its margin."""
     if not np.isfinite(margin) or margin <= 0:
         return finest
@@ -188,15 +194,15 @@ def _decimals(margin: float, finest: int) -> int:
     return min(finest, own)
 
 
-def _of_width(width: float) -> int:
+def _decimals_of_width(width: float) -> int:
     """Decimals of the ends of an interval that is so wide."""
     return math.ceil(math.log10(UNITS_OF_WIDTH) - math.log10(width) - 1e-9)  # 4.7 − 4.2 is less than 0.5
 
 
-def _of_ends(mean: float, ends: tuple[float, float], decimals: int) -> int:
+def _decimals_of_ends(mean: float, ends: tuple[float, float], decimals: int) -> int:
     """Decimals of the ends of an interval of a mean that has so many."""
     low, high = ends
-    own = min(_of_width(high - low), decimals) if high > low else decimals
+    own = min(_decimals_of_width(high - low), decimals) if high > low else decimals
     return own if _holds(ends, own, mean, decimals) else decimals  # of as many, numbers keep their order
 
 

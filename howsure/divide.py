@@ -53,25 +53,25 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
     first = resolve_model(network).adapt(x if request is None else fed(x, request))[0].info.layers[:_FIRST]
     rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
     if rescaling is not None:
-        said = (
+        message = (
             f"The rows are divided by {divisor:g}, as `divide_by` says, and layer '{rescaling.name}' of the "
             "model rescales what it gets. Unless the model was trained on rows that were divided before, "
             "leave `divide_by` out."
         )
-        warn(said)
+        warn(message)
     if isinstance(x, dict):
-        return {name: _divided(array, divisor) for name, array in x.items()}
+        return {name: _divided_array(array, divisor) for name, array in x.items()}
     if isinstance(x, list) and all(hasattr(array, "dtype") for array in x):
-        return [_divided(numpy_of(array), divisor) for array in x]
-    return _divided(numpy_of(x, "The rows"), divisor)
+        return [_divided_array(numpy_of(array), divisor) for array in x]
+    return _divided_array(numpy_of(x, "The rows"), divisor)
 
 
-def _divided(array: Array, divisor: float) -> Array:
+def _divided_array(array: Array, divisor: float) -> Array:
     if array.dtype.kind not in "biuf":
         raise InputError("`divide_by` is for numbers", expected="rows of numbers", received=array.dtype)
     with np.errstate(over="ignore", under="ignore"):
-        found = np.divide(array, divisor, dtype=np.float32)
-    largest = max(found.max(initial=0), -found.min(initial=0))
+        result = np.divide(array, divisor, dtype=np.float32)
+    largest = max(result.max(initial=0), -result.min(initial=0))
     if np.isinf(largest) or (largest < _SMALLEST and array.any()):
         what = "large" if np.isinf(largest) else "small"
         raise InputError(
@@ -80,4 +80,4 @@ def _divided(array: Array, divisor: float) -> Array:
             received=f"numbers up to {largest:g}",
             hint="Give the number by which rows were divided in training, such as 255",
         )
-    return found
+    return result

@@ -67,7 +67,7 @@ class HowsureError(Exception):
             hint: Something else to do about it, a sentence.
         """
         what = f"{whom}: {self.what[0].lower()}{self.what[1:]}"
-        hints = [each.rstrip(".") for each in (self.hint, hint) if each is not None]
+        hints = [text.rstrip(".") for text in (self.hint, hint) if text is not None]
         return type(self)(what, expected=self.expected, received=self.received, hint=". ".join(hints) or None)
 
 
@@ -107,10 +107,10 @@ class HowsureWarning(UserWarning):
 def is_of_a_model(error: Exception) -> bool:
     """Whether the code of a model or its framework raised it, called by an adapter."""
     called = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-    *_, last = [f"{__package__}.", *(each for each in called if each.startswith(f"{__package__}."))]
+    *_, last = [f"{__package__}.", *(module for module in called if module.startswith(f"{__package__}."))]
     adapters = f"{__package__}.adapters."
-    behind = itertools.dropwhile(lambda each: not each.startswith(adapters), called)
-    return last.startswith(adapters) and any(not each.startswith(f"{__package__}.") for each in behind)
+    behind = itertools.dropwhile(lambda module: not module.startswith(adapters), called)
+    return last.startswith(adapters) and any(not module.startswith(f"{__package__}.") for module in behind)
 
 
 def exception_text(error: BaseException) -> str:
@@ -118,12 +118,12 @@ def exception_text(error: BaseException) -> str:
 
     Before that, Keras says in a line of its own which layer raised it.
     """
-    lines = [each.strip() for each in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if each.strip()]
+    lines = [line.strip() for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if line.strip()]
     by_keras = bool(lines) and lines[0].startswith("Exception encountered when")
-    told = " ".join(lines[: 1 + by_keras])[:300]
-    told = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    text = " ".join(lines[: 1 + by_keras])[:300]
+    text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     notes = getattr(error, "__notes__", [])
-    return ". ".join([told.rstrip("."), *notes]) if notes else told
+    return ". ".join([text.rstrip("."), *notes]) if notes else text
 
 
 HeardWarnings = dict[str, tuple[str, set[str]]]
@@ -196,24 +196,24 @@ def _any_is_an_error() -> bool:
     return False
 
 
-def warn(said: str, kind: str | None = None) -> None:
+def warn(message: str, kind: str | None = None) -> None:
     """Warn whoever called howsure, with a `HowsureWarning` that points at their line.
 
     That is the caller of the outermost of howsure's frames, however many frames of ours, of a framework or of
     Python's own library lie between it and here.
 
     Args:
-        said: The message.
+        message: The message.
         kind: As for `HowsureWarning`.
     """
     if (heard := _HEARD_WARNINGS.get()) is not None:
-        (rows, method), key = _CONTEXT.get(), said if kind is None else kind
+        (rows, method), key = _CONTEXT.get(), message if kind is None else kind
         if rows and key not in heard:
-            said, key = f"In '{rows}': {said[0].lower()}{said[1:]}", f"{rows}: {key}"
+            message, key = f"In '{rows}': {message[0].lower()}{message[1:]}", f"{rows}: {key}"
         if key in heard:
             heard[key][1].add(method)
             return
-        heard[key] = said, {method}
+        heard[key] = message, {method}
     frame = ours = sys._getframe()
     while (before := frame.f_back) is not None:
         frame = before
@@ -224,7 +224,7 @@ def warn(said: str, kind: str | None = None) -> None:
     place = caller.f_code.co_filename, caller.f_lineno
 
     def tell() -> None:
-        warnings.warn_explicit(HowsureWarning(said, kind), None, *place, registry=registry)
+        warnings.warn_explicit(HowsureWarning(message, kind), None, *place, registry=registry)
 
     if (waiting := _POSTPONED.get()) is None:
         tell()

@@ -83,11 +83,11 @@ def install_a_backend() -> str:
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
     """Versions of those packages that are installed."""
-    found = {}
+    installed = {}
     for package in packages:
         with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+            installed[package] = importlib.metadata.version(package)
+    return installed
 
 
 def _is_absent(error: ImportError, package: str) -> bool:

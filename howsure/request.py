@@ -79,12 +79,12 @@ class Request:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Self:
         """The request in the arguments of a function, such as its `locals()`: those named like a wish."""
-        return cls(**{each.name: arguments[each.name] for each in fields(cls) if each.name in arguments})
+        return cls(**{wish.name: arguments[wish.name] for wish in fields(cls) if wish.name in arguments})
 
     def arguments_of(self, function: Callable[..., Any]) -> dict[str, Any]:
         """The wishes that a function takes, as its arguments."""
-        taken = inspect.signature(function).parameters
-        return {name: value for name, value in vars(self).items() if name in taken}
+        parameters = inspect.signature(function).parameters
+        return {name: value for name, value in vars(self).items() if name in parameters}
 
     @property
     def assessed_output(self) -> Output:

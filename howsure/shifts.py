@@ -69,24 +69,24 @@ def unmoved(outputs: Any) -> Any:
 
 def _in_floats(change: Callable[[Floats], Floats], images: Rows) -> Rows:
     """`change` in double precision, within the range and in the type of the images."""
-    given = np.asarray(images)
-    if given.ndim not in (3, 4):
+    array = np.asarray(images)
+    if array.ndim not in (3, 4):
         raise InputError(
             "These rows are no images, so they cannot be turned, moved or blurred",
             expected="an array (N, H, W), (N, H, W, C) or (N, C, H, W)",
-            received=f"an array of shape {given.shape}",
+            received=f"an array of shape {array.shape}",
         )
-    if not given.size:
-        return given.copy()
-    values = given.astype(np.float64)
-    if given.ndim == 4 and channels_are_first(given.shape[1:]):
+    if not array.size:
+        return array.copy()
+    values = array.astype(np.float64)
+    if array.ndim == 4 and channels_are_first(array.shape[1:]):
         values = np.moveaxis(change(np.moveaxis(values, 1, -1)), -1, 1)
     else:
         values = change(values)
-    changed = np.clip(values, given.min(), given.max())
-    if given.dtype.kind in "iu":
+    changed = np.clip(values, array.min(), array.max())
+    if array.dtype.kind in "iu":
         changed = np.rint(changed)
-    return np.asarray(changed.astype(given.dtype))
+    return np.asarray(changed.astype(array.dtype))
 
 
 STANDARD: Mapping[str, Shift] = {

@@ -41,16 +41,16 @@ def progress(console: Console, task: str, *, waiting: str) -> Iterator[Report]:
         detail = TextColumn("{task.fields[detail]}", markup=False)
         with Bar(*columns, detail, console=console, transient=True) as bar, chdir("."):
             number = bar.add_task(task, total=None, detail=waiting)
-            yield lambda done, said: bar.update(
-                number, total=None if done is None else 1.0, completed=done, detail=said
+            yield lambda done, text: bar.update(
+                number, total=None if done is None else 1.0, completed=done, detail=text
             )
         return
 
     begun, now, over = time.monotonic(), waiting, threading.Event()
 
-    def report(done: float | None, said: str) -> None:
+    def report(done: float | None, text: str) -> None:
         nonlocal now
-        now = said if done is None else f"{done:.0%}, {said}"
+        now = text if done is None else f"{done:.0%}, {text}"
 
     def tell() -> None:
         while not over.wait(SECONDS_BETWEEN_LINES):

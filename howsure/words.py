@@ -81,4 +81,4 @@ def is_printable(text: str) -> bool:
 
 def printable(text: str) -> str:
     """The same with what would steer a terminal, or cannot be written, as Python writes it; lines stay."""
-    return _NOT_PRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else ascii(found[0])[1:-1], text)
+    return _NOT_PRINTABLE.sub(lambda match: match[0] if match[0] == "\n" else ascii(match[0])[1:-1], text)

@@ -85,14 +85,14 @@ class _TyperCommand(TyperCommand):
     """A command that says of an option that is a setting now, what to type instead."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        known = {name for each in self.params for name in each.opts}
+        option_names = {name for parameter in self.params for name in parameter.opts}
         for text, following in itertools.pairwise([*args, ""]):
             option, _, value = text.partition("=")
-            if not option.startswith("--") or option in known:
+            if not option.startswith("--") or option in option_names:
                 continue
-            said = of_an_option(option, value or following, _BY_NAME[str(self.name)].takes)
-            if said is not None:
-                say(Console(stderr=True), f"error: {said}")
+            message = of_an_option(option, value or following, _BY_NAME[str(self.name)].takes)
+            if message is not None:
+                say(Console(stderr=True), f"error: {message}")
                 raise typer.Exit(WRONG)
         return super().parse_args(ctx, args)
 
@@ -140,7 +140,7 @@ def main() -> None:
 # --- errors and warnings in plain words --------------------------------------------------------------
 
 
-class _Warned:
+class _WarningPrinter:
     """Prints warnings when they come, of each kind only the first; at the end how many more there were."""
 
     def __init__(self, console: Console) -> None:
@@ -158,15 +158,15 @@ class _Warned:
         """Print how many warnings were not printed."""
         for first, *more in self._texts.values():
             if more:
-                said = f"{len(more):,} more such warnings about other rows: {first[:_BEGINNING]}…"
-                say(self._console, f"warning: {said}")
+                message = f"{len(more):,} more such warnings about other rows: {first[:_BEGINNING]}…"
+                say(self._console, f"warning: {message}")
 
 
 @contextlib.contextmanager
-def _plain_words() -> Iterator[None]:
+def _errors_in_one_line() -> Iterator[None]:
     """Print howsure's errors and warnings, and Ctrl-C, as one line on stderr, and set the exit code."""
     errors = Console(stderr=True)
-    warned = _Warned(errors)
+    warned = _WarningPrinter(errors)
     with warnings.catch_warnings():
         show_others = warnings.showwarning
 
@@ -187,12 +187,12 @@ def _plain_words() -> Iterator[None]:
             raise typer.Exit(WRONG) from error
         except Exception as error:
             if is_of_a_model(error):
-                said = f"The model raised {exception_text(error)}".rstrip(".")
+                reason = f"The model raised {exception_text(error)}".rstrip(".")
             elif isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-                said = str(error)  # such as a full disk behind stdout, or a current folder that is gone
+                reason = str(error)  # such as a full disk behind stdout, or a current folder that is gone
             else:
                 raise
-            say(errors, f"error: {said}.")
+            say(errors, f"error: {reason}.")
             raise typer.Exit(WRONG) from error
         except KeyboardInterrupt as error:
             say(errors, "interrupted")
@@ -205,4 +205,4 @@ for _name, _command in _BY_NAME.items():
         cls=_TyperCommand,
         help=(_command.__doc__ or "").partition("\n")[0],
         epilog=settings_of(_command),
-    )(_plain_words()(typed(_command)))
+    )(_errors_in_one_line()(typed(_command)))

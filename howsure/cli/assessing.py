@@ -146,8 +146,8 @@ class Assess(RowsCommand):
         """
         place, ending = self.place, self.place.suffix.lower()
         named = not ending or self.out.endswith(("/", os.sep))
-        there = place.is_dir() and (ending not in TABLES or is_results(place))
-        folder = place != STDOUT and (named or there)
+        exists = place.is_dir() and (ending not in TABLES or is_results(place))
+        folder = place != STDOUT and (named or exists)
         if self.workers is not None and not folder:
             raise InputError(
                 "--workers needs a folder as its output",
@@ -183,11 +183,11 @@ class Assess(RowsCommand):
             "`separator` and `decimal`": form != CsvForm(),
             "`label_column` with --labels": None not in (self.labels, self.settings.label_column),
         }
-        for what, there in needs_table.items():
-            if there:
+        for what, applies in needs_table.items():
+            if applies:
                 raise InputError(f"One table is needed for {what}", expected="--out TABLE.parquet")
 
-    def _checked(self, result: Any) -> Any:
+    def _check_result(self, result: Any) -> Any:
         """The result as it is; an `InputError` where it cannot be told as the settings want it."""
         if self.settings.background is not None:
             part_of(result, "background")(result, self.settings.background)
@@ -195,7 +195,9 @@ class Assess(RowsCommand):
 
     def _into_folder(self, request: Request, roles: Roles) -> bool:
         """Assess rows part by part; True if all rows were assessed."""
-        model, *members = (ModelSource.of(each.path, each.weights, each.allow_code) for each in self.sources)
+        model, *members = (
+            ModelSource.of(source.path, source.weights, source.allow_code) for source in self.sources
+        )
         recipe = Recipe(
             model,
             tuple(members),
@@ -213,9 +215,9 @@ class Assess(RowsCommand):
                 recipe,
                 rows,
                 size=self.settings.part_rows,
-                load_models=lambda: [load_model(each, self.errors) for each in self.sources],
+                load_models=lambda: [load_model(source, self.errors) for source in self.sources],
                 during=partial(progress, self.errors),
-                check=self._checked,
+                check=self._check_result,
             )
             whole = do_parts(job, workers, rows.path, self.errors, self.console)
         if self.report is not None:
@@ -227,7 +229,7 @@ class Assess(RowsCommand):
     def _into_table(self, request: Request, roles: Roles) -> bool:
         """Assess rows, write the table and the report; True if all rows could be read."""
         settings = self.settings
-        model, *members = (load_model(each, self.errors) for each in self.sources)
+        model, *members = (load_model(source, self.errors) for source in self.sources)
         network, form = resolve_model(model), settings.csv_form(self.data, self.labels)
         rows = network.read(self.data, skip_unreadable=settings.skip_unreadable, roles=roles, form=form)
         if self.labels is not None:
@@ -245,10 +247,10 @@ class Assess(RowsCommand):
         else:
             method = (self.choice or DEFAULT).make(members, self.dropout)
         with maps_on_disk(self.place) as moved:
-            with progress(self.errors, "Assessing", waiting=COMPILING) as shown:
-                wishes = vars(request) | {"method": method, "progress": rows_on(shown)}
+            with progress(self.errors, "Assessing", waiting=COMPILING) as report:
+                wishes = vars(request) | {"method": method, "progress": rows_on(report)}
                 stream = howsure.stream(network, rows_in, **wishes)
-                blocks = [moved(self._checked(block)) for block in stream]
+                blocks = [moved(self._check_result(block)) for block in stream]
             result = blocks[0].joined(blocks)
             write_table(result, self.place)
             say_result(result, self.console)
@@ -260,8 +262,8 @@ class Assess(RowsCommand):
                 some = replace(rows_in, x=fed(rows_in.x, request))
                 wishes = request.arguments_of(howsure.audit) | {"keep_off": settings.keep_off}
                 audit = howsure.audit(network, some, **wishes)
-                told: dict[str, Any] = {"audit": audit, "background": settings.background}
-                write_report(self.report, result, rows.by_column, **told)
+                extras: dict[str, Any] = {"audit": audit, "background": settings.background}
+                write_report(self.report, result, rows.by_column, **extras)
                 say(self.console, f"Report:  {self.report}")
         return not rows.left_out
 
@@ -294,31 +296,31 @@ def do_parts(job: FolderJob, workers: int | None, rows: Path, errors: Console, c
         say(console, f"Done:    {job.rows_before:,} of {total:,} rows in an earlier run")
     start = time.monotonic()
     try:
-        with progress(errors, "Assessing", waiting="compiling") as shown:
-            job.run(one_process if workers is None else several(workers), rows_on(shown))
+        with progress(errors, "Assessing", waiting="compiling") as report:
+            job.run(one_process if workers is None else several(workers), rows_on(report))
     except BaseException:
-        done = job.rows_before + sum(len(each.part) for each in job.outcomes if each.fault is None)
+        done = job.rows_before + sum(len(outcome.part) for outcome in job.outcomes if outcome.fault is None)
         kept_rows = f"kept: {done:,} of {total:,} rows, in '{job.folder}'. The same command continues"
         say(Console(stderr=True), kept_rows)
         _say_faults(job)
         raise
-    return _say_what_came(job, time.monotonic() - start, rows, console)
+    return _say_summary(job, time.monotonic() - start, rows, console)
 
 
 def _say_faults(job: FolderJob) -> None:
     """Print what is missing and why, after the first traceback that is not an error of howsure."""
-    first, faults = next((each for each in job.outcomes if each.traceback), None), job.faults()
+    first, faults = next((outcome for outcome in job.outcomes if outcome.traceback), None), job.faults()
     if first is not None:
         _say_lines(f"raised at {job.place(first.part)}:", first.traceback.splitlines())
     _say_lines(f"missing: {counted(len(faults), 'part')}", faults)
 
 
-def _say_what_came(job: FolderJob, seconds: float, rows: Path, console: Console) -> bool:
-    parts, done = job.manifest.parts, sum(each.rows for each in job.outcomes)
+def _say_summary(job: FolderJob, seconds: float, rows: Path, console: Console) -> bool:
+    parts, done = job.manifest.parts, sum(outcome.rows for outcome in job.outcomes)
     verdicts = verdicts_in(job.folder, parts)
     if verdicts:
-        told = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
-        paragraph(console, f"Of {counted(verdicts.total(), 'answer')}: {', '.join(told)}.")
+        counts = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
+        paragraph(console, f"Of {counted(verdicts.total(), 'answer')}: {', '.join(counts)}.")
     if done:
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s")
     say(console, f"Folder:  {job.folder}")

@@ -91,31 +91,31 @@ def typed(command: type[Command]) -> Callable[..., None]:
     """A function of a command's arguments and options, as typer reads it."""
     sentences, hints = sentences_of(command), get_type_hints(command)
     parameters = list[inspect.Parameter]()
-    order = [*command.places, *(each.name for each in fields(command) if each.name not in _LAST), *_LAST]
-    for each in sorted(fields(command), key=lambda field: order.index(field.name)):
-        if each.name == "given" and not command.takes:
+    order = [*command.places, *(field.name for field in fields(command) if field.name not in _LAST), *_LAST]
+    for field in sorted(fields(command), key=lambda field: order.index(field.name)):
+        if field.name == "given" and not command.takes:
             continue
-        names = _NAMES.get(each.name, (f"--{each.name.replace('_', '-')}",))
-        default = ... if each.default is MISSING else each.default
+        names = _NAMES.get(field.name, (f"--{field.name.replace('_', '-')}",))
+        default = ... if field.default is MISSING else field.default
         value = (
-            typer.Argument(help=sentences[each.name])
-            if each.name in command.places
-            else typer.Option(default, *names, help=sentences[each.name])
+            typer.Argument(help=sentences[field.name])
+            if field.name in command.places
+            else typer.Option(default, *names, help=sentences[field.name])
         )
         parameters.append(
             inspect.Parameter(
-                each.name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=hints[each.name]
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=hints[field.name]
             )
         )
 
     def run(**values: Any) -> None:
-        made = command(**values)
-        _ = made.settings  # which are checked before anything else
-        if not made.run():
+        job = command(**values)
+        _ = job.settings  # which are checked before anything else
+        if not job.run():
             raise typer.Exit(LEFT_OUT)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
@@ -129,15 +129,15 @@ def settings_of(command: type[Command]) -> str | None:
     return "\n\n".join(lines) if command.takes else None
 
 
-def rows_on(shown: Report) -> Callable[[int, int], None]:
+def rows_on(report: Report) -> Callable[[int, int], None]:
     """A progress function of (rows done, rows in all) that shows both."""
-    return lambda done, total: shown(done / max(1, total), f"{done:,} of {total:,} rows")
+    return lambda done, total: report(done / max(1, total), f"{done:,} of {total:,} rows")
 
 
 def check_exist(**paths: Path | None) -> list[Path]:
     """The paths that were given; a `FileError` that says what is missing, where there is nothing at one."""
-    given = [(what.replace("_", " "), path) for what, path in paths.items() if path is not None]
-    for what, path in given:
+    named_paths = [(what.replace("_", " "), path) for what, path in paths.items() if path is not None]
+    for what, path in named_paths:
         try:
             path.stat()
         except FileNotFoundError as error:
@@ -145,15 +145,15 @@ def check_exist(**paths: Path | None) -> list[Path]:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise FileError(f"The {what} cannot be read ({reason})", received=path) from error
-    return [path for _, path in given]
+    return [path for _, path in named_paths]
 
 
-def check_output(path: Path | None, endings: tuple[str, ...], taken: Sequence[Path]) -> None:
-    """Raise if a path has another ending, cannot be written, or is one of the paths in `taken`."""
+def check_output(path: Path | None, endings: tuple[str, ...], inputs: Sequence[Path]) -> None:
+    """Raise if a path has another ending, cannot be written, or is one of the paths in `inputs`."""
     if path is None:
         return
     check_ending(path, endings)
     place = check_place(path)
-    for other in taken:
+    for other in inputs:
         if place == other.resolve() or (place.exists() and other.exists() and place.samefile(other)):
             raise InputError(f"'{path}' would overwrite '{other}'", expected="another name for the output")

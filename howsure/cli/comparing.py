@@ -62,13 +62,13 @@ class Compare(RowsCommand):
             say(self.console, f"\nScores:  {self.out}")
         return True
 
-    def _check_outputs(self, taken: Sequence[Path]) -> None:
-        check_output(self.report, PAGES, taken)
-        check_output(self.out, LINES, taken)
+    def _check_outputs(self, inputs: Sequence[Path]) -> None:
+        check_output(self.report, PAGES, inputs)
+        check_output(self.out, LINES, inputs)
 
     def _of_tables(self) -> howsure.Comparison:
-        for option, given in (("--outside", self.outside), ("--allow-code", self.allow_code)):
-            if given:
+        for option, value in (("--outside", self.outside), ("--allow-code", self.allow_code)):
+            if value:
                 raise InputError(f"{option} has no effect on tables", expected="a model and rows")
         tables = TwoTables(
             table=self.model,
@@ -96,21 +96,23 @@ class Compare(RowsCommand):
         roles, form = self.form_of(data, labels)
         if labels is not None:
             self.label_file(request.class_names)  # before work begins
-        model, *members = (load_model(each, self.errors) for each in self.sources)
+        model, *members = (load_model(source, self.errors) for source in self.sources)
         network = resolve_model(model)
-        found = network.read(data, roles=roles, form=form)
-        names = network.class_names(found, request.class_names, request.assessed_output)
+        rows = network.read(data, roles=roles, form=form)
+        names = network.class_names(rows, request.class_names, request.assessed_output)
         request = replace(request, class_names=names)
-        truth = found.truth(names) if labels is None else self.labels_of(found, names)
+        truth = rows.truth(names) if labels is None else self.labels_of(rows, names)
         if truth is None:
             raise InputError(
                 "A comparison needs true answers",
                 expected="--labels, `label_column`, an array or column y, or one folder of images per class",
                 received="rows alone",
             )
-        plain = _plain_name(found, network, request)
-        one = fed(found.x, request)
-        methods = default_methods(network, one, members, settings.dropout(), request.assessed_output, plain)
+        plain = _plain_name(rows, network, request)
+        fed_rows = fed(rows.x, request)
+        methods = default_methods(
+            network, fed_rows, members, settings.dropout(), request.assessed_output, plain
+        )
 
         def in_unit(read: Rows) -> Rows:
             return replace(read, x=divided(read.x, settings.divide_by, network, request), labels=None)
@@ -120,16 +122,16 @@ class Compare(RowsCommand):
             alike = replace(roles, needed=False)
             return {path.name: in_unit(network.read(path, roles=alike, form=form)) for path in paths}
 
-        with progress(self.errors, "Comparing", waiting=COMPILING) as shown:
+        with progress(self.errors, "Comparing", waiting=COMPILING) as report:
             return howsure.compare(
                 network,
-                in_unit(found),
+                in_unit(rows),
                 truth,
                 methods=methods,
                 shifts=named(settings.shifts),
                 outside=named(self.outside or ()),
                 background=settings.background,
-                progress=rows_on(shown),
+                progress=rows_on(report),
                 **request.arguments_of(howsure.compare),
             )
 
@@ -176,16 +178,16 @@ class TwoTables(TableCommand):
         _check_names(names, paths, "The two tables have the same name")
         results = {name: read_result(path, columns) for name, path in zip(names, paths, strict=True)}
         # Before labels are read.
-        needs = [part_of(self.asked(each[:0]), "compare").needs for each in results.values()]
+        needs = [part_of(self.asked(result[:0]), "compare").needs for result in results.values()]
         if self.labels is not None:
             truth = self.with_labels(results[names[0]]).truth
-            results = {name: each.with_truth(truth) for name, each in results.items()}
-        if all(each.truth is None for each in results.values()):
+            results = {name: result.with_truth(truth) for name, result in results.items()}
+        if all(result.truth is None for result in results.values()):
             raise InputError(
                 f"A comparison needs {needs[0]}", expected="--labels FILE, or a column y in one of the tables"
             )
-        asked = {name: self.asked(each) for name, each in results.items()}
-        return howsure.Comparison.of_results(asked, seed=seed, background=self.settings.background)
+        answers = {name: self.asked(result) for name, result in results.items()}
+        return howsure.Comparison.of_results(answers, seed=seed, background=self.settings.background)
 
 
 def _check_names(names: Sequence[str], paths: Sequence[Path], what: str) -> None:
@@ -214,7 +216,7 @@ def say_comparison(console: Console, comparison: howsure.Comparison) -> None:
     for finding in findings(comparison):
         say(console, f"\n{finding.question}")
         paragraph(console, finding.said)
-        for rows_like, said in finding.points:
-            paragraph(console, f"- {rows_like}: {said}")
+        for rows_like, sentence in finding.points:
+            paragraph(console, f"- {rows_like}: {sentence}")
         if finding.note:
             paragraph(console, finding.note)

@@ -68,12 +68,12 @@ class ModelCommand(Command):
                 expected="package.module:function as the model",
                 received=str(self.model),
             )
-        found = [ModelSource(self.model, weights, self.allow_code)]
+        sources = [ModelSource(self.model, weights, self.allow_code)]
         for path in self.settings.members:
             alike = is_factory(self.model) and path.suffix.lower() in WEIGHTS
             model, weights = (self.model, path) if alike else (path, None)
-            found.append(ModelSource(model, weights, self.allow_code))
-        return found
+            sources.append(ModelSource(model, weights, self.allow_code))
+        return sources
 
     @cached_property
     def model_files(self) -> list[Path]:
@@ -216,7 +216,7 @@ class Export(ModelCommand):
         if self.data is not None:
             roles, form = self.form_of(self.data)
             x = network.read(self.data, roles=roles, form=form).x
-        with progress(self.errors, "Exporting", waiting="looking at the model") as shown:
+        with progress(self.errors, "Exporting", waiting="looking at the model") as report:
             exported = howsure.export(
                 network,
                 self.out,
@@ -226,7 +226,7 @@ class Export(ModelCommand):
                 calibrator=calibrator,
                 familiarity=familiarity,
                 divide_by=settings.divide_by,
-                progress=lambda said: shown(None, said),
+                progress=lambda step: report(None, step),
                 **request.arguments_of(howsure.export),
             )
         say(self.console, str(exported))

@@ -35,10 +35,10 @@ _SHOWN = 10
 """Rows in the summary."""
 
 
-def check_table(path: Path, taken: Sequence[Path]) -> None:
+def check_table(path: Path, inputs: Sequence[Path]) -> None:
     """Raise if a table cannot be written there; see `check_output`."""
     if path != STDOUT:
-        check_output(path, TABLES, taken)
+        check_output(path, TABLES, inputs)
 
 
 def write_table(result: Result[Any], path: Path) -> None:
@@ -70,10 +70,10 @@ def say_result(result: Any, console: Console) -> None:
         console.print(undecided_table(result, _SHOWN))
 
 
-def write_page(report: Path, table: Path, result: Any, total: int, **asked: Any) -> None:
+def write_page(report: Path, table: Path, result: Any, total: int, **options: Any) -> None:
     """Write the page of a table, of which a result holds all rows, or a random sample of so many in total."""
     drawn_from = total if total > len(result) else None
-    write_report(report, result, drawn_from=drawn_from, missing=missing_in(table), **asked)
+    write_report(report, result, drawn_from=drawn_from, missing=missing_in(table), **options)
 
 
 @contextmanager
@@ -107,8 +107,8 @@ def undecided_table(result: Result[Any], count: int) -> Table:
         result: The result.
         count: How many rows, or answers, at the most.
     """
-    told, id_name = lines_of(result, count).lines, id_name_of(result)
-    with_truth = any(line.truth is not None for line in told)
+    lines, id_name = lines_of(result, count).lines, id_name_of(result)
+    with_truth = any(line.truth is not None for line in lines)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("row", justify="right", no_wrap=True)
     if id_name is not None:
@@ -116,7 +116,7 @@ def undecided_table(result: Result[Any], count: int) -> Table:
     table.add_column("what the model says", overflow="fold")
     if with_truth:
         table.add_column("truth", overflow="fold")
-    for line in told:
+    for line in lines:
         ids = [] if id_name is None else [f"{line.id}"]
         truth = [str(line.truth)] if with_truth else []
         table.add_row(*(Text(printable(cell)) for cell in (f"{line.row}", *ids, line.said, *truth)))

@@ -116,7 +116,7 @@ class Settings:
     @property
     def given(self) -> list[str]:
         """Names of the settings that do not have their default."""
-        return [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+        return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
 
     @property
     def thresholds(self) -> Thresholds | None:
@@ -136,8 +136,8 @@ class Settings:
             FileError: The file of class names cannot be read.
         """
         names = None if class_names is None else read_class_names(class_names)
-        given = {name: getattr(self, name) for name in self.given}
-        return Request.of(given | {"class_names": names, "seed": seed, "thresholds": self.thresholds})
+        arguments = {name: getattr(self, name) for name in self.given}
+        return Request.of(arguments | {"class_names": names, "seed": seed, "thresholds": self.thresholds})
 
     def dropout(self, plan: Path | None = None) -> MCDropout:
         """Settings of MC dropout.
@@ -146,8 +146,8 @@ class Settings:
             InputError: A value that cannot be used.
             FileError: The plan cannot be read.
         """
-        given: dict[str, Any] = {name: getattr(self, name) for name in DROPOUT}
-        return MCDropout(**given, plan=None if plan is None else Plan.load(plan), keep_off=self.keep_off)
+        arguments: dict[str, Any] = {name: getattr(self, name) for name in DROPOUT}
+        return MCDropout(**arguments, plan=None if plan is None else Plan.load(plan), keep_off=self.keep_off)
 
     def csv_form(self, *paths: Path | None) -> CsvForm:
         """The form of the csv files among some paths.
@@ -196,12 +196,12 @@ _HINTS = get_type_hints(Settings)
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
 
 
-def read_settings(given: Sequence[str], taken: Sequence[str], command: str) -> Settings:
+def read_settings(assignments: Sequence[str], allowed: Sequence[str], command: str) -> Settings:
     """The settings that a caller gives.
 
     Args:
-        given: Texts `NAME=VALUE`, and names of TOML files; a text goes before the line of a file.
-        taken: Names of the settings that the command takes.
+        assignments: Texts `NAME=VALUE`, and names of TOML files; a text goes before the line of a file.
+        allowed: Names of the settings that the command takes.
         command: For messages.
 
     Raises:
@@ -209,7 +209,7 @@ def read_settings(given: Sequence[str], taken: Sequence[str], command: str) -> S
         FileError: A file cannot be read.
     """
     lines, texts = dict[str, Any](), dict[str, str]()
-    for text in given:
+    for text in assignments:
         name, is_one, value = text.partition("=")
         if not is_one:
             lines |= _lines_of(Path(text))
@@ -220,9 +220,9 @@ def read_settings(given: Sequence[str], taken: Sequence[str], command: str) -> S
             )
         texts[name] = value
     for name in (*lines, *texts):
-        _check_taken(name, taken, command)
-    read = {name: _read(name, value) for name, value in lines.items()}
-    return Settings(**read | {name: _read(name, text, from_text=True) for name, text in texts.items()})
+        _check_taken(name, allowed, command)
+    read = {name: _read_value(name, value) for name, value in lines.items()}
+    return Settings(**read | {name: _read_value(name, text, from_text=True) for name, text in texts.items()})
 
 
 def kinds_of(name: str) -> str:
@@ -251,11 +251,11 @@ def _lines_of(path: Path) -> dict[str, Any]:
         raise InputError(f"'{path}' is no TOML: {error}", expected=expected) from error
 
 
-def _check_taken(name: str, taken: Sequence[str], command: str) -> None:
+def _check_taken(name: str, allowed: Sequence[str], command: str) -> None:
     """Raise an `InputError` unless a command takes a setting of this name."""
-    if name in taken:
+    if name in allowed:
         return
-    alike = difflib.get_close_matches(name.replace("-", "_"), taken, 1)
+    alike = difflib.get_close_matches(name.replace("-", "_"), allowed, 1)
     if name in _GONE:
         raise InputError(f"The setting `{name}` is gone", hint=_GONE[name])
     if name == "allow_code":
@@ -264,10 +264,12 @@ def _check_taken(name: str, taken: Sequence[str], command: str) -> None:
         why = f"perhaps {alike[0]} is meant"
     else:
         why = "other commands do" if name in _HINTS else "--out and other options are none"
-    raise InputError(f"howsure {command} takes no setting `{name}`; {why}", expected=", ".join(sorted(taken)))
+    raise InputError(
+        f"howsure {command} takes no setting `{name}`; {why}", expected=", ".join(sorted(allowed))
+    )
 
 
-def _read(name: str, value: Any, *, from_text: bool = False) -> Any:
+def _read_value(name: str, value: Any, *, from_text: bool = False) -> Any:
     """A value in the first type of a setting that it can be; a text may be a number, and a list of texts."""
     for kind in _kinds_of(name):
         items = value
@@ -302,19 +304,19 @@ _GONE = {
 }
 
 
-def of_an_option(option: str, value: str | None, taken: Sequence[str]) -> str | None:
+def of_an_option(option: str, value: str | None, allowed: Sequence[str]) -> str | None:
     """The error for an option that is a setting now, or is gone; None for any other option.
 
     Args:
         option: As it was typed, `--passes`.
         value: The word after it, or None.
-        taken: Names of the settings that the command takes.
+        allowed: Names of the settings that the command takes.
     """
     name = option.removeprefix("--").replace("-", "_")
     name = _RENAMED.get(name, name)
     if name in _GONE:
         return f"{option} is gone. {_GONE[name]}."
-    if name not in taken:
+    if name not in allowed:
         return None
     value = "true" if bool in _kinds_of(name) else value or "VALUE"
     return f"{option} is a setting: write --set {shlex.quote(f'{name}={value}')}"
@@ -322,9 +324,9 @@ def of_an_option(option: str, value: str | None, taken: Sequence[str]) -> str | 
 
 def sentences_of(kind: type) -> dict[str, str]:
     """The sentence about each field in the docstring of a dataclass, or of its base classes."""
-    found = dict[str, str]()
-    for each in reversed(kind.__mro__):
-        _, _, listed = inspect.cleandoc(each.__doc__ or "").partition("Attributes:\n")
+    sentences = dict[str, str]()
+    for base in reversed(kind.__mro__):
+        _, _, listed = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")
         lines = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", listed, re.M)
-        found |= {name: " ".join(text.split()) for name, text in lines}
-    return found
+        sentences |= {name: " ".join(text.split()) for name, text in lines}
+    return sentences

@@ -121,12 +121,12 @@ class TableCommand(Command):
         """
         columns = replace(self.columns, labelled=bool(parts))
         result, total = read_sample(self.table, columns, for_scores=bool(parts))
-        asked = self.asked(result[:0])
-        if parts and not any(answer_of(asked).has(part) for part in parts):
-            part_of(asked, parts[0])
+        empty = self.asked(result[:0])
+        if parts and not any(answer_of(empty).has(part) for part in parts):
+            part_of(empty, parts[0])
         if total > len(result):
-            said = f"{len(result):,} of {total:,} {kind_of(result)}s were drawn at random for this."
-            paragraph(self.console, said)
+            message = f"{len(result):,} of {total:,} {kind_of(result)}s were drawn at random for this."
+            paragraph(self.console, message)
         return self.asked(self.with_labels(result)), total
 
     def labelled(self, *parts: str) -> Any:
@@ -139,17 +139,17 @@ class TableCommand(Command):
             )
         return result
 
-    def with_labels(self, result: Any, known: LabelFile | LabelFolder | None = None) -> Any:
+    def with_labels(self, result: Any, label_file: LabelFile | LabelFolder | None = None) -> Any:
         """Rows of the table, with the labels of the file of labels, if there is one.
 
         Args:
             result: Some rows of it.
-            known: The file, if it was read before.
+            label_file: The file, if it was read before.
         """
         if self.labels is None:
             return result
-        known = known or self.label_file_of(result)
-        truth = known.of_some(result, result.row) if is_results(self.table) else known.of(result)
+        label_file = label_file or self.label_file_of(result)
+        truth = label_file.of_some(result, result.row) if is_results(self.table) else label_file.of(result)
         return result.with_truth(truth)
 
     def label_file_of(self, result: Any) -> LabelFile | LabelFolder:
@@ -159,27 +159,27 @@ class TableCommand(Command):
         """
         id_name = result.id_name if result.has("id_name") else None
         names, columns = getattr(result, result.names), self.columns
-        known = read_label_file(
+        label_file = read_label_file(
             self.labels or "", column=columns.label_in_file, id_column=id_name, names=names, form=columns.form
         )
         if not is_results(self.table):
-            return known
+            return label_file
         total = rows_of_input(self.table)
-        if isinstance(known, LabelFile) and result.has("ids") and result.ids is not None:
-            known.check_count_by_id(total)
+        if isinstance(label_file, LabelFile) and result.has("ids") and result.ids is not None:
+            label_file.check_count_by_id(total)
         else:
-            known.check_count(total)
-        return known
+            label_file.check_count(total)
+        return label_file
 
     def chosen(self, parts: Iterator[Any], keep: Callable[[Any], Any]) -> tuple[Any, int]:
         """The rows that `keep` chooses for a person to see, of one part after the other; and of how many."""
-        kept, total = list[Any](), 0
+        chosen, total = list[Any](), 0
         for part in parts:
             part_of(self.asked(part[:0]), "hand_over")
             rows = self.asked(part)
             total += len(rows)
-            kept.append(rows[keep(rows)])
-        return kept[0].joined(kept), total
+            chosen.append(rows[keep(rows)])
+        return chosen[0].joined(chosen), total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,25 +305,25 @@ class Sets(WithNew):
     def run(self) -> bool:
         """Fit them, and write those of the new rows."""
         self.check(self.out, LINES)
-        known = self.labelled("prediction_sets", "prediction_intervals")
+        labelled = self.labelled("prediction_sets", "prediction_intervals")
         by_class = self.settings.by_class
-        if answer_of(known).has("prediction_sets"):
-            fitted: Any = howsure.prediction_sets(known, coverage=self.coverage, by_class=by_class)
+        if answer_of(labelled).has("prediction_sets"):
+            fitted: Any = howsure.prediction_sets(labelled, coverage=self.coverage, by_class=by_class)
         elif by_class:
             raise InputError("`by_class` has no effect on intervals of numbers", expected="--coverage alone")
         else:
-            fitted = howsure.prediction_intervals(known, coverage=self.coverage)
+            fitted = howsure.prediction_intervals(labelled, coverage=self.coverage)
         paragraph(self.console, str(fitted))
         if self.new is not None and self.out is not None:
-            told = part_of(known, "sets_told")(known, fitted)
-            write_csv_file(self._lines(told, self.new), self.out)
-            say(self.console, f"\n{told}")
-            say(self.console, f"{told.called + ':':<8} {self.out}")
+            sets = part_of(labelled, "sets_told")(labelled, fitted)
+            write_csv_file(self._lines(sets, self.new), self.out)
+            say(self.console, f"\n{sets}")
+            say(self.console, f"{sets.called + ':':<8} {self.out}")
         return True
 
-    def _lines(self, told: Any, new: Path) -> Iterator[list[Any]]:
+    def _lines(self, sets: Any, new: Path) -> Iterator[list[Any]]:
         for number, rows in enumerate(self.parts_of(new)):
-            of_part = told.lines(self.asked(rows))
+            of_part = sets.lines(self.asked(rows))
             heading = next(of_part)
             if not number:
                 yield heading
@@ -397,11 +397,11 @@ class Handover(TableCommand):
 
     def _parts(self) -> Iterator[Any]:
         """The rows with their labels; of a folder one part after the other."""
-        known: LabelFile | LabelFolder | None = None
+        label_file: LabelFile | LabelFolder | None = None
         for part in read_parts(self.table, self.columns):
             if self.labels is not None:
-                known = known or self.label_file_of(part)
-            yield self.with_labels(part, known)
+                label_file = label_file or self.label_file_of(part)
+            yield self.with_labels(part, label_file)
 
 
 @dataclass(frozen=True, kw_only=True)

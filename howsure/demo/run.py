@@ -61,7 +61,7 @@ def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> Non
     seconds = TRAINING_SECONDS if epochs is None else None
     length = f"for {duration(seconds)}" if seconds is not None else f"for {epochs} epochs"
     say(console, f"Training the question's network on {len(digits.x_train):,} digits {length} …")
-    model = _trained(digits, seconds, MOST_EPOCHS if epochs is None else epochs, seed, console)
+    model = _trained_network(digits, seconds, MOST_EPOCHS if epochs is None else epochs, seed, console)
     model.save(folder / "model.keras")
 
     say(console, f"Assessing {len(digits.x_test):,} digits it has never seen …")
@@ -105,9 +105,9 @@ def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> Non
     paragraph(console, f"{undecided.which}:")
     for line in undecided.lines:
         paragraph(console, str(line))
-    for said in (summary_of(certainty), lead(comparison)):
+    for text in (summary_of(certainty), lead(comparison)):
         say(console, "")
-        paragraph(console, said)
+        paragraph(console, text)
     _say_where(folder, console)
 
 
@@ -121,7 +121,7 @@ def _say_where(folder: Path, console: Console) -> None:
         webbrowser.open((folder / "report.html").resolve().as_uri())
 
 
-def _trained(digits: mnist.Digits, seconds: float | None, epochs: int, seed: int, console: Console) -> Any:
+def _trained_network(digits: mnist.Digits, seconds: float | None, epochs: int, seed: int, console: Console) -> Any:
     """The question's network, trained as long as there is time."""
     model = build(seed)
     with progress(console, "Training", waiting="compiling") as report:

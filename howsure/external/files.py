@@ -117,11 +117,11 @@ def read_result(
         FileError: Missing or damaged.
         InputError: Columns that are not there, or no probabilities; see `Certainty.from_probabilities`.
     """
-    source, given = check_path(path), columns or FileColumns()
+    source, columns = check_path(path), columns or FileColumns()
     suffix = source.suffix.lower()
     check_readable(source)
     if source.is_dir():
-        _check_nothing_asked(source, given)
+        _check_no_settings(source, columns)
         return load(source)
     if suffix not in ENDINGS:
         raise InputError(
@@ -129,30 +129,30 @@ def read_result(
             expected=f"a file that ends in {', '.join(ENDINGS)}",
         )
     if suffix == ".parquet" and is_saved(source):
-        _check_nothing_asked(source, given)
+        _check_no_settings(source, columns)
         return load_sample(source, for_scores=for_scores)[0]
     if suffix == ".npy":
         values = np.asarray(open_npy(source))
-        values = values[:, None] if given.several and values.ndim == 1 else values
-        return _made(source, _normalised(values, given, source), given)
-    table = open_columns(source, given.form, given.roles, known=given.class_names or ())
+        values = values[:, None] if columns.several and values.ndim == 1 else values
+        return _result_from(source, _normalised(values, columns, source), columns)
+    table = open_columns(source, columns.form, columns.roles, known_names=columns.class_names or ())
     if any(_was_written(kind, table) for kind in answers()):
         raise InputError(
             f"'{source}' is a table that howsure wrote as csv, which it does not read again",
             expected="the .parquet form of this table, as `howsure assess --out TABLE.parquet` writes it",
         )
     for kind in answers():
-        if kind.has("claims") and kind.part("claims")(table, given):
-            return kind.part("given_columns")(table, given, source)
-    found = _roles(table, source, given)
-    return _made(source, found.classes, given, found)
+        if kind.has("claims") and kind.part("claims")(table, columns):
+            return kind.part("given_columns")(table, columns, source)
+    content = _roles(table, source, columns)
+    return _result_from(source, content.classes, columns, content)
 
 
 def _was_written(kind: Answer, table: Table) -> bool:
     """Whether a table has every column that all results of a kind have in csv."""
-    needed = (each for each in kind.result_type.columns if each.stored and not each.optional)
-    there = {name.split(".")[0] for name in table.names}
-    return there.issuperset(each.name for each in needed if each.default is None)
+    needed = (column for column in kind.result_type.columns if column.stored and not column.optional)
+    names = {name.split(".")[0] for name in table.names}
+    return names.issuperset(column.name for column in needed if column.default is None)
 
 
 def read_sample(
@@ -160,9 +160,9 @@ def read_sample(
 ) -> tuple[Result, int]:
     """As `read_result`, but of a large folder as many rows as `load_sample` draws; and how many there are."""
     if not check_path(path).is_dir():
-        found = read_result(path, columns, for_scores=for_scores)
-        return found, len(found)
-    _check_nothing_asked(check_path(path), columns)
+        result = read_result(path, columns, for_scores=for_scores)
+        return result, len(result)
+    _check_no_settings(check_path(path), columns)
     return load_sample(path, for_scores=for_scores)
 
 
@@ -171,7 +171,7 @@ def read_parts(path: str | os.PathLike[str], columns: FileColumns) -> Iterator[R
     if not check_path(path).is_dir():
         yield read_result(path, columns)
         return
-    _check_nothing_asked(check_path(path), columns)
+    _check_no_settings(check_path(path), columns)
     yield from parts_of(path)
 
 
@@ -190,7 +190,7 @@ def _normalised(values: Array, columns: FileColumns, source: Path) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _Content:
     """The columns of classes, as a table of Arrow, and what other columns hold."""
 
     classes: pa.Table
@@ -198,19 +198,19 @@ class _Found:
     called: RowNames = field(default_factory=RowNames)
 
 
-def _made(source: Path, values: Any, columns: FileColumns, beside: _Found | None = None) -> Result:
+def _result_from(source: Path, values: Any, columns: FileColumns, beside: _Content | None = None) -> Result:
     labels, called = (None, RowNames()) if beside is None else (beside.labels, beside.called)
     try:
         kind = columns.answer.part("given")
-        given = read_given(values, columns.class_names, kind, "The probabilities", labels)
-        values = _normalised(given.values, columns, source)
-        given = replace(given, **vars(called), values=values, labels=labels)
-        return of_given(given, kind, source.name, columns.thresholds)
+        numbers = read_given(values, columns.class_names, kind, "The probabilities", labels)
+        values = _normalised(numbers.values, columns, source)
+        numbers = replace(numbers, **vars(called), values=values, labels=labels)
+        return of_given(numbers, kind, source.name, columns.thresholds)
     except InputError as error:
         raise error.told_of(f"'{source}'", _hint(error, columns, beside)) from error
 
 
-def _hint(error: InputError, columns: FileColumns, beside: _Found | None) -> str | None:
+def _hint(error: InputError, columns: FileColumns, beside: _Content | None) -> str | None:
     """The options of the command line that may mend what is wrong with the numbers of a file."""
     if "do not sum to 1" in error.what and not columns.normalise:
         options = "On the command line: --set normalise=true"
@@ -230,9 +230,9 @@ def _hint(error: InputError, columns: FileColumns, beside: _Found | None) -> str
     return next(filter(None, map(hint_of_text, cells)), options)
 
 
-def _check_nothing_asked(source: Path, columns: FileColumns) -> None:
+def _check_no_settings(source: Path, columns: FileColumns) -> None:
     roles = columns.roles
-    asked = {
+    settings = {
         "class names": columns.class_names,
         "a column of labels": roles.label,
         "a column of ids": roles.id,
@@ -241,16 +241,16 @@ def _check_nothing_asked(source: Path, columns: FileColumns) -> None:
         "sums to divide by": columns.normalise,
         "thresholds": columns.thresholds,
     }
-    given = [name for name, value in asked.items() if value]
-    if given and roles.needed:
+    names = [name for name, value in settings.items() if value]
+    if names and roles.needed:
         raise InputError(
             f"'{source}' is a saved result, which says itself what its columns are",
             expected="labels in a file of their own, if any",
-            received=" and ".join(given),
+            received=" and ".join(names),
         )
 
 
-def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
+def _roles(table: Table, source: Path, columns: FileColumns) -> _Content:
     """The role of each column; the remaining ones are classes."""
     import pyarrow as pa
 
@@ -262,13 +262,13 @@ def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
             expected="distinct names",
             hint=f"Call the one with true answers '{ANY[0]}'" if twice in ANY else None,
         )
-    label, identity, left = columns.roles.of(table, None)
-    wanted = columns.class_names or ()
-    kept = [place for place in (label, identity) if place is not None and names[place] in wanted]
-    label, identity = (None if place in kept else place for place in (label, identity))
+    label, identity, rest = columns.roles.of(table, None)
+    class_names = columns.class_names or ()
+    class_places = [place for place in (label, identity) if place is not None and names[place] in class_names]
+    label, identity = (None if place in class_places else place for place in (label, identity))
     labels = None
     if label is not None:
         labels = columns.truth_in(table, [label], lambda: labels_of(table, label))
-    places = sorted([*left, *kept])
+    places = sorted([*rest, *class_places])
     classes = pa.table([table.columns[at] for at in places], names=[names[at] for at in places])
-    return _Found(classes, labels, names_in_column(table, identity))
+    return _Content(classes, labels, names_in_column(table, identity))

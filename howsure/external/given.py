@@ -30,7 +30,7 @@ class Kind:
     """The part `given` of a kind of answers: it makes results of that kind from probabilities.
 
     Attributes:
-        each: Kind of the columns, `class` or `label`.
+        noun: Kind of the columns, `class` or `label`.
         expected: Expected values, for messages.
         sums: Whether rows sum to 1. Then one column alone is that of the second of two.
         checked: From (N, K) numbers, (N,) what rows are called, the name of their type and what they are,
@@ -38,7 +38,7 @@ class Kind:
         outcome: From K names and where the verdicts lie to the outcome.
     """
 
-    each: str
+    noun: str
     expected: str
     sums: bool
     checked: Callable[[Floats, NDArray[np.int64], str, str], Floats]
@@ -93,11 +93,11 @@ def read_given(p: Any, names: Any, kind: Kind, called: str, labels: Any = None) 
     if values.ndim != 2 or values.shape[1] < (2 if kind.sums else 1):
         hint = MAPS if kind.sums and values.ndim > 2 else None
         raise InputError(
-            f"{called} cannot be used", expected=kind.expected, received=_described(values), hint=hint
+            f"{called} cannot be used", expected=kind.expected, received=_shape_in_words(values), hint=hint
         )
     if names is not None:
-        called = f"The {kind.each} names"
-        names = check_names(names, kind.each, called, values.shape[1], "the probabilities")
+        called = f"The {kind.noun} names"
+        names = check_names(names, kind.noun, called, values.shape[1], "the probabilities")
     return Given(values, dtype, names)
 
 
@@ -108,17 +108,17 @@ def numbers_of(p: Any, called: str) -> tuple[Floats, str]:
         p = p.detach().cpu()
         if str(p.dtype) == "torch.bfloat16":  # which numpy lacks
             return np.asarray(p.float().numpy(), np.float64), "bfloat16"
-    given = as_array(p, called)
-    dtype = given.dtype.name
-    numbers = given.dtype.kind in "biuf" or dtype == "bfloat16"
-    if given.dtype.kind == "O" and not any(isinstance(value, str) for value in given.flat):
+    array = as_array(p, called)
+    dtype = array.dtype.name
+    numbers = array.dtype.kind in "biuf" or dtype == "bfloat16"
+    if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
         try:
-            return np.asarray(given, np.float64), "float64"
+            return np.asarray(array, np.float64), "float64"
         except (TypeError, ValueError):
             pass
     if not numbers:
         raise InputError(f"{called} are not numbers", expected="numbers from 0 to 1", received=repr(p)[:200])
-    return np.asarray(given, np.float64), dtype
+    return np.asarray(array, np.float64), dtype
 
 
 def _of_two_classes(values: Floats, names: Any, kind: Kind, called: str) -> Floats:
@@ -133,13 +133,13 @@ def _of_two_classes(values: Floats, names: Any, kind: Kind, called: str) -> Floa
         raise InputError(
             f"{called} may be one row of {len(values)} classes, or {len(values)} rows of two",
             expected=kind.expected,
-            received=_described(values),
+            received=_shape_in_words(values),
             hint="Give one row as `[p]`, and rows of two classes as `numpy.stack([1 - p, p], axis=1)`",
         )
     return np.stack([1 - values, values], axis=1)
 
 
-def _described(values: Floats) -> str:
+def _shape_in_words(values: Floats) -> str:
     return f"an array of shape {values.shape}"
 
 
@@ -150,36 +150,36 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str, labels: Any) ->
     """A data frame, or a series: its columns are the classes, but for those of labels and ids."""
     import narwhals as nw
 
-    each = kind.each
-    wanted = None if names is None else check_names(names, each, f"The {each} names")
-    rows = labelled_frame(frame, wanted or ())
+    noun = kind.noun
+    chosen_names = None if names is None else check_names(names, noun, f"The {noun} names")
+    rows = labelled_frame(frame, chosen_names or ())
     labels = rows.labels if labels is None else labels
     opened = in_memory(rows.x)
     if isinstance(opened, nw.Series):
-        _check_lone([] if opened.name is None else [str(opened.name)], wanted or (), kind)
+        _check_lone([] if opened.name is None else [str(opened.name)], chosen_names or (), kind)
         if not kind.sums and names is None:
             names = [opened.name or "0"]
-        given = read_given(opened.to_numpy(), names, kind, called)
-        return replace(given, ids=rows.ids, id_name=rows.id_name, frame_index=rows.frame_index)
-    if wanted is not None:
-        _check_lone(opened.columns, wanted, kind)
-        if len(opened.columns) > 1 or len(wanted) != 2:
-            opened = chosen_columns(opened, wanted, called)
+        numbers = read_given(opened.to_numpy(), names, kind, called)
+        return replace(numbers, ids=rows.ids, id_name=rows.id_name, frame_index=rows.frame_index)
+    if chosen_names is not None:
+        _check_lone(opened.columns, chosen_names, kind)
+        if len(opened.columns) > 1 or len(chosen_names) != 2:
+            opened = chosen_columns(opened, chosen_names, called)
     chosen = opened.columns
     columns = [opened[name].to_numpy() for name in chosen]
     wrong = [name for name, values in zip(chosen, columns, strict=True) if not _are_numbers(values)]
     if wrong:
         raise InputError(
             f"{called} have columns without numbers: {quoted(wrong)}",
-            expected=f"one column of numbers for each {each}, and perhaps one of labels (`y`) and ids (`id`)",
-            hint=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
+            expected=f"one column of numbers for each {noun}, and perhaps one of labels (`y`) and ids (`id`)",
+            hint=f"Choose the columns: {noun}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
         )
-    if wanted is None and kind.sums:
+    if chosen_names is None and kind.sums:
         _check_no_flags(dict(zip(chosen, columns, strict=True)), labels, called)
-    if len(chosen) < (1 if not kind.sums or (wanted and len(wanted) == 2) else 2):
+    if len(chosen) < (1 if not kind.sums or (chosen_names and len(chosen_names) == 2) else 2):
         raise InputError(
             f"{called} have too few columns",
-            expected=f"a column for each {each}{', two or more' if kind.sums else ''}",
+            expected=f"a column for each {noun}{', two or more' if kind.sums else ''}",
             received=f"columns {quoted(opened.columns)}",
             hint=f"If '{chosen[0]}' is the probability of the second of two classes, give both names: "
             f"class_names=['other', '{chosen[0]}']"
@@ -190,9 +190,9 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str, labels: Any) ->
     coarse = [dtype for _, dtype in read if dtype == "float16"]
     values = np.stack([values for values, _ in read], axis=1)
     return Given(
-        np.concatenate([1 - values, values], axis=1) if len(chosen) < len(wanted or chosen) else values,
+        np.concatenate([1 - values, values], axis=1) if len(chosen) < len(chosen_names or chosen) else values,
         (coarse or [dtype for _, dtype in read])[0],
-        tuple(chosen if wanted is None else wanted),
+        tuple(chosen if chosen_names is None else chosen_names),
         rows.ids,
         rows.id_name,
         labels,
@@ -224,8 +224,10 @@ def _check_no_flags(columns: Mapping[str, NDArray[Any]], labels: Any, called: st
     """
     names = list(columns)
     whole = [name for name, values in columns.items() if values.dtype.kind in "iu"]
-    known = set() if labels is None else set(map(str, np.asarray(labels).tolist()))
-    zero = [name for name in whole if name not in known and len(columns[name]) and not columns[name].any()]
+    label_names = set() if labels is None else set(map(str, np.asarray(labels).tolist()))
+    zero = [
+        name for name in whole if name not in label_names and len(columns[name]) and not columns[name].any()
+    ]
     if zero and len(whole) < len(columns):
         raise InputError(
             f"{called} have a column of nothing but 0, '{zero[0]}', which may be no class",

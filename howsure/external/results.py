@@ -46,14 +46,18 @@ def of_probabilities(
 
 
 def of_given(
-    given: Given, of: Kind, source: str | None = None, thresholds: Thresholds | None = None, kind: str = "row"
+    numbers: Given,
+    of: Kind,
+    source: str | None = None,
+    thresholds: Thresholds | None = None,
+    kind: str = "row",
 ) -> Any:
     """The same for numbers that were read; the other arguments as for `of_probabilities`."""
-    values = _checked(given, of, "The probabilities")
-    outcome = _outcome(of, given.names, values.shape[1], thresholds)
+    values = _checked_probabilities(numbers, of, "The probabilities")
+    outcome = _outcome(of, numbers.names, values.shape[1], thresholds)
     # Whether they are a mean over passes, and how these disagree, is not known.
     return _result(
-        outcome, Estimates.alone(values, outcome), given, settings_of(GIVEN_PROBABILITIES, source), kind
+        outcome, Estimates.alone(values, outcome), numbers, settings_of(GIVEN_PROBABILITIES, source), kind
     )
 
 
@@ -74,7 +78,7 @@ def of_passes(
         raise too_few(len(read))
     first, values = read[0]
     outcome = _outcome(of, first.names, values.shape[1], thresholds)
-    estimates = _at_hand([values for _, values in read], outcome)
+    estimates = _estimates_of([values for _, values in read], outcome)
     return _result(outcome, estimates, first, settings_of(GIVEN_PASSES, source), kind)
 
 
@@ -93,15 +97,17 @@ def told_of(numbers: NDArray[np.int64], settings: dict[str, Any], kind: str) -> 
     return Told(numbers, kind, settings, 0, None, importlib.metadata.version("howsure"))
 
 
-def _result(outcome: Outcome, estimates: Estimates, given: Given, settings: dict[str, Any], kind: str) -> Any:
+def _result(
+    outcome: Outcome, estimates: Estimates, numbers: Given, settings: dict[str, Any], kind: str
+) -> Any:
     result: Any = outcome.result(estimates, told_of(np.arange(len(estimates)), settings, kind))
-    if given.labels is not None:
-        result = result.with_truth(given.labels)
-    result = replace(result, frame_index=given.frame_index)
-    if given.ids is None:
+    if numbers.labels is not None:
+        result = result.with_truth(numbers.labels)
+    result = replace(result, frame_index=numbers.frame_index)
+    if numbers.ids is None:
         return result
-    id_name = given.id_name if given.id_name is not None and result.can_call(given.id_name) else ID
-    return replace(result, ids=given.ids, id_name=id_name)
+    id_name = numbers.id_name if numbers.id_name is not None and result.can_call(numbers.id_name) else ID
+    return replace(result, ids=numbers.ids, id_name=id_name)
 
 
 def _outcome(of: Kind, names: tuple[str, ...] | None, width: int, thresholds: Thresholds | None) -> Outcome:
@@ -116,9 +122,9 @@ def limits_of(thresholds: Thresholds | None) -> Thresholds:
     return thresholds
 
 
-def _checked(given: Given, of: Kind, called: str) -> Floats:
+def _checked_probabilities(numbers: Given, of: Kind, called: str) -> Floats:
     """(N, K) probabilities."""
-    return of.checked(given.values, np.arange(len(given.values)), given.dtype, called)
+    return of.checked(numbers.values, np.arange(len(numbers.values)), numbers.dtype, called)
 
 
 # --- passes -------------------------------------------------------------------------------------------
@@ -146,40 +152,43 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, of: Kind) -> Iterator[
         )
     first: Given | None = None
     marks = list[Hashable]()
-    for number, one in enumerate(passes):
+    for number, pass_values in enumerate(passes):
         called = f"The probabilities of pass {number}"
-        _check_pass(one, called)
-        given = read_given(one, names, of, called)
+        _check_pass(pass_values, called)
+        numbers = read_given(pass_values, names, of, called)
         if first is None:
-            first = given
-        elif given.values.shape != first.values.shape:
+            first = numbers
+        elif numbers.values.shape != first.values.shape:
             raise InputError(
                 f"Pass {number} is not of the same rows and classes as pass 0",
                 expected=f"an array of shape {first.values.shape}",
-                received=f"an array of shape {given.values.shape}",
+                received=f"an array of shape {numbers.values.shape}",
             )
-        elif (given.names, given.columns or first.columns) != (first.names, first.columns or given.columns):
+        elif (numbers.names, numbers.columns or first.columns) != (
+            first.names,
+            first.columns or numbers.columns,
+        ):
             raise InputError(
                 f"Pass {number} has other classes than pass 0",
                 expected=quoted(first.columns or first.names or ()),
-                received=quoted(given.columns or given.names or ()),
+                received=quoted(numbers.columns or numbers.names or ()),
             )
-        order = places(first, given, f"Pass {number} holds probabilities", _BY_PLACE.format(number))
+        order = places(first, numbers, f"Pass {number} holds probabilities", _BY_PLACE.format(number))
         if order is not None:
-            given = replace(given, values=given.values[order])
-        values = _checked(given, of, called)
-        marks.append(mark_of_pass(number, given.values))
-        yield given, values
+            numbers = replace(numbers, values=numbers.values[order])
+        values = _checked_probabilities(numbers, of, called)
+        marks.append(mark_of_pass(number, numbers.values))
+        yield numbers, values
     warn_of_same_passes(marks, "Passes")
 
 
-def _check_pass(one: Any, called: str) -> None:
+def _check_pass(pass_values: Any, called: str) -> None:
     """Raise an `InputError` for a list of numbers: it may be one row of a single pass."""
-    if isinstance(one, (list, tuple)) and not any(hasattr(each, "__len__") for each in one):
+    if isinstance(pass_values, (list, tuple)) and not any(hasattr(value, "__len__") for value in pass_values):
         raise InputError(
             f"{called} are a list of numbers",
             expected="an array or a list of shape (rows, classes)",
-            received=repr(one)[:200],
+            received=repr(pass_values)[:200],
             hint="One pass over some rows, or a mean, belongs to `from_probabilities`",
         )
 
@@ -194,7 +203,7 @@ def too_few(passes: int) -> InputError:
     )
 
 
-def _at_hand(passes: Sequence[Floats], outcome: Outcome) -> Estimates:
+def _estimates_of(passes: Sequence[Floats], outcome: Outcome) -> Estimates:
     """Estimates from passes that are all in memory: seen from their mean, some rows at a time."""
     rows = len(passes[0])
     at_once = max(1, tuning.LARGEST_FOLD // (len(passes) * len(outcome.families)))

@@ -69,17 +69,17 @@ def check_range(p: Floats, numbers: Numbers, called: str, allowed: float, expect
     bad = np.asarray(~np.isfinite(p).all(axis=1))
     if bad.any():
         raise InputError(
-            f"{called} are missing, NaN or infinite {_named(numbers, bad)}",
+            f"{called} are missing, NaN or infinite {_in_which_rows(numbers, bad)}",
             expected="numbers from 0 to 1",
-            received=_shown(p, bad),
+            received=_first_wrong_row(p, bad),
             hint="Leave those rows out, or look for what made them",
         )
     outside = np.asarray(((p < -allowed) | (p > 1 + allowed)).any(axis=1))
     if outside.any():
         raise InputError(
-            f"{called} are not from 0 to 1 {_named(numbers, outside)}",
+            f"{called} are not from 0 to 1 {_in_which_rows(numbers, outside)}",
             expected=expected,
-            received=_shown(p, outside),
+            received=_first_wrong_row(p, outside),
             hint=_cause(p),
         )
 
@@ -97,9 +97,9 @@ def _not_distributions(p: Floats, numbers: Numbers, called: str, wrong: NDArray[
     total = p.sum(axis=1)
     first = int(np.argmax(wrong))
     return InputError(
-        f"{called} do not sum to 1 {_named(numbers, wrong)}",
+        f"{called} do not sum to 1 {_in_which_rows(numbers, wrong)}",
         expected="a distribution over the classes in every row, off by no more than its rounding",
-        received=f"{_shown(p, wrong)}, a sum of {total[first]:.6g}",
+        received=f"{_first_wrong_row(p, wrong)}, a sum of {total[first]:.6g}",
         hint=_cause(p),
     )
 
@@ -127,11 +127,11 @@ def _cause(p: Floats) -> str:
     )
 
 
-def _named(numbers: Numbers, which: NDArray[np.bool_]) -> str:
+def _in_which_rows(numbers: Numbers, which: NDArray[np.bool_]) -> str:
     return numbers(which) if callable(numbers) else in_rows(int(which.sum()), numbers[which][:5].tolist())
 
 
-def _shown(p: Floats, which: NDArray[np.bool_]) -> str:
+def _first_wrong_row(p: Floats, which: NDArray[np.bool_]) -> str:
     """The first row that is wrong."""
     row = p[int(np.argmax(which))]
     return np.array2string(row[:_SHOWN], precision=4, suppress_small=True) + (

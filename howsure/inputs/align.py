@@ -49,9 +49,9 @@ class RowNames:
 
 def row_names_of(rows: Any, at: Any = slice(None)) -> RowNames:
     """The names of some rows of a result, or of another part with the attributes of `RowNames`."""
-    found: dict[str, Any] = {name: getattr(rows, name, None) for name in ("ids", "frame_index")}
-    kept = {name: None if names is None else names[at] for name, names in found.items()}
-    return RowNames(id_name=getattr(rows, "id_name", ID), **kept)
+    both = {name: getattr(rows, name, None) for name in ("ids", "frame_index")}
+    chosen: dict[str, Any] = {name: None if names is None else names[at] for name, names in both.items()}
+    return RowNames(id_name=getattr(rows, "id_name", ID), **chosen)
 
 
 def index_names(frame: Any) -> RowNames:
@@ -147,7 +147,7 @@ def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], RowNa
 
 
 def places(
-    own: Any, other: Any, said: str, by_place: str = "", by_name: str = "", *, choose: str = ""
+    own: Any, other: Any, subject: str, by_place: str = "", by_name: str = "", *, choose: str = ""
 ) -> Integers | None:
     """The places of the rows in another part; None if nothing names them, and the order of both counts.
 
@@ -160,7 +160,7 @@ def places(
     Args:
         own: Names of the rows: `RowNames`, or anything with its attributes.
         other: Names of the rows of the other part, likewise.
-        said: The other part, as the beginning of a sentence: `The labels are`.
+        subject: The other part, as the beginning of a sentence: `The labels are`.
         by_place: A hint that tells how to say that both are in the same order.
         by_name: The rest of it, which tells how to say that they are not.
         choose: A hint that tells how to choose the rows among more. With it the other part may have further
@@ -170,76 +170,80 @@ def places(
         InputError: They are of other rows; or they are the same in another order, and some are repeated or
             one of the two counts.
     """
-    mine, theirs = _names(own), _names(other)
+    own_names, other_names = _names(own), _names(other)
     sorts = [("ids", "ids")]
-    if not {"ids"} <= mine.keys() & theirs.keys():
+    if not {"ids"} <= own_names.keys() & other_names.keys():
         sorts = [("index", "index"), ("ids", "index"), ("index", "ids")]
-    pairs = {(a, b): _alike(mine[a], theirs[b]) for a, b in sorts if a in mine and b in theirs}
-    for sort, (one, two) in pairs.items():
-        if choose and len(two) > len(one):
-            found = _among(one, two)
-            if found is not None:
-                _check_no_count(sort, one, two, said, choose)
-                warn_of_more(said, len(two), len(one))
-                return found
-        found = _matched(one, two)
-        if found is None:
+    pairs = {
+        (a, b): _of_one_type(own_names[a], other_names[b])
+        for a, b in sorts
+        if a in own_names and b in other_names
+    }
+    for sort, (names, others) in pairs.items():
+        if choose and len(others) > len(names):
+            order = _order_among_more(names, others)
+            if order is not None:
+                _check_no_count(sort, names, others, subject, choose)
+                warn_of_more(subject, len(others), len(names))
+                return order
+        order = _order_among(names, others)
+        if order is None:
             continue
-        moved = np.flatnonzero(found != np.arange(len(found)))
+        moved = np.flatnonzero(order != np.arange(len(order)))
         if not len(moved):
             return None
-        repeated = len(np.unique(found)) < len(found)
-        if repeated or ("index" in sort and (_counts(one) or _counts(two))):
+        repeated = len(np.unique(order)) < len(order)
+        if repeated or ("index" in sort and (_counts(names) or _counts(others))):
             raise InputError(
-                f"{said} in another order than the rows, "
+                f"{subject} in another order than the rows, "
                 + ("and some rows share one id" if repeated else "or under an index that was made anew"),
-                expected=f"'{one[moved[0]]}' in row {moved[0]}",
-                received=f"'{two[moved[0]]}'",
+                expected=f"'{names[moved[0]]}' in row {moved[0]}",
+                received=f"'{others[moved[0]]}'",
                 hint=(by_place if repeated else by_place + by_name) or None,
             )
-        return found
-    both = getattr(own, "ids", None) is not None and getattr(other, "ids", None) is not None
-    for (a, b), (one, two) in pairs.items():
-        like = mine[a].dtype.kind == theirs[b].dtype.kind
-        if both or _contradict(one, two, a == b, like):
-            there = set(two.tolist())
-            odd = [str(name) for name in one.tolist() if name not in there][:1]
-            counts = a == b == "index" and (_counts(one) or _counts(two))
+        return order
+    both_have_ids = getattr(own, "ids", None) is not None and getattr(other, "ids", None) is not None
+    for (a, b), (names, others) in pairs.items():
+        like = own_names[a].dtype.kind == other_names[b].dtype.kind
+        if both_have_ids or _contradict(names, others, a == b, like):
+            other_set = set(others.tolist())
+            odd = [str(name) for name in names.tolist() if name not in other_set][:1]
+            counts = a == b == "index" and (_counts(names) or _counts(others))
             raise InputError(
-                f"{said} of other rows" + (", or under an index that was made anew" if counts else ""),
-                expected=f"one for each of {len(one)} ids"
+                f"{subject} of other rows" + (", or under an index that was made anew" if counts else ""),
+                expected=f"one for each of {len(names)} ids"
                 + "".join(f", '{name}' among them" for name in odd),
-                received=f"{len(two)}" + "".join(f", and none for '{name}'" for name in odd),
+                received=f"{len(others)}" + "".join(f", and none for '{name}'" for name in odd),
                 hint=by_place or None,
             )
     return None
 
 
-def warn_of_more(said: str, there: int, rows: int) -> None:
+def warn_of_more(subject: str, count: int, rows: int) -> None:
     """Warn that a part is of more rows than are wanted, and that the others are left out."""
-    warn(f"{said} of more rows than there are here: {there - rows:,} of {there:,} are left out.")
+    warn(f"{subject} of more rows than there are here: {count - rows:,} of {count:,} are left out.")
 
 
-def _among(one: Names, two: Names) -> Integers | None:
+def _order_among_more(names: Names, others: Names) -> Integers | None:
     """(N,) where each of the names stands among more others; None unless each stands there once."""
-    times = Counter(two.tolist())
-    if len(set(one.tolist())) < len(one) or any(times[name] != 1 for name in one.tolist()):
+    times = Counter(others.tolist())
+    if len(set(names.tolist())) < len(names) or any(times[name] != 1 for name in names.tolist()):
         return None
-    place = {name: number for number, name in enumerate(two.tolist())}
-    return np.array([place[name] for name in one.tolist()], dtype=np.int64)
+    place = {name: number for number, name in enumerate(others.tolist())}
+    return np.array([place[name] for name in names.tolist()], dtype=np.int64)
 
 
-def _check_no_count(sort: tuple[str, str], one: Names, two: Names, said: str, choose: str) -> None:
+def _check_no_count(sort: tuple[str, str], names: Names, others: Names, subject: str, choose: str) -> None:
     """Raise an `InputError` where names among more others may be numbers of rows that say nothing.
 
     Some rows of a data frame keep its index, and all rows of the frame count. So the other part may count,
     unless its index would have to hold ids.
     """
-    if "index" in sort and (_counts(one) or (_counts(two) and sort == ("ids", "index"))):
+    if "index" in sort and (_counts(names) or (_counts(others) and sort == ("ids", "index"))):
         raise InputError(
-            f"{said} of more rows than there are here, under an index that may have been made anew",
-            expected=f"one for each of {len(one)} rows",
-            received=f"{len(two)}",
+            f"{subject} of more rows than there are here, under an index that may have been made anew",
+            expected=f"one for each of {len(names)} rows",
+            received=f"{len(others)}",
             hint=choose,
         )
 
@@ -247,45 +251,45 @@ def _check_no_count(sort: tuple[str, str], one: Names, two: Names, said: str, ch
 def _names(rows: Any) -> dict[str, Names]:
     """Ids and index of rows, as far as they are known; ids that are the index are no names of their own."""
     ids, index = (getattr(rows, name, None) for name in ("ids", "frame_index"))
-    found = {} if index is None else {"index": index}
-    return found if ids is None or np.array_equal(ids, found.get("index", ())) else {"ids": ids, **found}
+    names = {} if index is None else {"index": index}
+    return names if ids is None or np.array_equal(ids, names.get("index", ())) else {"ids": ids, **names}
 
 
-def _alike(one: Names, two: Names) -> tuple[Names, Names]:
+def _of_one_type(names: Names, others: Names) -> tuple[Names, Names]:
     """Both as whole numbers, or both as texts."""
-    if one.dtype.kind == two.dtype.kind:
-        return one, two
-    return one.astype(str).astype(object), two.astype(str).astype(object)
+    if names.dtype.kind == others.dtype.kind:
+        return names, others
+    return names.astype(str).astype(object), others.astype(str).astype(object)
 
 
-def _matched(one: Names, two: Names) -> Integers | None:
+def _order_among(names: Names, others: Names) -> Integers | None:
     """(N,) where each of the names stands among the others; None unless these are the same.
 
     Names that are repeated stand in one place each, unless all are in the same order.
     """
-    if np.array_equal(one, two):
-        return np.arange(len(one))
-    place = {name: number for number, name in enumerate(two.tolist())}
-    found = np.array([place.get(name, -1) for name in one.tolist()], dtype=np.int64)
-    if len(one) != len(two) or found.min() < 0:
+    if np.array_equal(names, others):
+        return np.arange(len(names))
+    place = {name: number for number, name in enumerate(others.tolist())}
+    order = np.array([place.get(name, -1) for name in names.tolist()], dtype=np.int64)
+    if len(names) != len(others) or order.min() < 0:
         return None
-    distinct = len(place) == len(np.unique(found)) == len(one)
-    return found if distinct or Counter(one.tolist()) == Counter(two.tolist()) else None
+    distinct = len(place) == len(np.unique(order)) == len(names)
+    return order if distinct or Counter(names.tolist()) == Counter(others.tolist()) else None
 
 
-def _contradict(one: Names, two: Names, indexes: bool, like: bool) -> bool:
+def _contradict(names: Names, others: Names, indexes: bool, like: bool) -> bool:
     """Whether different names can only be those of other rows.
 
     Args:
-        one: (N,) names.
-        two: Others.
+        names: (N,) names.
+        others: Others.
         indexes: Whether both are indexes of data frames, and none is a column of ids.
         like: Whether both were numbers, or both texts.
     """
     if indexes and like:
         return True
-    counts = _counts(one) or _counts(two)
-    shared = len(one) == len(two) and not set(one.tolist()).isdisjoint(two.tolist())
+    counts = _counts(names) or _counts(others)
+    shared = len(names) == len(others) and not set(names.tolist()).isdisjoint(others.tolist())
     return shared and (indexes or not counts)
 
 
@@ -312,29 +316,31 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
         InputError: Ids are missing, are neither texts nor whole numbers, or have another length.
     """
     check_unmasked(ids, called)
-    given = as_array(ids, called)
-    if given.shape != (rows,):
+    array = as_array(ids, called)
+    if array.shape != (rows,):
         raise InputError(
             f"{called} do not fit the rows",
             expected=f"{rows} of them, one for each row",
-            received=f"an array of shape {given.shape}",
+            received=f"an array of shape {array.shape}",
         )
-    if given.dtype.kind == "i" or (given.dtype.kind == "u" and given.max(initial=0) <= LARGEST):
-        return given.astype(np.int64)
-    listed = [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in given.tolist()]
-    missing = [row for row, each in enumerate(listed) if is_missing(each)]
+    if array.dtype.kind == "i" or (array.dtype.kind == "u" and array.max(initial=0) <= LARGEST):
+        return array.astype(np.int64)
+    listed = [
+        value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in array.tolist()
+    ]
+    missing = [row for row, value in enumerate(listed) if is_missing(value)]
     if missing:
         raise InputError(
             f"{called} are missing {in_rows(len(missing), missing[:5])}",
             expected=_EXPECTED,
             received=repr(listed[missing[0]]),
         )
-    if listed and all(isinstance(each, int) and not isinstance(each, bool) for each in listed):
+    if listed and all(isinstance(value, int) and not isinstance(value, bool) for value in listed):
         try:
             return np.array(listed, dtype=np.int64)
         except OverflowError:
             pass
-    wrong = next((row for row, each in enumerate(listed) if not _is_text(each)), None)
+    wrong = next((row for row, value in enumerate(listed) if not _is_text(value)), None)
     if wrong is not None:
         raise InputError(
             f"{called} cannot be kept",
@@ -342,9 +348,9 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
             received=f"{ascii(listed[wrong])[:100]} in row {row_number(wrong)}",
             hint="Make texts of them",
         )
-    kept = np.empty(rows, dtype=object)
-    kept[:] = [str(each) for each in listed]
-    return kept
+    texts = np.empty(rows, dtype=object)
+    texts[:] = [str(value) for value in listed]
+    return texts
 
 
 def ids_from(values: Sequence[Any], called: str = "The ids") -> NDArray[Any]:
@@ -357,12 +363,12 @@ def ids_from(values: Sequence[Any], called: str = "The ids") -> NDArray[Any]:
     Raises:
         InputError: Ids are missing for some rows.
     """
-    given = np.empty(len(values), dtype=object)
-    given[:] = [_printed(value) for value in values]
-    return check_ids(given, len(given), called)
+    array = np.empty(len(values), dtype=object)
+    array[:] = [_as_text(value) for value in values]
+    return check_ids(array, len(array), called)
 
 
-def _printed(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)

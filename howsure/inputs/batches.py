@@ -142,10 +142,10 @@ class Batches:
         """True if the first item is one row, and not a batch."""
         labels = arrays.get((_LABELS, None))
         (_, name), value = next(iter(arrays.items()))
-        if value.ndim == 0 or (labels is not None and not _axes(labels)):
+        if value.ndim == 0 or (labels is not None and not _axis_count(labels)):
             return True
         if self._rows:
-            alike = len({len(each) if _axes(each) else -1 for each in arrays.values()}) == 1
+            alike = len({len(part) if _axis_count(part) else -1 for part in arrays.values()}) == 1
             return labels is None or not alike
         if self._inputs is None:
             return False
@@ -158,23 +158,23 @@ class Batches:
         if form is not self._form or arrays.keys() != self._parts.keys():
             raise InputError(
                 f"{called} is made up of other parts than those before",
-                expected=_named(self._parts),
-                received=_named(arrays),
+                expected=_parts_in_words(self._parts),
+                received=_parts_in_words(arrays),
             )
-        counts = {key: len(value) if _axes(value) else 1 for key, value in arrays.items()}
-        if len(set(counts.values())) > 1 or not all(map(_axes, arrays.values())):
+        counts = {key: len(value) if _axis_count(value) else 1 for key, value in arrays.items()}
+        if len(set(counts.values())) > 1 or not all(map(_axis_count, arrays.values())):
             raise InputError(
                 f"{called} has parts of different lengths",
                 expected="as many labels and ids as rows, for every input",
-                received=", ".join(f"{_name(key)}: {count}" for key, count in counts.items()),
+                received=", ".join(f"{_part_in_words(key)}: {count}" for key, count in counts.items()),
             )
         for key, value in arrays.items():
             before = self._parts[key]
-            if before and _of_row(before[0]) != _of_row(value):
+            if before and _row_form(before[0]) != _row_form(value):
                 raise InputError(
                     f"{called} differs in shape from those before",
-                    expected=f"{_name(key)} of {_of_row(before[0])} for a row",
-                    received=_of_row(value),
+                    expected=f"{_part_in_words(key)} of {_row_form(before[0])} for a row",
+                    received=_row_form(value),
                     hint=PAD,
                 )
 
@@ -199,39 +199,39 @@ def split_mapping(
         inputs: The model's inputs, or None.
         names: Names of its inputs, if it declares only those.
     """
-    rest, known = dict(x), [spec.name for spec in inputs or ()]
-    found = [name for name in ("labels", "label") if name in rest and name not in known]
-    told = known or list(names)
-    if not found and told and "y" in rest and "y" not in told:
-        found = ["y"]
-    labels = rest.pop(found[0]) if found else None
-    of_several = not known and len(told) == 1 and len(rest) > 2
+    rest, spec_names = dict(x), [spec.name for spec in inputs or ()]
+    label_names = [name for name in ("labels", "label") if name in rest and name not in spec_names]
+    input_names = spec_names or list(names)
+    if not label_names and input_names and "y" in rest and "y" not in input_names:
+        label_names = ["y"]
+    labels = rest.pop(label_names[0]) if label_names else None
+    of_several = not spec_names and len(input_names) == 1 and len(rest) > 2
     if of_several:
-        told = []
-    id_name = next((name for name in IDS if name in rest and _are_ids(name, rest, told)), None)
+        input_names = []
+    id_name = next((name for name in IDS if name in rest and _are_ids(name, rest, input_names)), None)
     ids = None if id_name is None else rest.pop(id_name)
     return rest, labels, ids, id_name or ID
 
 
-def _are_ids(name: str, arrays: Mapping[Any, Any], told: Sequence[str]) -> bool:
+def _are_ids(name: str, arrays: Mapping[Any, Any], input_names: Sequence[str]) -> bool:
     """True if the array under an id name is no input."""
-    return len(arrays) > 1 and (name not in told if told else _are_texts(arrays[name]))
+    return len(arrays) > 1 and (name not in input_names if input_names else _are_texts(arrays[name]))
 
 
 def _are_texts(value: Any) -> bool:
     """True for a text, or a list or an array of texts."""
     if isinstance(value, (list, tuple)):
-        return bool(value) and all(isinstance(each, (str, bytes)) for each in value)
+        return bool(value) and all(isinstance(item, (str, bytes)) for item in value)
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     return isinstance(value, str) or kind == "U" or (kind == "O" and _are_texts(list(np.ravel(value))))
 
 
-def _axes(value: Any) -> int:
+def _axis_count(value: Any) -> int:
     """How many axes there are; one of lists of names."""
     return 1 if isinstance(value, (list, tuple)) else len(value.shape)
 
 
-def _of_row(value: Any) -> str:
+def _row_form(value: Any) -> str:
     """The form of a row in a batch, in words."""
     return f"a {type(value).__name__}" if has_names(value) else f"shape {value.shape[1:]}"
 
@@ -290,10 +290,10 @@ def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
         ) from error
 
 
-def _name(key: tuple[str, Any]) -> str:
+def _part_in_words(key: tuple[str, Any]) -> str:
     part, name = key
     return part if part != "x" else f"'{name}'" if isinstance(name, str) else "rows"
 
 
-def _named(parts: Mapping[Any, Any]) -> str:
-    return ", ".join(map(_name, parts)) or "nothing"
+def _parts_in_words(parts: Mapping[Any, Any]) -> str:
+    return ", ".join(map(_part_in_words, parts)) or "nothing"

@@ -27,14 +27,14 @@ ANY = ("y", "label", "labels", "target", "truth")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
-def places_of_names(found: Sequence[object], names: Sequence[str]) -> list[int | None]:
+def places_of_names(values: Sequence[object], names: Sequence[str]) -> list[int | None]:
     """For each name that was found its place among the known ones, or None.
 
     A number has one name, whatever its type: 1, 1.0, '1' and '1.0' are the same.
     """
-    known = {_plain(name): place for place, name in reversed(list(enumerate(names)))}
-    known |= {name: place for place, name in enumerate(names)}
-    return [known.get(str(each), known.get(_plain(str(each)))) for each in found]
+    place_of = {_as_float_text(name): place for place, name in reversed(list(enumerate(names)))}
+    place_of |= {name: place for place, name in enumerate(names)}
+    return [place_of.get(str(value), place_of.get(_as_float_text(str(value)))) for value in values]
 
 
 def only_count(names: Sequence[str] | None) -> bool:
@@ -44,7 +44,7 @@ def only_count(names: Sequence[str] | None) -> bool:
 
 def is_turned(names: Sequence[str] | None) -> bool:
     """True if the first of two names means yes, and the second no."""
-    return _means(names) == [True, False]
+    return _yes_or_no_of(names) == [True, False]
 
 
 def from_words(values: Array, names: Sequence[str] | None = None) -> Array:
@@ -59,7 +59,7 @@ def from_words(values: Array, names: Sequence[str] | None = None) -> Array:
     if not texts or not all(map(means_yes_or_no, texts)) or (names is not None and set(texts) <= set(names)):
         return values
     words = [text.strip().lower() for text in texts]
-    if names is not None and len(set(_means(names))) < 2 and not set(words) <= {"true", "false"}:
+    if names is not None and len(set(_yes_or_no_of(names))) < 2 and not set(words) <= {"true", "false"}:
         return values
     return np.array([word in _YES for word in words]).reshape(values.shape)
 
@@ -69,7 +69,7 @@ def means_yes_or_no(word: object) -> bool:
     return isinstance(word, str) and word.strip().lower() in _YES + _NO
 
 
-def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
+def by_column_name(labels: Any, count: int, names: Sequence[str] | None, noun: str) -> Any:
     """The columns of a data frame in the order of the names; anything else unchanged.
 
     One-hot labels may lack columns: no row is of these classes. A lone column of yes and no that is called as
@@ -80,43 +80,45 @@ def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: st
         labels: As a caller gives them.
         count: Number of names.
         names: K names, or None for '0' … 'K−1'.
-        one: Kind of the columns: `class`, `label` or `target`.
+        noun: Kind of the columns: `class`, `label` or `target`.
 
     Raises:
         InputError: Other columns.
     """
-    wanted = [str(number) for number in range(count)] if names is None else list(names)
+    expected_names = [str(number) for number in range(count)] if names is None else list(names)
     axes = len(getattr(labels, "shape", ()))
-    if one == "class" and axes == 1 and getattr(labels, "name", None) is not None:
+    if noun == "class" and axes == 1 and getattr(labels, "name", None) is not None:
         if not only_count(names):
-            check_no_lone_class(np.asarray(labels), labels.name, wanted)
+            check_no_lone_class(np.asarray(labels), labels.name, expected_names)
         return labels
     if axes != 2 or not hasattr(labels, "columns"):
         return labels
     columns, nobodys = columns_of(labels), not has_columns(labels)
-    if len(columns) == 1 and one == "class" and not nobodys:
+    if len(columns) == 1 and noun == "class" and not nobodys:
         lone = np.asarray(labels)
         from_dummies = not isinstance(columns[0], str) and bool((lone == 1).all())
         if from_dummies or not only_count(names):
-            check_no_lone_class(lone, columns[0], wanted)
-    if len(columns) == 1 and (one == "class" or nobodys or tuple(wanted) in _UNNAMED or columns[0] in ANY):
+            check_no_lone_class(lone, columns[0], expected_names)
+    if len(columns) == 1 and (
+        noun == "class" or nobodys or tuple(expected_names) in _UNNAMED or columns[0] in ANY
+    ):
         return np.asarray(labels)
-    places = places_of_names(columns, wanted)
-    fewer = one == "class" and len(columns) < count and not nobodys
+    places = places_of_names(columns, expected_names)
+    fewer = noun == "class" and len(columns) < count and not nobodys
     if None in places or len(set(places)) < (len(columns) if fewer else count):
-        known = f"the {one} names, {quoted(wanted)}"
+        names_in_words = f"the {noun} names, {quoted(expected_names)}"
         raise InputError(
-            f"The columns of the labels are not the {one} names",
-            expected=f"one column for each of {known}",
+            f"The columns of the labels are not the {noun} names",
+            expected=f"one column for each of {names_in_words}",
             received=quoted(list(map(str, columns))),
-            hint=f"Name them so, or give `labels.to_numpy()`, in the order of the {one} names"
+            hint=f"Name them so, or give `labels.to_numpy()`, in the order of the {noun} names"
             if len(columns) == count
             else "Give the columns of the labels alone",
         )
     values = np.asarray(labels)
-    found = np.zeros((len(values), count), values.dtype)
-    found[:, np.array(places, dtype=int)] = values
-    return found
+    result = np.zeros((len(values), count), values.dtype)
+    result[:, np.array(places, dtype=int)] = values
+    return result
 
 
 def chosen_columns(frame: Any, names: Sequence[str], called: str, *, rename: bool = True) -> Any:
@@ -175,15 +177,15 @@ def check_no_lone_class(values: Array, name: object, names: Sequence[str]) -> No
         )
 
 
-def _plain(name: str) -> str:
+def _as_float_text(name: str) -> str:
     """`1.0` for `1`, and other texts as they are."""
     return f"{name}.0" if _WHOLE.fullmatch(name) else name
 
 
-def _means(names: Sequence[str] | None) -> list[bool | None]:
+def _yes_or_no_of(names: Sequence[str] | None) -> list[bool | None]:
     """For two names, whether each means yes, True, or no, False; none if one of them does not."""
     if names is None or len(names) != 2:
         return []
     yes, no = (*_YES, "1", "1.0"), (*_NO, "0", "0.0")
-    found = [True if name.lower() in yes else False if name.lower() in no else None for name in names]
-    return [] if None in found else found
+    meanings = [True if name.lower() in yes else False if name.lower() in no else None for name in names]
+    return [] if None in meanings else meanings

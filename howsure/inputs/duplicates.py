@@ -27,9 +27,9 @@ def first_twice(
         marks: Marks of the things, in order; the same thing has the same mark.
         confirmed: Whether things at two places are the same that have the same mark.
     """
-    seen: dict[Hashable, int] = {}
+    place_of_mark: dict[Hashable, int] = {}
     for place, mark in enumerate(marks):
-        earlier = seen.setdefault(mark, place)
+        earlier = place_of_mark.setdefault(mark, place)
         if earlier != place and confirmed(earlier, place):
             return earlier, place
     return None
@@ -45,16 +45,16 @@ def warn_of_same_passes(marks: Sequence[Hashable], called: str) -> None:
         marks: Marks of each pass, as `mark_of_pass` gives them.
         called: Name of the passes.
     """
-    times, found = Counter(marks), first_twice(marks)
+    times, pair = Counter(marks), first_twice(marks)
     all_alike = len(set(times.values())) == 1 and len(times) > 1
     if len(times) == 1 and len(marks) > 2:
         warn(
             f"All {len(marks)} {called.lower()} are the same in every row, to the last digit: nothing varied "
             "between them, so it says nothing that they agree. Was dropout on?"
         )
-    elif found is not None and (all_alike or (len(times) == len(marks) - 1 and len(marks) > 2)):
+    elif pair is not None and (all_alike or (len(times) == len(marks) - 1 and len(marks) > 2)):
         warn(
-            f"{called} {found[0]} and {found[1]} are the same in every row, to the last digit. They count "
+            f"{called} {pair[0]} and {pair[1]} are the same in every row, to the last digit. They count "
             "twice, and `mc_error` is too small."
         )
 

@@ -67,7 +67,7 @@ names of the files |
     suffix = source.suffix.lower()
     check_readable(source)
     if suffix in (CSV, ".parquet") and source.is_file():
-        return _checked(table_files.read_table(source, inputs, roles or Roles(), form), source, inputs)
+        return _checked_rows(table_files.read_table(source, inputs, roles or Roles(), form), source, inputs)
     if source.is_dir() or images.is_image_name(source):
         rows = images.read_images(source, inputs, skip_unreadable)
     elif suffix == ".npz":
@@ -81,7 +81,7 @@ names of the files |
         rows = Rows(open_npy(source))
     else:
         raise InputError(f"'{source}' is not a kind of file that holds rows", expected=_ACCEPTED)
-    return _checked(rows, source, inputs)
+    return _checked_rows(rows, source, inputs)
 
 
 def rows_in(
@@ -147,8 +147,8 @@ def read_class_names(text: str) -> tuple[str, ...]:
             expected="names separated by commas, one alone with a comma behind it, or a .txt file",
         )
     alone = text.count(",") == 1 and text.endswith(",")
-    given = _lines_in(source) if is_file else text[:-1].split(",") if alone else text.split(",")
-    names = [name.strip() for name in given]
+    parts = _lines_in(source) if is_file else text[:-1].split(",") if alone else text.split(",")
+    names = [name.strip() for name in parts]
     where = f"'{source}'" if is_file else f"The list '{text}'"
     if not names:
         raise InputError(f"{where} holds no class names", expected="one name per class")
@@ -186,7 +186,7 @@ def check_readable(source: Path) -> None:
         raise FileError(f"'{source}' cannot be read ({error.strerror or error})") from error
 
 
-def _checked(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
+def _checked_rows(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:
     try:
         arrays = check_rows(rows.x, inputs)
     except InputError as error:
@@ -324,7 +324,7 @@ def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
         InputError: Pickled Python objects.
     """
     names = set(wanted)
-    return {name: _read(source, name) for name in names_in_npz(source) if name in names}
+    return {name: _read_array(source, name) for name in names_in_npz(source) if name in names}
 
 
 def names_in_npz(source: Path) -> list[str]:
@@ -348,7 +348,7 @@ def names_in_npz(source: Path) -> list[str]:
     return [name.removesuffix(".npy") for name in entries if name.endswith(".npy")]
 
 
-def _read(source: Path, name: str) -> Array:
+def _read_array(source: Path, name: str) -> Array:
     with (
         reading(source, "npz"),
         _no_objects(source, f"Array '{name}'"),

@@ -9,7 +9,7 @@ from typing import Any
 from howsure.errors import InputError
 from howsure.inputs.align import ID, RowNames, ids_from, index_names
 from howsure.inputs.rows import Array, InputSpec, Rows
-from howsure.inputs.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, formed, rows_of
+from howsure.inputs.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, rows_from, rows_of
 
 
 def is_frame(x: object) -> bool:
@@ -52,21 +52,21 @@ def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
     import narwhals as nw
 
     opened = in_memory(frame)
-    taken = {}
+    columns = {}
     if not isinstance(opened, nw.Series):
-        taken = {
+        columns = {
             name: opened[name] for name in (LABELS, ID) if name in opened.columns and name not in features
         }
-    ids = ids_from(taken[ID].to_list()) if ID in taken else None
-    rest = opened.drop(list(taken)).to_native() if taken else frame
-    labels = taken[LABELS].to_numpy() if LABELS in taken else None
+    ids = ids_from(columns[ID].to_list()) if ID in columns else None
+    rest = opened.drop(list(columns)).to_native() if columns else frame
+    labels = columns[LABELS].to_numpy() if LABELS in columns else None
     return with_index(Rows(rest, labels, ids=ids), index_names(frame))
 
 
 def as_array(frame: Any, spec: InputSpec | None) -> Array:
     """(N, …) all columns of a data frame, or the values of a series, as the rows of one input."""
     table, is_series = _opened(frame)
-    return column_of(table, 0) if is_series else formed(table, range(len(table.names)), spec or ANY_VECTOR)
+    return column_of(table, 0) if is_series else rows_from(table, range(len(table.names)), spec or ANY_VECTOR)
 
 
 def with_index(rows: Rows, index: RowNames) -> Rows:

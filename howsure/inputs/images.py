@@ -99,7 +99,7 @@ def read_images(
     turned: list[str] = []
     for file, label in files:
         try:
-            row, is_turned = _image(file, shape)
+            row, is_turned = _read_image(file, shape)
         except FileError as error:
             if not skip_unreadable:
                 raise
@@ -110,8 +110,8 @@ def read_images(
         if row.shape != pixels.shape[1:]:
             raise InputError(
                 f"'{file}' differs in size from '{done[0][0].name}'",
-                expected=f"the same size for all, height × width {_by(pixels.shape[1:3])}",
-                received=_by(row.shape[:2]),
+                expected=f"the same size for all, height × width {_sides_in_words(pixels.shape[1:3])}",
+                received=_sides_in_words(row.shape[:2]),
                 hint="Resize the images the way it was done for training",
             )
         pixels[len(done)] = row
@@ -159,7 +159,7 @@ def _shape_of_images(source: Path, inputs: Sequence[InputSpec]) -> tuple[int | N
     )
 
 
-def _image(file: Path, shape: tuple[int | None, ...]) -> tuple[Array, bool]:
+def _read_image(file: Path, shape: tuple[int | None, ...]) -> tuple[Array, bool]:
     """An image (H, W[, C]) for an input of this shape, and True if it was turned upright."""
     image, is_turned = _decode(file)
     if image.mode == "P" and "transparency" in image.info:
@@ -170,8 +170,8 @@ def _image(file: Path, shape: tuple[int | None, ...]) -> tuple[Array, bool]:
     if not fits(row.shape[:2], shape[:2]):
         raise InputError(
             f"'{file}' does not have the size the model takes",
-            expected=f"height × width {_by(shape[:2])}",
-            received=_by(row.shape[:2]),
+            expected=f"height × width {_sides_in_words(shape[:2])}",
+            received=_sides_in_words(row.shape[:2]),
             hint="Resize the images the way it was done for training",
         )
     return row, is_turned
@@ -251,11 +251,11 @@ def _holds_images(folder: Path) -> bool:
 def _warn_of_turned(names: Sequence[str]) -> None:
     """Warn about turned images: loaders that ignore EXIF would show them lying on their side."""
     are = "1 image was" if len(names) == 1 else f"{len(names):,} images were"
-    said = (
+    message = (
         f"{are} turned upright, as the EXIF orientation says: {quoted(names)}. Loaders of Keras do not "
         "turn images. If the model was trained on them as they lie, save them without EXIF."
     )
-    warn(said, kind="turned images")
+    warn(message, kind="turned images")
 
 
 @warnings_never_errors()
@@ -286,8 +286,8 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
     except HowsureError:
         raise
     except UnidentifiedImageError as error:
-        known = f"its content is none of {', '.join(sorted(FORMATS))}"
-        raise _unreadable(file, known if file.stat().st_size else "the file is empty") from error
+        problem = f"its content is none of {', '.join(sorted(FORMATS))}"
+        raise _unreadable(file, problem if file.stat().st_size else "the file is empty") from error
     except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, MemoryError):
@@ -312,7 +312,7 @@ def _unreadable(file: Path, reason: str) -> FileError:
     )
 
 
-def _by(sides: Sequence[int | None]) -> str:
+def _sides_in_words(sides: Sequence[int | None]) -> str:
     return " × ".join("any" if side is None else str(side) for side in sides)
 
 

@@ -64,11 +64,11 @@ class LabelFile:
         Raises:
             InputError: The labels belong to other rows, or are of more or fewer rows and nothing names these.
         """
-        found = places(
+        order = places(
             *(rows, self._called_as(rows), f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME), choose=_CHOOSE
         )
-        if found is not None:
-            return self.labels[found]
+        if order is not None:
+            return self.labels[order]
         if isinstance(rows, Rows):
             self.check_count(length(rows.x), _CHOOSE)
         elif hasattr(rows, "__len__"):
@@ -104,47 +104,47 @@ class LabelFile:
         Raises:
             InputError: The labels belong to other rows, or rows with the same id are in another order.
         """
-        known = self._called_as(called)
-        if known is not self:
-            return known.of_some(called, rows)
+        with_ids = self._called_as(called)
+        if with_ids is not self:
+            return with_ids.of_some(called, rows)
         if np.array_equal(rows, np.arange(len(self.labels))):
             return self.of(called)
         ids = getattr(called, "ids", None)
         if ids is None or self.ids is None:
             return self.labels[rows]
-        wanted = [str(each) for each in ids.tolist()]
-        if wanted == [str(each) for each in self.ids[rows].tolist()]:
+        wanted_ids = [str(name) for name in ids.tolist()]
+        if wanted_ids == [str(name) for name in self.ids[rows].tolist()]:
             return self.labels[rows]
-        odd = next((each for each in wanted if each not in self._place), None)
+        odd = next((name for name in wanted_ids if name not in self._place), None)
         if odd is not None:
             raise InputError(
                 f"'{self.path}' holds labels of other rows",
                 expected=f"a label for '{odd}'",
                 received=f"labels of {len(self.labels):,} other rows",
             )
-        if len(self._place) < len(self.labels) or len(set(wanted)) < len(wanted):
+        if len(self._place) < len(self.labels) or len(set(wanted_ids)) < len(wanted_ids):
             raise InputError(
                 f"'{self.path}' has its ids in another order than the rows, and some rows share one",
                 expected="the same order, or an id of its own for every row",
             )
-        return self.labels[[self._place[each] for each in wanted]]
+        return self.labels[[self._place[name] for name in wanted_ids]]
 
     def _called_as(self, rows: Any) -> LabelFile:
         """The same with ids from a column of another name, if the file has none and that holds these."""
         ids = getattr(rows, "ids", None)
         if ids is None or self.ids is not None:
             return self
-        wanted = set(map(str, ids.tolist()))
-        return next((each for each in self._by_others if wanted <= each._place.keys()), self)
+        wanted_ids = set(map(str, ids.tolist()))
+        return next((file for file in self._by_others if wanted_ids <= file._place.keys()), self)
 
     @cached_property
     def _by_others(self) -> list[LabelFile]:
-        return [replace(self, ids=each, others=()) for each in self.others]
+        return [replace(self, ids=ids, others=()) for ids in self.others]
 
     @cached_property
     def _place(self) -> dict[str, int]:
         ids = [] if self.ids is None else self.ids.tolist()
-        return {str(each): number for number, each in enumerate(ids)}
+        return {str(name): number for number, name in enumerate(ids)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,11 +206,11 @@ class LabelFolder:
                 f"'{self.path}' holds label images, which belong to rows by name; these rows have no names",
                 expected="images in files as rows, or labels in one .npy file of shape (N, …)",
             )
-        files = [self._file_of(str(each)) for each in ids.tolist()]
+        files = [self._file_of(str(name)) for name in ids.tolist()]
         if not files:
             return np.empty((0, 0, 0), np.int64)
         first = _read_png(files[0])
-        found = np.empty((len(files), *first.shape), first.dtype)
+        maps = np.empty((len(files), *first.shape), first.dtype)
         for number, file in enumerate(files):
             labels = _read_png(file)
             if labels.shape != first.shape:
@@ -219,9 +219,9 @@ class LabelFolder:
                     expected=" × ".join(map(str, first.shape)),
                     received=" × ".join(map(str, labels.shape)),
                 )
-            found = found.astype(np.promote_types(found.dtype, labels.dtype), copy=False)
-            found[number] = labels
-        return found
+            maps = maps.astype(np.promote_types(maps.dtype, labels.dtype), copy=False)
+            maps[number] = labels
+        return maps
 
     def of_some(self, called: Any, rows: Array) -> Array:
         """As `of`; the positions of the rows play no part."""
@@ -238,15 +238,15 @@ class LabelFolder:
 
     def _file_of(self, name: str) -> Path:
         names = (name, without_ending(name), str(PurePosixPath(name).with_suffix("")))
-        found = next((self._by_name[each] for each in names if each in self._by_name), None)
-        if found is None:
+        file = next((self._by_name[candidate] for candidate in names if candidate in self._by_name), None)
+        if file is None:
             first = self.files[0].name
             raise InputError(
                 f"'{self.path}' holds no label image for '{name}'",
                 expected=f"'{without_ending(name)}{first.removeprefix(without_ending(first))}'",
                 received=f"{quoted(self.ids[:3].tolist())}, …",
             )
-        return found
+        return file
 
 
 def read_label_file(
@@ -320,7 +320,7 @@ def _read_png(file: Path) -> Array:
             "hit = (numpy.asarray(image)[..., None, :3] == numpy.array(colours)).all(-1); "
             "image = Image.fromarray(numpy.where(hit.any(-1), hit.argmax(-1), 255).astype('uint8'))",
         )
-    found: Any = array.astype(np.uint8) if array.dtype == bool else array
+    values: Any = array.astype(np.uint8) if array.dtype == bool else array
     if mode == "L" and header[_COLOURS] == 0:  # Pillow spreads fewer than 8 bits over 0 to 255
-        return np.asarray(found // (255 // (2 ** header[_DEPTH] - 1)))
-    return np.asarray(found)
+        return np.asarray(values // (255 // (2 ** header[_DEPTH] - 1)))
+    return np.asarray(values)

@@ -76,54 +76,54 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             received=f"{listed[several]} in row {row_number(several)}",
             hint=_ARE_SEVERAL,
         )
-    given = _plain(as_array(by_column_name(labels, classes, names, "class"), "The labels"))
-    if given.ndim == 2 and given.shape[1] == 1:
-        given = given[:, 0]
-    if given.shape == (rows, classes):
-        return _from_one_hot(given, labels)
-    if given.shape != (rows,):
+    array = _plain_types(as_array(by_column_name(labels, classes, names, "class"), "The labels"))
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.shape == (rows, classes):
+        return _from_one_hot(array, labels)
+    if array.shape != (rows,):
         raise InputError(
             "The labels do not fit the rows",
             expected=f"{rows} labels, one for each row, or one-hot rows of {classes}",
-            received=f"an array of shape {given.shape}",
-            hint=_ARE_SEVERAL if given.ndim == 2 and len(given) == rows else None,
+            received=f"an array of shape {array.shape}",
+            hint=_ARE_SEVERAL if array.ndim == 2 and len(array) == rows else None,
         )
     if not rows:
         return np.empty(0, dtype=np.int64)
     expected = f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else "")
-    unknown = _missing(given)
+    unknown = _missing(array)
     if len(unknown):
         raise InputError(
             f"Labels are missing {in_rows(len(unknown), unknown[:5].tolist())}",
             expected=expected,
-            received=repr(given.tolist()[unknown[0]]),
+            received=repr(array.tolist()[unknown[0]]),
             hint="Leave those rows out",
         )
     if classes == 2:
-        given = from_words(given, names or ("0", "1"))
-    if given.dtype.kind == "O" and all(isinstance(label, str) for label in given):
-        return _numbered(given.tolist(), names)
-    if given.dtype == bool and classes != 2:
+        array = from_words(array, names or ("0", "1"))
+    if array.dtype.kind == "O" and all(isinstance(label, str) for label in array):
+        return _numbers_of_names(array.tolist(), names)
+    if array.dtype == bool and classes != 2:
         raise InputError(
             "The labels are True and False, which is for two classes",
             expected=expected,
             received=f"{classes} classes",
         )
-    if given.dtype == bool:
-        return np.asarray(given != is_turned(names), dtype=np.int64)
+    if array.dtype == bool:
+        return np.asarray(array != is_turned(names), dtype=np.int64)
     whole = None
-    if given.dtype.kind in "iuf" and np.all(np.isfinite(given)):
-        by_name = _number_names(given, names)
+    if array.dtype.kind in "iuf" and np.all(np.isfinite(array)):
+        by_name = _places_of_numbers(array, names)
         if by_name is not None:
             return by_name
         with np.errstate(invalid="ignore"):  # too large for a whole number, and so unequal below
-            whole = given.astype(np.int64)
-    if whole is None or not np.array_equal(whole, given):
+            whole = array.astype(np.int64)
+    if whole is None or not np.array_equal(whole, array):
         raise InputError(
             "The labels are not class numbers",
             expected=expected,
-            received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
-            hint=_ARE_NUMBERS if given.dtype.kind == "f" else None,
+            received=f"dtype {array.dtype}, for example {array[:3].tolist()}",
+            hint=_ARE_NUMBERS if array.dtype.kind == "f" else None,
         )
     _check_range(whole, classes, names)
     return whole
@@ -146,7 +146,7 @@ def _check_range(whole: Integers, classes: int, names: Sequence[str] | None) -> 
         )
 
 
-def _number_names(labels: NDArray[Any], names: Sequence[str] | None) -> Integers | None:
+def _places_of_numbers(labels: NDArray[Any], names: Sequence[str] | None) -> Integers | None:
     """Class numbers from numbers that are class names, such as 1, 2, 3; None if no class is called so.
 
     Raises:
@@ -154,19 +154,21 @@ def _number_names(labels: NDArray[Any], names: Sequence[str] | None) -> Integers
     """
     if names is None or only_count(names) or not any(map(_NUMBER_NAME.fullmatch, names)):
         return None
-    there, inverse = np.unique(labels, return_inverse=True)
-    places = places_of_names(list(there), names)
+    numbers, inverse = np.unique(labels, return_inverse=True)
+    places = places_of_names(list(numbers), names)
     if None in places:
         raise InputError(
             "The labels are numbers, and classes are called by numbers, but not by these",
             expected=f"names of classes, as {quoted(names)} are",
-            received=str(there.tolist()[:12]),
+            received=str(numbers.tolist()[:12]),
             hint=_AS_TEXTS,
         )
     return np.asarray(places, dtype=np.int64)[inverse]
 
 
-def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[str]) -> InputError | None:
+def error_if_misread(
+    labels: Any, truth: Integers, predicted: Integers, names: Sequence[str]
+) -> InputError | None:
     """An error if labels would agree with the predictions far better when read otherwise; else None.
 
     There are three cases. Numbers from 1 to K without the last class could also be numbers from 0. Names such
@@ -180,12 +182,12 @@ def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[s
         predicted: (N,) predicted class numbers.
         names: K class names.
     """
-    given = _plain(np.asarray(labels))
-    if given.dtype.kind not in "iuf" or given.size != len(truth) or not len(truth) or np.ptp(truth) == 0:
+    array = _plain_types(np.asarray(labels))
+    if array.dtype.kind not in "iuf" or array.size != len(truth) or not len(truth) or np.ptp(truth) == 0:
         return None
-    by_name = not np.array_equal(given.ravel(), truth)
+    by_name = not np.array_equal(array.ravel(), truth)
     turned = is_turned(names) and not by_name
-    other = given.ravel().astype(np.int64) if by_name else 1 - truth if turned else truth - 1
+    other = array.ravel().astype(np.int64) if by_name else 1 - truth if turned else truth - 1
     if other.min() < 0 or other.max() >= len(names):
         return None
     now, then = int(np.sum(truth == predicted)), int(np.sum(other == predicted))
@@ -203,7 +205,7 @@ def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[s
         return InputError(
             f"The labels seem to be class numbers, and no names: so the answers {right}",
             expected=f"names of classes, as {quoted(names)} are",
-            received=str(np.unique(given).tolist()[:12]),
+            received=str(np.unique(array).tolist()[:12]),
             hint=_AS_TEXTS,
         )
     return InputError(
@@ -240,35 +242,35 @@ def check_yes_or_no(
                 expected=f"{rows} lists of names, one for each row",
                 received=len(listed),
             )
-        found = np.zeros((rows, count), dtype=bool)
+        truth = np.zeros((rows, count), dtype=bool)
         row_of = np.repeat(np.arange(rows), [len(row) for row in listed])
-        found[row_of, _numbered([name for row in listed for name in row], names, row_of)] = True
-        return found
-    given = _plain(as_array(by_column_name(labels, count, names, "label"), "The labels"))
-    if given.shape in ((rows,), (rows, 1)) and count == 1:
-        given = from_words(given).reshape(rows, 1)
-    if given.shape != (rows, count):
+        truth[row_of, _numbers_of_names([name for row in listed for name in row], names, row_of)] = True
+        return truth
+    array = _plain_types(as_array(by_column_name(labels, count, names, "label"), "The labels"))
+    if array.shape in ((rows,), (rows, 1)) and count == 1:
+        array = from_words(array).reshape(rows, 1)
+    if array.shape != (rows, count):
         raise InputError(
             "The labels do not fit the rows",
             expected=f"yes or no for each of {count} labels, in an array of shape ({rows}, {count})",
-            received=f"an array of shape {given.shape}",
-            hint=_IS_ONE_CLASS if given.ndim == 1 and len(given) == rows else None,
+            received=f"an array of shape {array.shape}",
+            hint=_IS_ONE_CLASS if array.ndim == 1 and len(array) == rows else None,
         )
-    _check_known(given, "The labels are not yes or no")
-    if given.dtype.kind not in "biuf" or not np.all((given == 0) | (given == 1)):
+    _check_known(array, "The labels are not yes or no")
+    if array.dtype.kind not in "biuf" or not np.all((array == 0) | (array == 1)):
         raise InputError(
             "The labels are not yes or no",
             expected="0 or 1, or False or True, for each label of each row",
-            received=f"dtype {given.dtype}, for example {given[:1].tolist()}",
-            hint=_of_numbers(given, "whether each label holds, `labels >= 0.5`"),
+            received=f"dtype {array.dtype}, for example {array[:1].tolist()}",
+            hint=_advice_for_numbers(array, "whether each label holds, `labels >= 0.5`"),
         )
-    return given.astype(bool)
+    return array.astype(bool)
 
 
 # --- labels in other forms ------------------------------------------------------------------------
 
 
-def _plain(labels: NDArray[Any]) -> NDArray[Any]:
+def _plain_types(labels: NDArray[Any]) -> NDArray[Any]:
     """Convert objects to plain numbers or booleans if possible, and texts or bytes to text objects."""
     if labels.dtype.kind in "UT":
         return labels.astype(object)
@@ -295,42 +297,44 @@ def _from_one_hot(rows: NDArray[Any], labels: Any) -> Integers:
             f"The one-hot labels do not say one class {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"a single 1 among {rows.shape[1]} values, and 0 for the others",
             received=f"{rows[wrong[0]].tolist()[:12]} in row {row_number(wrong[0])}",
-            hint=_of_one_hot(rows, labels),
+            hint=_advice_for_one_hot(rows, labels),
         )
     return np.asarray(np.argmax(rows, axis=1), dtype=np.int64)
 
 
-def _of_one_hot(rows: NDArray[Any], labels: Any) -> str:
+def _advice_for_one_hot(rows: NDArray[Any], labels: Any) -> str:
     """Advice for rows that are not one-hot: they may be several labels, or a regression."""
     if rows.dtype.kind in "biuf" and ((rows == 0) | (rows == 1)).all():
         return f"Leave those rows out, or say which class it is. {_ARE_SEVERAL}"
     most = "labels.idxmax(axis=1)" if hasattr(labels, "idxmax") else "numpy.argmax(labels, axis=1)"
-    return _of_numbers(rows, f"the name or number of the most probable class of each row, `{most}`") or (
-        "Leave those rows out, or say which class it is"
-    )
+    return _advice_for_numbers(
+        rows, f"the name or number of the most probable class of each row, `{most}`"
+    ) or ("Leave those rows out, or say which class it is")
 
 
-def _of_numbers(given: NDArray[Any], instead: str) -> str | None:
+def _advice_for_numbers(values: NDArray[Any], instead: str) -> str | None:
     """Advice for numbers that are no labels: probabilities, or a regression."""
-    if given.dtype.kind != "f":
+    if values.dtype.kind != "f":
         return None
-    may_be = f"If these are probabilities, give {instead}. " if given.min() >= 0 and given.max() <= 1 else ""
+    may_be = (
+        f"If these are probabilities, give {instead}. " if values.min() >= 0 and values.max() <= 1 else ""
+    )
     return may_be + _ARE_NUMBERS
 
 
-def _check_known(given: NDArray[Any], what: str) -> None:
+def _check_known(labels: NDArray[Any], what: str) -> None:
     """Raise an `InputError`, which begins with `what`, for rows of labels in which one is missing."""
-    unknown = np.unique(_missing(given.ravel()) // max(1, given.shape[1]))
+    unknown = np.unique(_missing(labels.ravel()) // max(1, labels.shape[1]))
     if len(unknown):
         raise InputError(
             f"{what}: they are missing {in_rows(len(unknown), unknown[:5].tolist())}",
-            expected=f"{given.shape[1]} known values in each row",
-            received=str(given[unknown[0]].tolist()[:12]),
+            expected=f"{labels.shape[1]} known values in each row",
+            received=str(labels[unknown[0]].tolist()[:12]),
             hint="Leave those rows out",
         )
 
 
-def _numbered(
+def _numbers_of_names(
     labels: Sequence[str], names: Sequence[str] | None, rows: Sequence[int] | NDArray[Any] | None = None
 ) -> Integers:
     """The numbers of names; an `InputError` lists the nearest known names.
@@ -399,41 +403,41 @@ def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, .
 
 
 def check_names(
-    names: object, one: str, called: str, count: int | None = None, of: str = "the model"
+    names: object, noun: str, called: str, count: int | None = None, of: str = "the model"
 ) -> tuple[str, ...]:
     """Names of classes or labels, in order; an `InputError` for a missing, repeated or unprintable name.
 
     Args:
         names: As `in_order` takes them.
-        one: Kind of the names: `class` or `label`.
+        noun: Kind of the names: `class` or `label`.
         called: The names in words, for the message.
         count: How many there must be, or None if that is not known.
         of: The thing that has so many.
     """
-    expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"
+    expected = f"a list of names, one for each {noun}" if count is None else f"a list of {count} names"
     listed = in_order(names, called, expected)
     if any(is_missing(name) for name in listed):
         raise InputError(
-            f"A {one} has no name", expected=expected, received=", ".join(map(repr, listed[:12]))
+            f"A {noun} has no name", expected=expected, received=", ".join(map(repr, listed[:12]))
         )
-    given = tuple(str(name) for name in listed)
-    if count is not None and len(given) != count:
+    texts = tuple(str(name) for name in listed)
+    if count is not None and len(texts) != count:
         raise InputError(
             f"{called} do not fit {of}",
-            expected=f"{count} names, one for each {one}",
-            received=f"{len(given)}: {', '.join(given[:12])}",
+            expected=f"{count} names, one for each {noun}",
+            received=f"{len(texts)}: {', '.join(texts[:12])}",
         )
-    if len(set(given)) < len(given):
-        twice = sorted(name for name, times in Counter(given).items() if times > 1)
-        raise InputError(f"A {one} name occurs twice", expected="distinct names", received=", ".join(twice))
-    unprintable = next((name for name in given if not is_printable(name)), None)
+    if len(set(texts)) < len(texts):
+        twice = sorted(name for name, times in Counter(texts).items() if times > 1)
+        raise InputError(f"A {noun} name occurs twice", expected="distinct names", received=", ".join(twice))
+    unprintable = next((name for name in texts if not is_printable(name)), None)
     if unprintable is not None:
         raise InputError(
-            f"A {one} name holds what cannot be printed",
+            f"A {noun} name holds what cannot be printed",
             expected="text in one line, without control characters, that UTF-8 can write",
             received=ascii(unprintable),
         )
-    return given
+    return texts
 
 
 def in_order(names: object, called: str, expected: str) -> list[Any]:

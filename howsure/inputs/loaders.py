@@ -58,17 +58,17 @@ def gather(
         if not framed:
             return Rows(x)
         parts, called = together(dict(enumerate(x)), "x")
-        arrays = [as_array(each, None) if is_frame(each) else each for each in parts.values()]
+        arrays = [as_array(part, None) if is_frame(part) else part for part in parts.values()]
         return with_index(Rows(arrays), called)
     batches = _of_any(x) if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
     if batches is None:
         return Rows(x)
-    found = Batches(inputs(), names(), rows=of_dicts)
+    gathered = Batches(inputs(), names(), rows=of_dicts)
     for batch in islice(batches, most):
-        found.add(batch)
+        gathered.add(batch)
         if progress is not None:
-            progress(0, found.rows)
-    return _with_classes(found.together(), x)
+            progress(0, gathered.rows)
+    return _with_classes(gathered.together(), x)
 
 
 def first(x: Any, count: int) -> Any:
@@ -93,11 +93,11 @@ def _rows_at(part: Any, places: Any) -> Any:
     return part.iloc[places] if hasattr(part, "iloc") else part[places]
 
 
-def of_each(x: Any, made: Callable[[Any], Any]) -> Any:
+def of_each(x: Any, function: Callable[[Any], Any]) -> Any:
     """The values made from the rows of each input, in the form in which the rows are."""
     if isinstance(x, Mapping):
-        return {name: made(part) for name, part in x.items()}
-    return [made(part) for part in x] if is_several(x) else made(x)
+        return {name: function(part) for name, part in x.items()}
+    return [function(part) for part in x] if is_several(x) else function(x)
 
 
 def length(x: Any, called: str = "The rows") -> int:
@@ -133,23 +133,23 @@ def _is_list_of_dicts(x: Any) -> bool:
     """True for a list of dicts, the form of rows from Hugging Face's tokenizers and datasets."""
     if is_of(x, "datasets") and hasattr(x, "column_names"):
         return True
-    return isinstance(x, (list, tuple)) and bool(x) and all(isinstance(each, Mapping) for each in x)
+    return isinstance(x, (list, tuple)) and bool(x) and all(isinstance(row, Mapping) for row in x)
 
 
 def _is_list_of_pairs(x: Sequence[Any]) -> bool:
     """True for a list of rows with labels, or of batches of them: arrays with labels of another shape."""
     return bool(x) and all(
-        isinstance(each, (list, tuple))
-        and len(each) in (2, 3)
-        and len(getattr(each[0], "shape", ())) > 0
-        and (not hasattr(each[1], "shape") or tuple(each[1].shape) != tuple(each[0].shape))
-        for each in x
+        isinstance(item, (list, tuple))
+        and len(item) in (2, 3)
+        and len(getattr(item[0], "shape", ())) > 0
+        and (not hasattr(item[1], "shape") or tuple(item[1].shape) != tuple(item[0].shape))
+        for item in x
     )
 
 
 def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str]) -> Rows:
     """The arrays by input name, with the labels and ids among them."""
-    known = {spec.name: spec for spec in inputs or ()}
+    spec_of = {spec.name: spec for spec in inputs or ()}
     rest, labels, ids, id_name = split_mapping(x, inputs, names)
     rest, index = together(rest, "x")
     named = {name: part for name, part in x.items() if name in rest and hasattr(part, "index")}
@@ -159,7 +159,7 @@ def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names:
         ids = check_ids(numpy_of(ids, "The ids"), length(rest))
     labels = aligned(named_or_array(labels), RowNames(ids, id_name, index.frame_index), of=of)
     arrays = {
-        name: as_array(value, known.get(name)) if is_frame(value) else value for name, value in rest.items()
+        name: as_array(value, spec_of.get(name)) if is_frame(value) else value for name, value in rest.items()
     }
     return with_index(Rows(arrays, labels, ids=ids, id_name=id_name), index)
 
@@ -211,9 +211,9 @@ def _classes_of(dataset: Any) -> tuple[str, ...] | None:
             label = next((features[key] for key in ("labels", "label") if key in features), None)
             names = getattr(label, "names", None)
         if isinstance(names, (list, tuple)) and names:
-            texts = tuple(", ".join(each) if isinstance(each, tuple) else each for each in names)
-            known = all(isinstance(each, str) for each in texts) and len(set(texts)) == len(texts)
-            return texts if known and len(texts) > 1 else None
+            texts = tuple(", ".join(name) if isinstance(name, tuple) else name for name in names)
+            distinct = all(isinstance(text, str) for text in texts) and len(set(texts)) == len(texts)
+            return texts if distinct and len(texts) > 1 else None
         dataset = getattr(dataset, "dataset", None)
     return None
 
@@ -274,7 +274,7 @@ def _is_shuffled(dataset: Any) -> bool:
     """True if a `tf.data.Dataset`, or one that it is made from, visibly shuffles."""
     made_from = getattr(dataset, "_inputs", None)
     return "Shuffle" in type(dataset).__name__ or (
-        callable(made_from) and any(_is_shuffled(each) for each in made_from())
+        callable(made_from) and any(_is_shuffled(source) for source in made_from())
     )
 
 

@@ -44,19 +44,19 @@ def own_copy(values: Any, called: str, dtype: DTypeLike | None = None) -> NDArra
         InputError: Masked values, or what numpy makes no array of.
     """
     check_unmasked(values, called)
-    given = as_array(values, called)
-    if _is_own(given) and dtype in (None, given.dtype):
-        return read_only(given)
-    copy = _OwnMemory(given.shape, given.dtype if dtype is None else dtype)
-    copy[...] = given
-    return _locked(copy)
+    array = as_array(values, called)
+    if _is_own(array) and dtype in (None, array.dtype):
+        return read_only(array)
+    copy = _OwnMemory(array.shape, array.dtype if dtype is None else dtype)
+    copy[...] = array
+    return _as_locked(copy)
 
 
 def adopted(array: AnyArray) -> AnyArray:
     """As `own_copy`, without a copy: for an array that was made anew, and that nobody else holds."""
     array.flags.writeable = False
     # numpy leaves out a base of the type of the view, so the mark stays only as the base of another one.
-    return _locked(array.view(_OwnMemory).view(_OwnMemory))  # type: ignore[return-value]
+    return _as_locked(array.view(_OwnMemory).view(_OwnMemory))  # type: ignore[return-value]
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -66,7 +66,7 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def _locked(memory: _OwnMemory) -> NDArray[Any]:
+def _as_locked(memory: _OwnMemory) -> NDArray[Any]:
     memory.flags.writeable = False  # so that no view of it can be unlocked
     return memory.view(np.ndarray)
 

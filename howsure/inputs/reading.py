@@ -71,11 +71,11 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> FileError | None:
     """The error if the system could not read a file; None if the file's content may be the cause."""
-    said = " ".join(str(error).split()).rstrip(".")
+    message = " ".join(str(error).split()).rstrip(".")
     number = error.errno if isinstance(error, OSError) else None
     if is_out_of_memory(error):
         return FileError(
-            f"Memory ran out while '{os.fspath(source)}' was read" + (f" ({said})" if said else ""),
+            f"Memory ran out while '{os.fspath(source)}' was read" + (f" ({message})" if message else ""),
             hint="A .npy file is read from disk as it is needed; `howsure assess` with --out FOLDER reads a "
             ".parquet file part by part. If it should fit, it is damaged",
         )

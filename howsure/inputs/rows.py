@@ -104,11 +104,12 @@ class Rows:
         if unknown and self.by_number and len(names) == len(self.class_names):
             return self.labels
         if unknown:
-            one, many = ("class", "classes in the dataset") if self.by_number else ("folder", "folders")
+            noun, plural = ("class", "classes in the dataset") if self.by_number else ("folder", "folders")
             raise InputError(
-                f"The {one} '{unknown[0]}' is not among the class names",
-                expected=f"{many} named like the classes: {', '.join(names[:12])}",
-                hint=f"Rename the {many}, or name the classes like them, in the order of the model's outputs",
+                f"The {noun} '{unknown[0]}' is not among the class names",
+                expected=f"{plural} named like the classes: {', '.join(names[:12])}",
+                hint=f"Rename the {plural}, or name the classes like them, in the order of the "
+                "model's outputs",
             )
         return np.asarray(self.class_names, dtype=object)[self.labels]
 
@@ -225,7 +226,7 @@ def _one_value_per_input(x: object, inputs: Sequence[InputSpec]) -> list[object]
         return [_unwrap(x, len(inputs[0].shape) + 1)]
     expected = f"a dict or a list with one array for each of the inputs {quoted(names)}"
     if not isinstance(x, (list, tuple)):
-        raise InputError(f"The model has {len(names)} inputs", expected=expected, received=_described(x))
+        raise InputError(f"The model has {len(names)} inputs", expected=expected, received=_in_words(x))
     if len(x) != len(names):
         received = "1 value" if len(x) == 1 else f"{len(x)} values"
         raise InputError(f"The model has {len(names)} inputs", expected=expected, received=received)
@@ -259,14 +260,14 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
         raise InputError(
             f"{called} cannot be converted to a numpy array ({error})",
             expected="an array of numbers",
-            received=_described(value),
+            received=_in_words(value),
             hint="Make one array of them first; of tensors `torch.stack(x).detach().float().cpu().numpy()`",
         ) from error
     if array.ndim == 0:
         raise InputError(
             f"{called} are not an array",
             expected=f"an array of shape {shown_shape(spec)}",
-            received=_described(value),
+            received=_in_words(value),
             hint="Load a file first, as with `numpy.load`, and make an array of anything else: `x.toarray()`",
         )
     return array
@@ -511,10 +512,10 @@ def made_up_rows(
         sides = tuple(any_size if side is None else side for side in spec.shape)
         shape = (count, *(sides if like is None else like[number].shape[1:]))
         if spec.dtype.startswith(("float", "bfloat")):
-            made = random.normal(size=shape)
+            values = random.normal(size=shape)
         else:
-            made = np.full(shape, "some text" if spec.dtype == TEXT else 1)
-        rows.append(made.astype(spec.array_dtype))
+            values = np.full(shape, "some text" if spec.dtype == TEXT else 1)
+        rows.append(values.astype(spec.array_dtype))
     return rows
 
 
@@ -590,7 +591,7 @@ def damaged(source: Path, kind: str, error: Exception) -> FileError:
     )
 
 
-def _described(value: object) -> str:
+def _in_words(value: object) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(value, (str, bytes)):
         return f"the text {value!r}"

@@ -23,11 +23,11 @@ from howsure.inputs.tables import (
     TEXTS,
     Roles,
     Table,
-    as_found,
     is_number,
     labels_of,
     names_in_column,
     rows_of,
+    values_of,
 )
 from howsure.words import counted
 
@@ -120,10 +120,10 @@ def read_label_column(
         InputError: Several columns could hold the labels; an empty cell.
     """
     table = open_columns(
-        source, form, Roles(label, identity), known=() if only_count(names or None) else names
+        source, form, Roles(label, identity), known_names=() if only_count(names or None) else names
     )
     if label is None and len(table.names) == 1:
-        return _of_class(labels_of(table, 0), table.names[0], names), RowNames(), ()
+        return _check_lone_class(labels_of(table, 0), table.names[0], names), RowNames(), ()
     if label is None and not set(names) <= set(table.names):
         label = next((name for name in ANY if table.names.count(name) == 1 and name not in names), None)
     named = next((name for name in (identity, ID) if name in table.names and name != label), None)
@@ -132,26 +132,32 @@ def read_label_column(
     if place is None and len(rest) == 1:
         (place,) = rest
     if place is not None:
-        others = tuple(_distinct(table, [at for at in rest if at != place]))
-        return _of_class(labels_of(table, place), table.names[place], names), called, others
-    there = [table.names[number] for number in rest]
-    places = places_of_names(names, there)
-    known = bool(names) and None not in places
-    if known:
+        others = tuple(_columns_of_possible_ids(table, [at for at in rest if at != place]))
+        return _check_lone_class(labels_of(table, place), table.names[place], names), called, others
+    column_names = [table.names[number] for number in rest]
+    places = places_of_names(names, column_names)
+    by_name = bool(names) and None not in places
+    if by_name:
         rest = [rest[at] for at in places if at is not None]
-    elif not only_count(names or None) and len(rest) == len(names) and not all(map(str.isdecimal, there)):
+    elif (
+        not only_count(names or None)
+        and len(rest) == len(names)
+        and not all(map(str.isdecimal, column_names))
+    ):
         raise InputError(
             f"The columns of '{source}' are not called like the classes, labels or numbers",
             expected=f"a column for each of {quoted(names)}",
-            received=quoted(there),
+            received=quoted(column_names),
         )
-    columns = [as_found(table, number) for number in rest]
-    if all(each.dtype.kind in "biuf" for each in columns):
-        yes_or_no = all(np.isin(each, (0, 1)).all() for each in columns)
-        decimals = any(each.dtype.kind == "f" and np.any(each != np.round(each)) for each in columns)
-        if known or yes_or_no or decimals:
+    columns = [values_of(table, number) for number in rest]
+    if all(column.dtype.kind in "biuf" for column in columns):
+        yes_or_no = all(np.isin(column, (0, 1)).all() for column in columns)
+        decimals = any(column.dtype.kind == "f" and np.any(column != np.round(column)) for column in columns)
+        if by_name or yes_or_no or decimals:
             return np.stack(columns, axis=1), called, ()
-    texts = [table.names[n] for n, each in zip(rest, columns, strict=True) if each.dtype.kind not in "biuf"]
+    texts = [
+        table.names[n] for n, column in zip(rest, columns, strict=True) if column.dtype.kind not in "biuf"
+    ]
     raise InputError(
         f"'{source}' does not say which column holds the labels",
         expected=f"one column named '{LABELS}'; or a column of 0 and 1 for each label; or a column for each "
@@ -161,7 +167,7 @@ def read_label_column(
     )
 
 
-def _distinct(table: Table, among: Sequence[int]) -> Iterator[Array]:
+def _columns_of_possible_ids(table: Table, among: Sequence[int]) -> Iterator[Array]:
     """The values of each column among some that holds another text or whole number in every row."""
     import pyarrow as pa
 
@@ -171,7 +177,7 @@ def _distinct(table: Table, among: Sequence[int]) -> Iterator[Array]:
             yield np.asarray(column.to_pylist(), dtype=object)
 
 
-def _of_class(labels: Array, column: str, names: Sequence[str]) -> Array:
+def _check_lone_class(labels: Array, column: str, names: Sequence[str]) -> Array:
     """The same labels; an `InputError` where a column of yes and no is called as one of the classes."""
     if not only_count(names or None):
         check_no_lone_class(labels, column, names)
@@ -196,15 +202,15 @@ def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvFor
     """
     import pyarrow as pa
 
-    table = open_columns(source, form, roles, known=features)
+    table = open_columns(source, form, roles, known_names=features)
     for name in features:
         if table.names.count(name) > 1:
             table.number(name, "for the model")
     usual = {name for name in (LABELS, ID) if name in features and name not in (roles.label, roles.id)}
-    *found, rest = roles.of(table, None)
-    kept = [place for place in found if place is not None and table.names[place] in usual]
-    label, identity = (None if place in kept else place for place in found)
-    columns = sorted([*rest, *kept])
+    *places, rest = roles.of(table, None)
+    feature_places = [place for place in places if place is not None and table.names[place] in usual]
+    label, identity = (None if place in feature_places else place for place in places)
+    columns = sorted([*rest, *feature_places])
     frame = pa.table(
         [table.columns[place] for place in columns], names=[table.names[place] for place in columns]
     )
@@ -216,7 +222,7 @@ def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvFor
 
 
 def open_columns(
-    source: Path, form: CsvForm, roles: Roles, texts: Sequence[str] = (), known: Sequence[str] = ()
+    source: Path, form: CsvForm, roles: Roles, texts: Sequence[str] = (), known_names: Sequence[str] = ()
 ) -> Table:
     """All columns of a csv or Parquet file.
 
@@ -225,7 +231,7 @@ def open_columns(
         form: The form of a csv file.
         roles: Columns that the caller named.
         texts: Names of columns that stay text in a csv file.
-        known: Names of classes or features, which may be numbers.
+        known_names: Names of classes or features, which may be numbers.
 
     Raises:
         FileError: The file is damaged.
@@ -234,7 +240,7 @@ def open_columns(
     if source.suffix.lower() != CSV:
         return _open_parquet(source)
     columns = [name for name in (*ANY, ID, roles.label, roles.id, *roles.drop) if name is not None]
-    table = read_csv(source, form, texts, known, columns)
+    table = read_csv(source, form, texts, known_names, columns)
     names = tuple(table.column_names)
     return Table(
         f"'{source}'",
@@ -299,7 +305,7 @@ def read_csv(
     source: Path,
     form: CsvForm,
     texts: Sequence[str] = (),
-    known: Sequence[str] = (),
+    known_names: Sequence[str] = (),
     columns: Sequence[str] = (),
 ) -> pa.Table:
     """The rows of a csv file as a table, with types as pyarrow infers them.
@@ -308,7 +314,7 @@ def read_csv(
         source: The file.
         form: Its form.
         texts: Names of columns that stay text; names of other files' columns have no effect.
-        known: Names of classes or features. If all of them are in the first line, it is a header.
+        known_names: Names of classes or features. If all of them are in the first line, it is a header.
         columns: Names of columns that may be there. One that is in the first line, and no number, shows that
             it is a header.
 
@@ -319,11 +325,11 @@ def read_csv(
     import pyarrow as pa
 
     types = dict.fromkeys(texts, pa.string())
-    table = _read(source, form, types)
+    table = _read_with_pyarrow(source, form, types)
     if table.num_columns == 1:  # where an empty line is an empty cell
         _check_separator(source, form, table.column_names[0])
-        table = _read(source, form, types, ignore_empty_lines=False)
-    _check_header(source, table.column_names, known, columns)
+        table = _read_with_pyarrow(source, form, types, ignore_empty_lines=False)
+    _check_header(source, table.column_names, known_names, columns)
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_binary(column.type):
             raise _not_utf8(source, f" in column '{name}'")
@@ -335,7 +341,7 @@ def read_as_text(source: Path, form: CsvForm, name: str) -> pa.ChunkedArray:
     return read_csv(source, form, [name], [name]).column(name)
 
 
-def _read(
+def _read_with_pyarrow(
     source: Path,
     form: CsvForm,
     types: dict[str, Any],
@@ -358,18 +364,20 @@ def _read(
                 table = pa.csv.read_csv(file, read, parse, convert)
         except pa.ArrowInvalid as error:
             if use_threads and _UNEVEN.search(str(error)):  # only a single thread counts the rows
-                return _read(source, form, types, ignore_empty_lines=ignore_empty_lines, use_threads=False)
-            raise _explained(source, error) from error
+                return _read_with_pyarrow(
+                    source, form, types, ignore_empty_lines=ignore_empty_lines, use_threads=False
+                )
+            raise _in_our_words(source, error) from error
         if any("\0" in name for name in table.column_names):
             raise _not_utf8(source)
     return table
 
 
-def _explained(source: Path, error: Exception) -> Exception:
+def _in_our_words(source: Path, error: Exception) -> Exception:
     """The error of pyarrow in the words of howsure, as far as it is known."""
-    said = str(error)
-    uneven = _UNEVEN.search(said)
-    if "\0" in said or "UTF8" in said:
+    message = str(error)
+    uneven = _UNEVEN.search(message)
+    if "\0" in message or "UTF8" in message:
         return _not_utf8(source)
     if uneven is not None:
         row, expected, received, text = uneven.groups()
@@ -380,11 +388,11 @@ def _explained(source: Path, error: Exception) -> Exception:
             hint="Put cells that contain the separator between quotation marks, or name another separator "
             "with `separator`",
         )
-    if "Empty CSV" in said:
+    if "Empty CSV" in message:
         return InputError(
             f"'{source}' holds no header", expected="a line with the names of the columns, then rows"
         )
-    if "straddling" in said:
+    if "straddling" in message:
         return InputError(
             f"'{source}' has a line that is too long",
             expected=f"at most {_LONGEST_LINE:,} bytes in a line",
@@ -410,7 +418,9 @@ def _check_separator(source: Path, form: CsvForm, name: str) -> None:
         )
 
 
-def _check_header(source: Path, names: Sequence[str], known: Sequence[str], columns: Sequence[str]) -> None:
+def _check_header(
+    source: Path, names: Sequence[str], known_names: Sequence[str], columns: Sequence[str]
+) -> None:
     """Raise an `InputError` if a name is there twice, or if the first line may be a row."""
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -420,7 +430,7 @@ def _check_header(source: Path, names: Sequence[str], known: Sequence[str], colu
             received=f"columns {quoted(names)}",
         )
     values = [name for name in names if _is_value(name)]
-    has_all_known = bool(known) and set(known) <= set(names)
+    has_all_known = bool(known_names) and set(known_names) <= set(names)
     has_a_known_column = any(name in columns and not _is_value(name) for name in names)
     has_an_index = not names[0] and values == [str(number) for number in range(len(names) - 1)]
     if (any(names) and not values) or has_all_known or has_a_known_column or has_an_index:

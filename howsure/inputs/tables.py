@@ -88,24 +88,24 @@ class Roles:
         Raises:
             InputError: A named column does not exist, or one column has two roles.
         """
-        there = [name for name in self.drop if self.needed or name in table.names]
-        dropped = [table.number(name, "to leave out") for name in there]
+        to_drop = [name for name in self.drop if self.needed or name in table.names]
+        dropped = [table.number(name, "to leave out") for name in to_drop]
         several = [] if inputs is None or len(inputs) == 1 else [spec.name for spec in inputs]
-        found: list[int | None] = []
+        places: list[int | None] = []
         for what, name, usual in (("labels", self.label, LABELS), ("ids", self.id, ID)):
             if name is None and usual in table.names and usual not in (*several, *self.drop):
                 name = usual if usual not in (self.label, self.id) else None
             if name is not None and not self.needed and name not in table.names:
                 name = None
-            found.append(None if name is None else table.number(name, f"for the {what}"))
+            places.append(None if name is None else table.number(name, f"for the {what}"))
         index = next((name for name in ("", INDEX) if name in table.names[: None if name else 1]), None)
-        if found[1] is None and index is not None and index not in self.drop:
-            found[1] = table.names.index(index)
-        taken = [*dropped, *(number for number in found if number is not None)]
-        twice = next((table.names[number] for number in taken if taken.count(number) > 1), None)
+        if places[1] is None and index is not None and index not in self.drop:
+            places[1] = table.names.index(index)
+        used = [*dropped, *(number for number in places if number is not None)]
+        twice = next((table.names[number] for number in used if used.count(number) > 1), None)
         if twice is not None:
             raise InputError(f"Column '{twice}' has two roles", expected="labels, ids or left out")
-        return found[0], found[1], [number for number in range(len(table.names)) if number not in taken]
+        return places[0], places[1], [number for number in range(len(table.names)) if number not in used]
 
 
 def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> Rows:
@@ -128,12 +128,12 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
     names = [spec.name for spec in inputs or ()]
     x: Array | dict[str, Array]
     if inputs is None:
-        x = formed(table, features, ANY_VECTOR)
+        x = rows_from(table, features, ANY_VECTOR)
     elif len(inputs) == 1 and inputs[0].dtype == TEXT:
-        x = formed(table, [_column_of_text(table, inputs[0])], inputs[0])
+        x = rows_from(table, [_column_of_text(table, inputs[0])], inputs[0])
     elif len(inputs) == 1:
         whole = [i for i in features if table.names[i] == names[0] and _is_list(table.columns[i])]
-        x = formed(table, whole or features, inputs[0])
+        x = rows_from(table, whole or features, inputs[0])
     else:
         missing = [name for name in names if table.names.count(name) != 1]
         if missing:
@@ -142,7 +142,7 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
                 expected=f"columns named like the model's inputs, {quoted(names)}",
                 received=f"columns {quoted(table.names)}",
             )
-        x = {spec.name: formed(table, [table.names.index(spec.name)], spec) for spec in inputs}
+        x = {spec.name: rows_from(table, [table.names.index(spec.name)], spec) for spec in inputs}
     columns = tuple(table.names[i] for i in features)
     return Rows(
         x,
@@ -173,7 +173,7 @@ def ids_of(table: Table, index: int) -> Array:
     if table.as_text is not None:
         empty = [row for row, cell in enumerate(cells) if not cell.strip()]
         if empty:
-            raise _empty(table, index, empty, "an id in every row", None)
+            raise _empty_cells(table, index, empty, "an id in every row", None)
         if all(_WHOLE_NUMBER.fullmatch(cell) and abs(int(cell)) <= LARGEST for cell in cells):
             cells = [int(cell) for cell in cells]
     return ids_from(cells, f"The ids in column '{table.names[index]}'")
@@ -190,16 +190,18 @@ def labels_of(table: Table, index: int) -> Array:
     column = table.columns[index]
     expected, hint = "a label in every row", "Leave those rows out"
     _check_no_nulls(table, index, column, 1, expected, hint)
-    found = as_found(table, index)
-    if found.dtype.kind in "UO" and found.ndim == 1:
-        empty = [row for row, cell in enumerate(found.tolist()) if isinstance(cell, str) and not cell.strip()]
+    labels = values_of(table, index)
+    if labels.dtype.kind in "UO" and labels.ndim == 1:
+        empty = [
+            row for row, cell in enumerate(labels.tolist()) if isinstance(cell, str) and not cell.strip()
+        ]
         if empty:
-            raise _empty(table, index, empty, expected, hint)
+            raise _empty_cells(table, index, empty, expected, hint)
     if table.as_text is not None and pa.types.is_integer(column.type):
         texts = [cell.strip() for cell in table.as_text(index).to_pylist()]
         if not all(map(_WHOLE_NUMBER.fullmatch, texts)):
             return np.asarray(texts)
-    return found
+    return labels
 
 
 # --- columns to arrays ----------------------------------------------------------------------------
@@ -207,7 +209,7 @@ def labels_of(table: Table, index: int) -> Array:
 
 def column_of(table: Table, index: int) -> Array:
     """(N,) the values of a column, or (N, m) its lists."""
-    return _numbers(table, index) if _is_list(table.columns[index]) else as_found(table, index)
+    return _numbers_in(table, index) if _is_list(table.columns[index]) else values_of(table, index)
 
 
 def _is_list(column: Any) -> bool:
@@ -215,13 +217,13 @@ def _is_list(column: Any) -> bool:
     return hasattr(column.type, "value_type") and is_numeric(column.type)
 
 
-def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
+def rows_from(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
     """(N, *spec.shape) from the columns at `features`, in C order."""
     if spec.dtype == TEXT:
         return _text(table, features[0], spec)
     _check_no_text(table, features)
     free = [size is None for size in spec.shape]
-    known = prod(size for size in spec.shape if size is not None)
+    expected_width = prod(size for size in spec.shape if size is not None)
     if sum(free) > 1:
         raise InputError(
             f"{upper(table.called)} cannot say how its columns form a row of shape {spec.shape}",
@@ -230,28 +232,30 @@ def formed(table: Table, features: Sequence[int], spec: InputSpec) -> Array:
         )
     if table.rows == 0 and any(hasattr(table.columns[index].type, "value_type") for index in features):
         return np.empty((0, *(1 if size is None else size for size in spec.shape)), dtype=np.float32)
-    parts = [_numbers(table, index) for index in features]
+    parts = [_numbers_in(table, index) for index in features]
     width = sum(part.shape[1] for part in parts)
-    if width != known and not (any(free) and width and width % known == 0):
-        raise _wrong_width(table, features, width, known, spec)
+    if width != expected_width and not (any(free) and width and width % expected_width == 0):
+        raise _wrong_width(table, features, width, expected_width, spec)
     rows = np.empty((table.rows, width), dtype=np.result_type(*parts))
     start = 0
     for part in parts:
         rows[:, start : start + part.shape[1]] = part
         start += part.shape[1]
-    return rows.reshape((table.rows, *(width // known if size is None else size for size in spec.shape)))
+    return rows.reshape(
+        (table.rows, *(width // expected_width if size is None else size for size in spec.shape))
+    )
 
 
 def _column_of_text(table: Table, spec: InputSpec) -> int:
     """Number of the column with the text of the only input."""
-    found = [name for name in dict.fromkeys((spec.name, *TEXTS)) if name in table.names]
-    if not found or table.names.count(found[0]) > 1:
+    candidates = [name for name in dict.fromkeys((spec.name, *TEXTS)) if name in table.names]
+    if not candidates or table.names.count(candidates[0]) > 1:
         raise InputError(
             f"{upper(table.called)} does not say which column holds the text",
             expected=f"names of columns in the first line, one of them '{TEXTS[0]}' or '{spec.name}'",
             received=f"columns {quoted(table.names)}",
         )
-    return table.names.index(found[0])
+    return table.names.index(candidates[0])
 
 
 def _text(table: Table, index: int, spec: InputSpec) -> Array:
@@ -276,20 +280,22 @@ def _text(table: Table, index: int, spec: InputSpec) -> Array:
 
 
 def _wrong_width(
-    table: Table, features: Sequence[int], width: int, known: int, spec: InputSpec
+    table: Table, features: Sequence[int], width: int, expected_width: int, spec: InputSpec
 ) -> InputError:
     names = [table.names[index] for index in features]
     multiple = "a multiple of " if None in spec.shape else ""
     if any(name == "" or name.startswith(("Unnamed:", "__index_level_")) for name in names):
         hint: str | None = "One column looks like an index of pandas: save with `index=False`"
     else:
-        hint = _LABEL_COLUMN if width == known + 1 else None
-        taken = [name for name in (LABELS, ID) if name in table.names and name not in names]
-        if taken and width < known:
-            hint = f"{quoted(taken)} is not counted: it holds labels or ids, so rename it if it is a feature"
+        hint = _LABEL_COLUMN if width == expected_width + 1 else None
+        reserved = [name for name in (LABELS, ID) if name in table.names and name not in names]
+        if reserved and width < expected_width:
+            hint = (
+                f"{quoted(reserved)} is not counted: it holds labels or ids, so rename it if it is a feature"
+            )
     return InputError(
         f"{upper(table.called)} has {counted(width, 'number')} per row",
-        expected=f"{multiple}{known}, for rows of shape {spec.shape}",
+        expected=f"{multiple}{expected_width}, for rows of shape {spec.shape}",
         received=f"columns {quoted(names)}" if names else "no columns",
         hint=hint,
     )
@@ -361,7 +367,7 @@ def is_numeric(kind: Any) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _numbers(table: Table, index: int) -> Array:
+def _numbers_in(table: Table, index: int) -> Array:
     """(N, m) the column's numbers; m is the length of its lists, or 1."""
     import pyarrow as pa
     import pyarrow.compute
@@ -385,7 +391,7 @@ def _numbers(table: Table, index: int) -> Array:
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(table.rows, per_row)
 
 
-def as_found(table: Table, index: int) -> Array:
+def values_of(table: Table, index: int) -> Array:
     """(N,) a column without empty cells as a numpy array of numbers, texts or booleans."""
     column = table.columns[index]
     _check_no_nulls(table, index, column, 1)
@@ -407,10 +413,12 @@ def _check_no_nulls(
             **({} if hasattr(values, "chunks") else {"zero_copy_only": False})
         )
         rows = np.unique(np.flatnonzero(is_null) // per_row).tolist()
-        raise _empty(table, index, rows, expected, hint)
+        raise _empty_cells(table, index, rows, expected, hint)
 
 
-def _empty(table: Table, index: int, rows: Sequence[int], expected: str, hint: str | None) -> InputError:
+def _empty_cells(
+    table: Table, index: int, rows: Sequence[int], expected: str, hint: str | None
+) -> InputError:
     return InputError(
         f"{upper(table.called)} has empty cells in column '{table.names[index]}', "
         f"{in_rows(len(rows), rows[:5])}",

@@ -77,18 +77,18 @@ def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
     """
     called, count = "The true numbers", len(names)
     check_unmasked(labels, called)
-    given = floats_of(by_column_name(labels, count, names, "target"), called)
-    shape = given.shape
-    if given.shape == (rows,) and count == 1:
-        given = given[:, None]
-    if given.shape != (rows, count):
+    numbers = floats_of(by_column_name(labels, count, names, "target"), called)
+    shape = numbers.shape
+    if numbers.shape == (rows,) and count == 1:
+        numbers = numbers[:, None]
+    if numbers.shape != (rows, count):
         raise InputError(
             f"{called} do not fit the rows",
             expected=f"an array of shape {(rows, count)}" + (f", or ({rows},)" if count == 1 else ""),
             received=f"an array of shape {shape}",
         )
-    check_finite(given, called)
-    return own_copy(given, called)
+    check_finite(numbers, called)
+    return own_copy(numbers, called)
 
 
 def floats_of(values: Any, called: str) -> Floats:

@@ -81,8 +81,8 @@ class RowTransform:
             InputError: Positions need a way back, and there is none.
         """
         if isinstance(transform, str):
-            ready = partial(of_each, made=partial(_ready, name=transform, layout=layout))
-            return cls(ready, None if layout is None else _back(transform, layout), transform)
+            ready = partial(of_each, function=partial(_moved_array, name=transform, layout=layout))
+            return cls(ready, None if layout is None else _way_back(transform, layout), transform)
         if isinstance(transform, (tuple, list)):
             do, undo = transform
             return cls(do, None if layout is None else undo, _name(do))
@@ -112,14 +112,14 @@ def parts(rows: Any) -> list[Array]:
     return [numpy_of(part) for part in rows] if is_several(rows) else [numpy_of(rows)]
 
 
-def is_transform(given: Any) -> bool:
+def is_transform(value: Any) -> bool:
     """Whether this is a change as a caller may give it."""
-    if isinstance(given, (tuple, list)):
-        return len(given) == 2 and all(map(callable, given))
-    return callable(given) or (isinstance(given, str) and given in READY)
+    if isinstance(value, (tuple, list)):
+        return len(value) == 2 and all(map(callable, value))
+    return callable(value) or (isinstance(value, str) and value in READY)
 
 
-def _ready(part: Any, name: str, layout: Layout | None) -> Any:
+def _moved_array(part: Any, name: str, layout: Layout | None) -> Any:
     """Rows of one array after a move of this name."""
     shape = tuple(part.shape)
     if layout is None:
@@ -138,7 +138,7 @@ def _ready(part: Any, name: str, layout: Layout | None) -> Any:
     return part.rot90(1, plane) if hasattr(part, "rot90") else np.rot90(part, 1, plane)
 
 
-def _back(name: str, layout: Layout) -> Change:
+def _way_back(name: str, layout: Layout) -> Change:
     """The function that moves outputs back after a move of this name."""
     *_, first, last = (0, *np.delete(np.arange(1, len(layout.positions) + 2), layout.class_axis).tolist())
     return lambda outputs: np.flip(outputs, last) if name == FLIP else np.rot90(outputs, -1, (first, last))

@@ -54,12 +54,12 @@ def typed(kind: Any, value: Any, field: str) -> Any:
     Raises:
         InputError: It is of another type, out of range, or lacks a field.
     """
-    given = value.item() if isinstance(value, np.generic) else value
+    plain = value.item() if isinstance(value, np.generic) else value
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
-        said, _, place = str(error).partition(" - at `")
-        expected, _, received = said.removeprefix("Expected ").partition(", got ")
+        message, _, place = str(error).partition(" - at `")
+        expected, _, received = message.removeprefix("Expected ").partition(", got ")
         inside = place.removeprefix("$").rstrip("`")
         name = f"{field}{inside}".lstrip(".") or "content"
         raise InputError(
@@ -86,11 +86,11 @@ def numbers(value: Any, shape: tuple[int, ...], limits: msgspec.Meta, field: str
     kind: Any = Annotated[float, limits]
     for _ in shape:
         kind = tuple[kind, ...]
-    found = np.array(typed(kind, value, field), np.float64)
-    if found.shape != shape:
+    array = np.array(typed(kind, value, field), np.float64)
+    if array.shape != shape:
         raise wrong(field, f"{' × '.join(map(str, shape))} numbers", value)
-    found.flags.writeable = False
-    return found
+    array.flags.writeable = False
+    return array
 
 
 def wrong(field: str, expected: str, received: Any) -> InputError:
@@ -100,8 +100,8 @@ def wrong(field: str, expected: str, received: Any) -> InputError:
 
 def short(value: Any) -> str:
     """A value as Python writes it, without its end where it is long."""
-    said = ascii(value[: SHOWN + 1] if isinstance(value, (str, list, tuple)) else value)
-    return f"{said[:SHOWN]}…" if len(said) > SHOWN else said
+    text = ascii(value[: SHOWN + 1] if isinstance(value, (str, list, tuple)) else value)
+    return f"{text[:SHOWN]}…" if len(text) > SHOWN else text
 
 
 # --- sealed files -------------------------------------------------------------------------------
@@ -153,15 +153,15 @@ def read_sealed(
         content = plain_json(raw)
         if kind is not None and content["kind"] != kind:
             raise ValueError("it is something else")
-        found = content["format"]
-        if found == format:
+        version = content["format"]
+        if version == format:
             if content.pop("sha256") != digest(content):
                 raise ValueError("it is not what was saved")
             return parse(content)
     raise FileError(
         f"'{source}' is in a format that this version of howsure does not know",
         expected=f"format {format}",
-        received=short(found),
+        received=short(version),
         hint=f"{again}, or update howsure",
     )
 
@@ -197,20 +197,20 @@ def content_errors(
     except (FileError, DependencyError):
         raise
     except HowsureError as error:
-        said = f"'{os.fspath(path)}' {what}: {error.what[0].lower()}{error.what[1:]}"
-        raise FileError(said, expected=error.expected, received=error.received, hint=hint) from error
+        message = f"'{os.fspath(path)}' {what}: {error.what[0].lower()}{error.what[1:]}"
+        raise FileError(message, expected=error.expected, received=error.received, hint=hint) from error
     except Exception as error:  # of any kind, as the content may be whatever somebody wrote there
         if is_out_of_memory(error):
             raise not_for_its_content(path, error) from error  # type: ignore[misc]
-        said = f"'{os.fspath(path)}' {what} ({_of_content(error)})"
-        raise FileError(said, expected=expected, hint=hint) from error
+        message = f"'{os.fspath(path)}' {what} ({_fault_in_words(error)})"
+        raise FileError(message, expected=expected, hint=hint) from error
 
 
-def _of_content(error: Exception) -> str:
+def _fault_in_words(error: Exception) -> str:
     """The fault in the content of a file that howsure wrote, judged by the error."""
     if isinstance(error, KeyError):
         return f"it has no {error}"
-    said = " ".join(str(error).split())[:200]
+    message = " ".join(str(error).split())[:200]
     if isinstance(error, json.JSONDecodeError):
-        return f"it is not JSON: {said}"
-    return said if type(error) is ValueError else f"{type(error).__name__}: {said}"
+        return f"it is not JSON: {message}"
+    return message if type(error) is ValueError else f"{type(error).__name__}: {message}"

@@ -153,25 +153,25 @@ class Column:
         if self.type == EITHER:
             return check_ids(values, shape[0], f"The values of `{self.name}`")
         try:
-            given = np.asarray(values)
+            array = np.asarray(values)
         except ValueError as error:
             raise self._wrong(f"an array of shape {shape}", repr(values)[:200]) from error
-        if given.ndim == len(shape) and shape[-1:] == (-1,):
-            shape = (*shape[:-1], given.shape[-1])
-        if given.shape != shape:
-            raise self._wrong(f"an array of shape {shape}", f"one of shape {given.shape}")
-        if not given.size:
+        if array.ndim == len(shape) and shape[-1:] == (-1,):
+            shape = (*shape[:-1], array.shape[-1])
+        if array.shape != shape:
+            raise self._wrong(f"an array of shape {shape}", f"one of shape {array.shape}")
+        if not array.size:
             return np.empty(shape, dtype=object if self.type == STRING else self.type)
-        if given.dtype.kind not in _KINDS[self.type]:
-            raise self._wrong(self.type, f"values of type {given.dtype}")
+        if array.dtype.kind not in _KINDS[self.type]:
+            raise self._wrong(self.type, f"values of type {array.dtype}")
         if self.type in _NUMBERS:
             least = np.fmin if self.unknown else np.minimum
-            low, high = float(least.reduce(given, axis=None)), float(np.fmax.reduce(given, axis=None))
+            low, high = float(least.reduce(array, axis=None)), float(np.fmax.reduce(array, axis=None))
             most = self.most(names) if callable(self.most) else self.most
             inside = self.least - ROUNDING <= low and high <= most + ROUNDING * max(1.0, abs(most))
             if not (inside or (self.unknown and math.isnan(low))) or math.isinf(low) or math.isinf(high):
                 raise self._wrong(self._range(most), f"values from {low:.6g} to {high:.6g}")
-        return np.asarray(given, dtype=None if self.type == STRING else self.type)
+        return np.asarray(array, dtype=None if self.type == STRING else self.type)
 
     def _range(self, most: float) -> str:
         unknown = ", or NaN where unknown" if self.unknown else ""
@@ -195,15 +195,15 @@ class Column:
 
         flat = values.reshape(-1)
         if self.type == STRING or flat.dtype == object:
-            found = pa.array(flat.tolist(), pa.string())
+            array = pa.array(flat.tolist(), pa.string())
         elif self.type == EITHER:
-            found = pa.array(flat, pa.int64())
+            array = pa.array(flat, pa.int64())
         else:
-            found = pa.array(np.ascontiguousarray(flat, dtype=self.type), pa.type_for_alias(self.type))
+            array = pa.array(np.ascontiguousarray(flat, dtype=self.type), pa.type_for_alias(self.type))
         if self.shape == PER_ROW:
-            return found
+            return array
         offsets = np.arange(len(values) + 1, dtype=np.int32) * math.prod(values.shape[1:])
-        return pa.ListArray.from_arrays(pa.array(offsets), found)
+        return pa.ListArray.from_arrays(pa.array(offsets), array)
 
     def from_arrow(self, values: pa.ChunkedArray, names: int) -> NDArray[Any]:
         """The inverse of `to_arrow`, for K names; an `InputError` for what that does not make."""
@@ -227,10 +227,10 @@ class Column:
         for chunk, flat in zip(values.chunks, single, strict=True):
             if len(chunk) and set(chunk.value_lengths().unique().to_pylist()) != {width}:
                 raise self._wrong(f"a list of {width} values in every row", "lists of other lengths")
-            given = flat.to_numpy(zero_copy_only=False)
-            parts.append(np.asarray(given, dtype=self.type).reshape(len(chunk), width))
-        found = np.concatenate(parts)
-        return found.reshape(len(found), *sides)
+            numbers = flat.to_numpy(zero_copy_only=False)
+            parts.append(np.asarray(numbers, dtype=self.type).reshape(len(chunk), width))
+        array = np.concatenate(parts)
+        return array.reshape(len(array), *sides)
 
 
 def is_in_files(values: Any) -> bool:

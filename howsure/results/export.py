@@ -35,13 +35,15 @@ def csv_lines(result: Result[Any], columns: str | None = None) -> Iterator[Itera
 
     `columns` is as of `Result.to_arrow`.
     """
-    found = [(c, values) for c, values in result._in_table(columns).items() if c.shape != WIDE_OF_NETWORKS]
+    table_columns = [
+        (c, values) for c, values in result._in_table(columns).items() if c.shape != WIDE_OF_NETWORKS
+    ]
     header: list[str] = []
-    for column, _ in found:
-        header += [".".join(path) for path in itertools.product(*_parts(result, column))]
+    for column, _ in table_columns:
+        header += [".".join(path) for path in itertools.product(*_name_parts(result, column))]
     flat = (
-        [each for cell in cells for each in _several(cell)]
-        for cells in _rows(len(result), [values for _, values in found])
+        [value for cell in cells for value in _flat_cells(cell)]
+        for cells in _rows(len(result), [values for _, values in table_columns])
     )
     return itertools.chain([header], flat)
 
@@ -54,7 +56,7 @@ def write_csv_lines(lines: Iterable[Iterable[Any]], file: SupportsWrite[str]) ->
     """
     # Python before 3.13 quotes a carriage return only where it is part of what ends a line.
     writer = csv.writer(_Lines(file), lineterminator=_QUOTED_END)
-    writer.writerows(map(no_formula, map(_known, cells)) for cells in lines)
+    writer.writerows(map(no_formula, map(_empty_for_nan, cells)) for cells in lines)
 
 
 def write_csv_file(lines: Iterable[Iterable[Any]], path: str | os.PathLike[str]) -> None:
@@ -82,11 +84,11 @@ class _Lines:
         return self._file.write(line.removesuffix(_QUOTED_END) + "\n")
 
 
-def _several(cell: Any) -> list[Any]:
-    return [value for each in cell for value in _several(each)] if isinstance(cell, list) else [cell]
+def _flat_cells(cell: Any) -> list[Any]:
+    return [value for part in cell for value in _flat_cells(part)] if isinstance(cell, list) else [cell]
 
 
-def _parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
+def _name_parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
     """The name of a column in the table, then the names and the levels of its values, if it has several."""
     names = tuple(getattr(result, result.names))
     parts: list[Sequence[str]] = [(result.in_table(column),)]
@@ -104,5 +106,5 @@ def _rows(rows: int, columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         yield from zip(*parts, strict=True)
 
 
-def _known(value: Any) -> Any:
+def _empty_for_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -69,14 +69,14 @@ class LazyMap(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("These maps are read row by row, so an array of all of them is a copy")
-        found = np.empty(self.shape, self.dtype if dtype is None else dtype)
+        array = np.empty(self.shape, self.dtype if dtype is None else dtype)
         for at in range(len(self)):
-            found[at] = self[at]
-        return found
+            array[at] = self[at]
+        return array
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
-        given = [np.asarray(each) if isinstance(each, LazyMap) else each for each in inputs]
-        return getattr(ufunc, method)(*given, **settings)
+        arrays = [np.asarray(value) if isinstance(value, LazyMap) else value for value in inputs]
+        return getattr(ufunc, method)(*arrays, **settings)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -120,9 +120,9 @@ class Shown(Displayed):
         result: Any = self
         if labels is not None:
             result = result.with_truth(labels)
-        asked: dict[str, Any] = {"audit": audit, "comparison": comparison, "title": title}
+        parts: dict[str, Any] = {"audit": audit, "comparison": comparison, "title": title}
         write = imported("howsure.report.page:write_report")
-        write(path, result, rows, background=background, **asked)
+        write(path, result, rows, background=background, **parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,9 @@ class Result(Shown, Generic[OneRow]):
                 values = np.full(shape, column.default)
             if values is None and column.optional:
                 continue
-            object.__setattr__(self, column.name, _kept(self._checked(column, values, shape, len(names))))
+            object.__setattr__(
+                self, column.name, _own_array(self._checked_column(column, values, shape, len(names)))
+            )
         for name in self._setting_names():
             setting = getattr(self, name)
             if not isinstance(setting, OwnSettings):
@@ -167,7 +169,9 @@ class Result(Shown, Generic[OneRow]):
             object.__setattr__(self, name, setting)
         self._check_column_names()
 
-    def _checked(self, column: Column, values: Any, shape: tuple[int, ...], names: int) -> NDArray[Any]:
+    def _checked_column(
+        self, column: Column, values: Any, shape: tuple[int, ...], names: int
+    ) -> NDArray[Any]:
         """The values of a column as they are kept; see `Column.checked`."""
         return column.checked(values, shape, names)
 
@@ -217,12 +221,12 @@ class Result(Shown, Generic[OneRow]):
     @property
     def _arrays(self) -> dict[str, Any]:
         """The stored columns that are there, by name."""
-        given = {column.name: getattr(self, column.name) for column in self.columns if column.stored}
-        return {name: array for name, array in given.items() if array is not None}
+        arrays = {column.name: getattr(self, column.name) for column in self.columns if column.stored}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, so that copies from other processes are read-only as well.
-        return type(self), tuple(getattr(self, each.name) for each in fields(self))
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -242,8 +246,8 @@ class Result(Shown, Generic[OneRow]):
         if position is not None:
             return self._row(position)
         rows = several_positions(self._mask_in_order(index), len(self))
-        found = replace(self, **{name: _taken(array, rows) for name, array in self._arrays.items()})
-        return found._knowing({name: array[rows] for name, array in self._known_of_maps.items()})
+        result = replace(self, **{name: _rows_at(array, rows) for name, array in self._arrays.items()})
+        return result._knowing({name: array[rows] for name, array in self._from_maps.items()})
 
     def _mask_in_order(self, chosen: Any) -> Any:
         """A series of booleans in the order of the rows, by its index; anything else as it is."""
@@ -251,19 +255,19 @@ class Result(Shown, Generic[OneRow]):
         return aligned(chosen, self, "The chosen rows", "rows") if is_mask else chosen
 
     @property
-    def _known_of_maps(self) -> dict[str, NDArray[Any]]:
+    def _from_maps(self) -> dict[str, NDArray[Any]]:
         """The columns that follow from maps and are known already, by name."""
         names = [MOVES, *(column.name for column in self.columns if column.of_maps)]
         return {name: vars(self)[name] for name in names if name in vars(self)}
 
     def _knowing(self, columns: Mapping[str, NDArray[Any]]) -> Self:
         """This result itself, with columns that follow from its maps."""
-        vars(self).update({name: _kept(array) for name, array in columns.items()})
+        vars(self).update({name: _own_array(array) for name, array in columns.items()})
         return self
 
     def _changed(self, arrays: Mapping[str, Any]) -> Self:
         """The same answers with other columns beside them, by name."""
-        return replace(self, **arrays)._knowing(self._known_of_maps)
+        return replace(self, **arrays)._knowing(self._from_maps)
 
     def _moved_by(self, moves: NDArray[Any]) -> Self:
         """This result itself, knowing by how much each group of passes moves its answers (N, K, G)."""
@@ -312,7 +316,7 @@ class Result(Shown, Generic[OneRow]):
 
     def _row(self, index: int) -> OneRow:
         """The row at a position that exists, with the values of the columns and settings that it names."""
-        names = {each.name for each in fields(self.row_type)}
+        names = {field.name for field in fields(self.row_type)}
         settings = {name: getattr(self, name) for name in self._setting_names() if name in names}
         row: OneRow = self.row_type(**self._cells(index, names), **settings, id=self._id(index))
         return row
@@ -333,8 +337,7 @@ class Result(Shown, Generic[OneRow]):
         labels = as_array(labels, "The true answers")
         one_each = labels.shape == (len(self),) and len(getattr(self, self.names)) == 1
         wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
-        given: dict[str, Any] = {"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels}
-        return self._changed(given)
+        return self._changed({"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels})
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
         """Values of the columns among `names` for one row."""
@@ -390,24 +393,26 @@ class Result(Shown, Generic[OneRow]):
                     hint="Assess their rows with one and the same plan" if name == "plan" else None,
                 )
         shared = [name for name in parts[0]._arrays if all(name in part._arrays for part in parts)]
-        each = {name: [part._arrays[name] for part in parts] for name in shared}
-        each |= {name: _as_wide(each[name]) for name in cls._of_networks() if name in each}
-        known = [part._known_of_maps for part in parts]
-        one = parts[0]
+        columns = {name: [part._arrays[name] for part in parts] for name in shared}
+        columns |= {name: _as_wide(columns[name]) for name in cls._of_networks() if name in columns}
+        from_maps = [part._from_maps for part in parts]
+        first_part = parts[0]
         del parts, most
-        arrays: dict[str, Any] = dict.fromkeys(one._arrays)
-        arrays |= {name: _in_one(each.pop(name)) for name in list(each)}  # frees each column soon
-        return replace(one, **arrays)._knowing(_known_in_all(known))
+        arrays: dict[str, Any] = dict.fromkeys(first_part._arrays)
+        arrays |= {
+            name: _joined_columns(columns.pop(name)) for name in list(columns)
+        }  # frees each column soon
+        return replace(first_part, **arrays)._knowing(_shared_from_maps(from_maps))
 
     def _with_columns_of(self, other: Self) -> Self:
         """The same with columns that another part has and this one lacks, where that says something."""
         sides = len(self), len(getattr(self, self.names)), self.positions
-        given: dict[str, Any] = {
+        lacking: dict[str, Any] = {
             column.name: np.full(column.sides(*sides), column.lacking)
             for column in self.columns
             if column.lacking is not None and column.name in other._arrays.keys() - self._arrays.keys()
         }
-        return self._changed(given) if given else self
+        return self._changed(lacking) if lacking else self
 
     def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
         """The same with the caller's names of the rows.
@@ -419,8 +424,7 @@ class Result(Shown, Generic[OneRow]):
         Raises:
             InputError: Missing for some rows, of another kind or length, or a name that another column has.
         """
-        given: dict[str, Any] = {"ids": without_index(aligned(ids, self, "The ids", "ids")), "id_name": name}
-        return self._changed(given)
+        return self._changed({"ids": without_index(aligned(ids, self, "The ids", "ids")), "id_name": name})
 
     # --- tables and files ---------------------------------------------------------------------
 
@@ -435,12 +439,12 @@ class Result(Shown, Generic[OneRow]):
         """
         import pyarrow as pa
 
-        found = self._in_table(columns)
-        table = pa.table({self.in_table(column): column.to_arrow(values) for column, values in found.items()})
+        shown = self._in_table(columns)
+        table = pa.table({self.in_table(column): column.to_arrow(values) for column, values in shown.items()})
         settings = {
             "format": FORMAT,
             "answer": self.answer,
-            **{name: _plain(getattr(self, name)) for name in self._setting_names()},
+            **{name: _as_plain(getattr(self, name)) for name in self._setting_names()},
             **({INDEX: self._index_column} if INDEX in self._arrays else {}),
         }
         try:
@@ -482,7 +486,7 @@ class Result(Shown, Generic[OneRow]):
     @classmethod
     def _setting_names(cls) -> list[str]:
         columns = {column.name for column in cls.columns}
-        return [each.name for each in fields(cls) if each.name not in columns]
+        return [field.name for field in fields(cls) if field.name not in columns]
 
     def to_pandas(self, *, columns: str | None = None) -> pd.DataFrame:
         """`to_arrow` as a pandas data frame, with the index of the data frame that the rows came from.
@@ -522,12 +526,12 @@ class Result(Shown, Generic[OneRow]):
             InputError: The path has another ending.
             FileError: The file cannot be written, for example because the disk is full.
         """
-        given = check_path(path)
-        if self._maps and (given.is_dir() or not given.suffix):
-            with new_folder(given):
-                save_sealed(self, given / TABLE, {})
+        place = check_path(path)
+        if self._maps and (place.is_dir() or not place.suffix):
+            with new_folder(place):
+                save_sealed(self, place / TABLE, {})
             return
-        if check_ending(given, TABLES, needed=False) == ".csv":
+        if check_ending(place, TABLES, needed=False) == ".csv":
             write_csv_file(csv_lines(self, columns), path)
         else:
             save_sealed(self, path, {})
@@ -563,10 +567,10 @@ class Result(Shown, Generic[OneRow]):
                 hint="`howsure.load` reads whichever type a file holds",
             )
         with complete(path, cls.__name__):
-            given = {name: typed(types_of(cls)[name], settings[name], name) for name in cls._setting_names()}
-            names = len(given[cls.names])
+            values = {name: typed(types_of(cls)[name], settings[name], name) for name in cls._setting_names()}
+            names = len(values[cls.names])
             columns = {
-                column: column.name if column.called is None else given[column.called]
+                column: column.name if column.called is None else values[column.called]
                 for column in cls.columns
             }
             arrays = {
@@ -582,11 +586,11 @@ class Result(Shown, Generic[OneRow]):
             maps = {
                 column.name: lie.read(path, column.name) for column in columns if column.name in lie.checksums
             }
-            if any(len(each) != len(table) for each in maps.values()):
+            if any(len(array) != len(table) for array in maps.values()):
                 raise ValueError("its maps are of other rows")
-            found = cls(**given, **arrays, **maps)
-            found._check_maps()
-            return found._knowing(
+            result = cls(**values, **arrays, **maps)
+            result._check_maps()
+            return result._knowing(
                 {
                     column.name: column.checked(column.from_arrow(table[name], names), (len(table),), names)
                     for column, name in columns.items()
@@ -603,7 +607,9 @@ class Result(Shown, Generic[OneRow]):
             for column in self.columns:
                 if column.name in part._maps:
                     values = np.array(part._maps[column.name])
-                    part._checked(column, values, column.sides(len(part), names, self.positions), names)
+                    part._checked_column(
+                        column, values, column.sides(len(part), names, self.positions), names
+                    )
 
 
 def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
@@ -646,26 +652,26 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
 
 def _as_wide(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Networks (…, M) of several parts with the largest M of them all; NaN where a part has fewer."""
-    most = max(each.shape[-1] for each in arrays)
-    ends = ([(0, 0)] * (each.ndim - 1) + [(0, most - each.shape[-1])] for each in arrays)
-    return [np.pad(each, end, constant_values=np.nan) for each, end in zip(arrays, ends, strict=True)]
+    most = max(array.shape[-1] for array in arrays)
+    ends = ([(0, 0)] * (array.ndim - 1) + [(0, most - array.shape[-1])] for array in arrays)
+    return [np.pad(array, end, constant_values=np.nan) for array, end in zip(arrays, ends, strict=True)]
 
 
-def _in_one(maps: Sequence[NDArray[Any]]) -> Any:
+def _joined_columns(maps: Sequence[NDArray[Any]]) -> Any:
     """Maps of several parts, one after the other; they stay in their files where they are all of these."""
     if len(maps) == 1:
         return maps[0]
-    found = joined_maps(maps)
-    return adopted(np.concatenate(maps)) if found is None else found
+    joined = joined_maps(maps)
+    return adopted(np.concatenate(maps)) if joined is None else joined
 
 
-def _known_in_all(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+def _shared_from_maps(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     """The columns that are known of all parts, one part after the other."""
-    names = [name for name in parts[0] if all(name in each for each in parts)]
-    return {name: np.concatenate([each[name] for each in parts]) for name in names}
+    names = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-def _plain(setting: Any) -> Any:
+def _as_plain(setting: Any) -> Any:
     """A setting as JSON can hold it."""
     if is_dataclass(setting) and not isinstance(setting, type):
         return asdict(setting)
@@ -674,17 +680,17 @@ def _plain(setting: Any) -> Any:
 
 def _as_json(setting: Any) -> str:
     """A setting as it is written, so that one that was read again is the same; other values as they print."""
-    return json.dumps(_plain(setting), default=repr)
+    return json.dumps(_as_plain(setting), default=repr)
 
 
-def _kept(array: NDArray[Any]) -> NDArray[Any]:
+def _own_array(array: NDArray[Any]) -> NDArray[Any]:
     """The array that a result keeps of one that was checked; maps in files stay there."""
     if not is_in_files(array):
         return own_copy(array, "The numbers")
     return read_only(array) if isinstance(array, np.memmap) else array
 
 
-def _taken(array: NDArray[Any], rows: slice | NDArray[Any]) -> NDArray[Any]:
+def _rows_at(array: NDArray[Any], rows: slice | NDArray[Any]) -> NDArray[Any]:
     """Some rows of an array that a result keeps: a view of it, or copied once."""
-    found = array[rows]
-    return found if isinstance(rows, slice) or is_in_files(found) else adopted(found)
+    chosen = array[rows]
+    return chosen if isinstance(rows, slice) or is_in_files(chosen) else adopted(chosen)

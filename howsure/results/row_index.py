@@ -48,8 +48,8 @@ def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
         return index
     check_unmasked(index, "The positions")
     try:
-        given = np.asarray(index)
-        places: NDArray[Any] = np.arange(rows)[given if given.size else given.astype(int)]
+        array = np.asarray(index)
+        places: NDArray[Any] = np.arange(rows)[array if array.size else array.astype(int)]
     except (IndexError, ValueError) as error:
         raise refused(f"{str(index)[:200]} ({error})") from error
     if places.ndim != 1:

@@ -80,12 +80,12 @@ class Maps:
             InputError: The name is not that of a folder of maps, or something is of another type.
             KeyError: Something is missing.
         """
-        told = typed(Mapping[str, Any], settings.get("maps", NONE), "maps")
-        checksums = typed(Mapping[str, int], told["checksums"], "maps.checksums")
-        name = typed(FileName, told["folder"], "maps.folder")
+        entry = typed(Mapping[str, Any], settings.get("maps", NONE), "maps")
+        checksums = typed(Mapping[str, int], entry["checksums"], "maps.checksums")
+        name = typed(FileName, entry["folder"], "maps.folder")
         if Path(name).name != name or not name.endswith(ENDING):
             raise wrong("maps.folder", f"the name of a folder that ends in {ENDING}", name)
-        if not all(each.isidentifier() for each in checksums):
+        if not all(map_name.isidentifier() for map_name in checksums):
             raise wrong("maps.checksums", "names of maps", list(checksums))
         return cls(name, checksums)
 
@@ -98,7 +98,7 @@ class Maps:
         """
         path = Path(table).parent / self.folder / f"{name}.npy"
         try:
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise FileError(
                 f"The map '{path}' cannot be read ({error})",
@@ -110,7 +110,7 @@ class Maps:
                 expected="the array whose checksum is in the table",
                 hint="Copy the table and its folder of maps together, or assess the rows again",
             )
-        return found
+        return array
 
     def remove(self, table: str | os.PathLike[str]) -> None:
         """Remove the maps of a table, and their folder unless something else is in it."""
@@ -137,7 +137,7 @@ def write_maps(maps: Mapping[str, NDArray[Any]], table: str | os.PathLike[str]) 
     folder = place.with_suffix(f".{secrets.token_hex(4)}{ENDING}")
     try:
         folder.mkdir()
-        return Maps(folder.name, _written(folder, maps))
+        return Maps(folder.name, _write_arrays(folder, maps))
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if not isinstance(error, OSError):
@@ -153,37 +153,37 @@ def table_in(path: Path) -> Path:
     return path / TABLE if (path / TABLE).is_file() else path
 
 
-def _written(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+def _write_arrays(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     """Write arrays to files, row by row, as one row of all may be made at once; gives their checksums.
 
     No file is mapped: where the disk is full, the system ends a process that writes into a mapped one.
     """
-    found = dict.fromkeys(maps, 0)
+    checksums = dict.fromkeys(maps, 0)
     with ExitStack() as opened:
         files = {name: opened.enter_context((folder / f"{name}.npy").open("wb")) for name in maps}
 
         def put(name: str, content: bytes) -> None:
-            found[name] = zlib.crc32(content, found[name])
+            checksums[name] = zlib.crc32(content, checksums[name])
             files[name].write(content)
 
         for name, array in maps.items():
             header, descr = io.BytesIO(), np.lib.format.dtype_to_descr(array.dtype)
-            told = {"descr": descr, "fortran_order": False, "shape": array.shape}
-            np.lib.format.write_array_header_1_0(header, told)
+            settings = {"descr": descr, "fortran_order": False, "shape": array.shape}
+            np.lib.format.write_array_header_1_0(header, settings)
             put(name, header.getvalue())
         for number in range(max(map(len, maps.values()), default=0)):
             for name, array in maps.items():
                 put(name, np.ascontiguousarray(array[number]).tobytes())
-    return found
+    return checksums
 
 
 def _checksum(path: Path) -> int:
     """CRC-32 of a file; it is read and not mapped, so that it does not stay in memory."""
-    found = 0
+    checksum = 0
     with path.open("rb") as file:
         while block := file.read(_AT_ONCE):
-            found = zlib.crc32(block, found)
-    return found
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -228,17 +228,17 @@ def read_table(
         )
     with complete(source):
         settings: dict[str, Any] = typed(Mapping[str, Any], plain_json(raw), "settings")
-        found = settings["format"]
-        if found == FORMAT and DIGEST_KEY not in metadata:
+        version = settings["format"]
+        if version == FORMAT and DIGEST_KEY not in metadata:
             raise ValueError("its checksum is missing")
-        if found == FORMAT and metadata[DIGEST_KEY] != _digest(schema):
+        if version == FORMAT and metadata[DIGEST_KEY] != _digest(schema):
             raise ValueError("it is not what was saved")
-    if found != FORMAT:
+    if version != FORMAT:
         raise FileError(
             f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {FORMAT}",
-            received=f"{short(found)}, written by howsure {short(settings.get('version'))}",
-            hint="Assess the rows again" if found in range(FORMAT) else "Update howsure",
+            received=f"{short(version)}, written by howsure {short(settings.get('version'))}",
+            hint="Assess the rows again" if version in range(FORMAT) else "Update howsure",
         )
     with reading(source, "Parquet"):
         return _table_in(source, set(left_out(settings))), settings
@@ -276,8 +276,8 @@ def _table_in(source: Path, without: Collection[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     with open_native(source) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
-        wanted = [name for name in file.schema_arrow.names if name not in without]
-        parts = [file.read_row_group(number, wanted) for number in range(file.num_row_groups)]
+        columns = [name for name in file.schema_arrow.names if name not in without]
+        parts = [file.read_row_group(number, columns) for number in range(file.num_row_groups)]
         table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
         if len(table) != file.metadata.num_rows:
             raise ValueError(f"it ends after {len(table)} rows, and its footer says more")

@@ -175,7 +175,7 @@ def rows_at_once(result: Any) -> int:
         result: Result of a few rows; if they have maps, `tuning.BLOCK_AT_POSITIONS` says how many numbers
             these may hold.
     """
-    numbers = sum(math.prod(each.shape[1:]) for each in result._maps.values())
+    numbers = sum(math.prod(array.shape[1:]) for array in result._maps.values())
     return max(1, tuning.BLOCK_AT_POSITIONS // numbers) if numbers else tuning.BLOCK
 
 
@@ -236,10 +236,10 @@ def spread(files: Sequence[RowFile], count: int = SAMPLE, places: int = PLACES) 
     if total <= count:
         return divided(files, -(-total // places))
     length = count // places
-    wanted = [place * (total - length) // (places - 1) for place in range(places)]
+    first_rows = [place * (total - length) // (places - 1) for place in range(places)]
     ranges, before = list[Part](), 0
     for number, file in enumerate(files):
-        for first in wanted:
+        for first in first_rows:
             start, stop = max(0, first - before), min(file.rows, first + length - before)
             if start < stop:
                 ranges.append(Part(number, start, stop, before + start))
@@ -281,8 +281,8 @@ def check_made_with(folder: Path, before: Manifest | None, made_with: Mapping[st
     """
     if before is None:
         return
-    known = before.made_with
-    differs = [name for name in made_with if known.get(name) != made_with[name]]
+    settings = before.made_with
+    differs = [name for name in made_with if settings.get(name) != made_with[name]]
     if differs:
         first = differs[0]
         hint = "Give another folder, or the command that this folder was begun with"
@@ -291,7 +291,7 @@ def check_made_with(folder: Path, before: Manifest | None, made_with: Mapping[st
         others = [f"{'other' if name.endswith('s') else 'another'} {name}" for name in differs]
         raise InputError(
             f"The results in '{folder}' were made with {' and '.join(others)}",
-            expected=f"{first}: {short(known.get(first))}, as there",
+            expected=f"{first}: {short(settings.get(first))}, as there",
             received=short(made_with[first]),
             hint=hint,
         )
@@ -310,8 +310,8 @@ def check_parts(folder: Path, manifest: Manifest) -> None:
     """
     before = read_manifest(folder)
     check_made_with(folder, before, manifest.made_with)
-    known = {part.name for part in manifest.parts}
-    strange = sorted(path.name for path in folder.glob("part-*.parquet") if path.name not in known)
+    names = {part.name for part in manifest.parts}
+    strange = sorted(path.name for path in folder.glob("part-*.parquet") if path.name not in names)
     if strange:
         raise InputError(
             f"The results in '{folder}' belong to other rows{_changed(before, manifest)}",
@@ -418,7 +418,7 @@ def left_out_in(folder: Path, parts: Sequence[Part]) -> list[str]:
     import pyarrow.parquet as pq
 
     lines = list[str]()
-    for path in _those_there(folder, parts):
+    for path in _existing_parts(folder, parts):
         with reading(path, "Parquet"), open_native(path) as file:
             lines += typed(tuple[FileName, ...], plain_json(pq.read_schema(file).metadata[_LEFT_OUT]), "")
     return lines
@@ -436,15 +436,15 @@ def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
     import pyarrow.parquet as pq
 
     counts = Counter[str]()
-    for path in _those_there(folder, parts):
+    for path in _existing_parts(folder, parts):
         with reading(path, "Parquet"), open_native(path) as opened, pq.ParquetFile(opened) as file:
             if "verdict" not in file.schema_arrow.names:
                 continue
             column = file.read(columns=["verdict"]).column("verdict")
         values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
-        counts.update({each["values"]: each["counts"] for each in pc.value_counts(values).to_pylist()})
+        counts.update({row["values"]: row["counts"] for row in pc.value_counts(values).to_pylist()})
     return counts
 
 
-def _those_there(folder: Path, parts: Sequence[Part]) -> Iterator[Path]:
+def _existing_parts(folder: Path, parts: Sequence[Part]) -> Iterator[Path]:
     return (folder / part.name for part in parts if (folder / part.name).exists())

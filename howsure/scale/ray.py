@@ -143,10 +143,10 @@ def _signal_kept() -> Iterator[None]:
 
 def several(workers: int) -> Callable[[FolderJob, RowProgress], Iterator[PartOutcome]]:
     """The function that does parts with so many workers; within `cluster`."""
-    return partial(_several, workers)
+    return partial(_outcomes_of_workers, workers)
 
 
-def _several(workers: int, job: FolderJob, progress: RowProgress) -> Iterator[PartOutcome]:
+def _outcomes_of_workers(workers: int, job: FolderJob, progress: RowProgress) -> Iterator[PartOutcome]:
     import ray
     from ray.exceptions import RayError, RayTaskError
 
@@ -203,7 +203,7 @@ def _warnings_kept(heard: list[HowsureWarning]) -> Iterator[None]:
         try:
             yield
         finally:
-            heard += [each.message for each in caught if isinstance(each.message, HowsureWarning)]
+            heard += [warning.message for warning in caught if isinstance(warning.message, HowsureWarning)]
 
 
 # --- a dataset --------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def assess(
         import ray.data
     check_type(dataset, ray.data.Dataset, "dataset", "a ray.data.Dataset")
     check_whole(workers, "workers", least=1)
-    chosen = _chosen(method, plan)
+    chosen = _method_of(method, plan)
     columns = dataset.columns() or []
     if id_column not in columns:
         raise InputError(
@@ -289,7 +289,7 @@ def assess(
     )
 
 
-def _chosen(method: Method | None, plan: Plan | None) -> Method:
+def _method_of(method: Method | None, plan: Plan | None) -> Method:
     """The method, by which a row's numbers depend on no other row."""
     if plan is not None:
         check_type(plan, Plan, "plan", "what howsure.plan(model, x) made")

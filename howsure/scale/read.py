@@ -251,35 +251,35 @@ class _Cursor:
         """Rows start … stop − 1; what lies before them is passed over."""
         import pyarrow as pa
 
-        taken = []
+        batches = []
         while self._place < stop:
             batch = next(self._batches, None) if self._rest is None else self._rest
             if batch is None:
                 raise ValueError(f"it ends after {self._place} rows, and its footer says more")
             first, last = max(0, start - self._place), min(len(batch), stop - self._place)
             if last > first:
-                taken.append(batch.slice(first, last - first))
+                batches.append(batch.slice(first, last - first))
             self._rest = batch.slice(last) if last < len(batch) else None
             self._place += last
-        return pa.Table.from_batches(taken, self._file.schema_arrow)
+        return pa.Table.from_batches(batches, self._file.schema_arrow)
 
 
-def _check_columns(path: Path, schema: pa.Schema, wanted: Columns) -> None:
+def _check_columns(path: Path, schema: pa.Schema, expected: Columns) -> None:
     """Raise an `InputError` where a file has other columns than are wanted, or of another kind.
 
     Args:
         path: The file.
         schema: Its columns, in any order.
-        wanted: All columns that there should be.
+        expected: All columns that there should be.
     """
     columns = _columns_in(schema)
-    lacking, more = Counter(wanted) - Counter(columns), Counter(columns) - Counter(wanted)
-    if columns != wanted and (lacking or more or len(dict(columns)) < len(columns)):
+    lacking, more = Counter(expected) - Counter(columns), Counter(columns) - Counter(expected)
+    if columns != expected and (lacking or more or len(dict(columns)) < len(columns)):
         kinds = [("no", [*lacking]), ("also", [*more])]
         received = [f"{word} '{name}' of {kind}" for word, which in kinds for name, kind in which]
         raise InputError(
             f"'{path}' does not have the columns of the other rows",
-            expected=f"columns {quoted([name for name, _ in wanted])}, each once, in any order",
+            expected=f"columns {quoted([name for name, _ in expected])}, each once, in any order",
             received=", ".join(received[:8]) or "two columns of one name, in another order",
             hint="Give rows whose columns have the same names and kinds in all files",
         )
@@ -368,6 +368,6 @@ class ImageReader(Reader):
         for file, _ in self._images[part.start : part.stop]:
             marks.append(images.readable(file.relative_to(self._folder)))
             with suppress(OSError):  # of a link that leads nowhere
-                there = file.stat()
-                marks.append((there.st_size, there.st_mtime_ns))
+                status = file.stat()
+                marks.append((status.st_size, status.st_mtime_ns))
         return digest(marks)

@@ -181,13 +181,13 @@ class Recipe:
             ModelError: It is not the model that the parts are named by.
         """
         models = list[Any]()
-        for source, known in zip((self.model, *self.members), self.checksums, strict=True):
+        for source, expected in zip((self.model, *self.members), self.checksums, strict=True):
             model = source.load()
             checksum = source.checksum(model)
-            if checksum != known:
+            if checksum != expected:
                 raise ModelError(
                     f"'{source.path}' is not the same model for every worker",
-                    expected=f"SHA-256 {known[:16]}…, as where the command was given",
+                    expected=f"SHA-256 {expected[:16]}…, as where the command was given",
                     received=f"{checksum[:16]}…",
                     hint="A function has to make the same weights each time: give them with `weights`",
                 )
@@ -409,20 +409,20 @@ def begin(
     if recipe.labels is not None:
         read_label_file(recipe.labels, names=request.class_names).check_count(total)
     worker = Worker(replace(recipe, checksums=checksums), reader, models)
-    pieces = _readable(worker)
+    pieces = _readable_rows(worker)
     first = next(pieces)
     plan, plan_from = _plan_of(worker, first, pieces, during)
     names = resolve_model(models[0]).class_names(first, request.class_names, request.output)
     request, dropout = replace(request, class_names=names), replace(recipe.dropout, plan=plan)
     worker = Worker(replace(worker.recipe, request=request, dropout=dropout), reader, models)
     with during("Assessing", waiting="compiling"):
-        result = _tried(worker)
+        result = _trial_result(worker)
     check(result)
     if size is None and before is not None:
         size = int(before.made_with["part size"])
     elif size is None:
         size = folders.usual_size(total, folders.rows_at_once(result))
-    made_with |= _made_with(worker, rows, result) | {"part size": size}
+    made_with |= _shared_settings(worker, rows, result) | {"part size": size}
     parts = folders.divided(reader.files, size, lambda part: digest([made_with, reader.content(part)]))
     manifest = Manifest(made_with, tuple(reader.files), tuple(parts))
     folders.check_parts(folder, manifest)
@@ -434,7 +434,7 @@ def begin(
     return FolderJob(worker, manifest, pending, plan_from)
 
 
-def _made_with(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
+def _shared_settings(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
     """The settings that all parts share, beside the model and the seed; see `howsure.scale.parts`."""
     recipe, request = worker.recipe, worker.recipe.request
     plan, labels, tile = recipe.dropout.plan, recipe.labels, request.tile
@@ -465,7 +465,7 @@ def _made_with(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
 # one of them does not keep the others from being assessed.
 
 
-def _readable(worker: Worker) -> Iterator[Rows]:
+def _readable_rows(worker: Worker) -> Iterator[Rows]:
     """Rows from places spread over all of them, divided and without labels and ids.
 
     Raises:
@@ -475,7 +475,7 @@ def _readable(worker: Worker) -> Iterator[Rows]:
     shape = None
     for place in folders.spread(worker.reader.files):
         try:
-            rows = _fitting(worker, place)
+            rows = _rows_that_fit(worker, place)
         except Exception as error:  # whatever the model itself may raise
             fault = fault or error
             continue
@@ -487,7 +487,7 @@ def _readable(worker: Worker) -> Iterator[Rows]:
         raise fault or InputError("There are no rows", expected="at least one")
 
 
-def _fitting(worker: Worker, place: Part) -> Rows:
+def _rows_that_fit(worker: Worker, place: Part) -> Rows:
     """Rows as the model takes them; warnings are given when they are assessed."""
     recipe = worker.recipe
     with warnings.catch_warnings(action="ignore", category=HowsureWarning):
@@ -533,7 +533,7 @@ def _follows_a_plan(worker: Worker, rows: Rows) -> bool:
         return True
 
 
-def _tried(worker: Worker) -> Any:
+def _trial_result(worker: Worker) -> Any:
     """The result of the first few rows that can be assessed, so that a wrong plan or option shows at once.
 
     Raises:

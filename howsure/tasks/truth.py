@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.errors import InputError, warn
-from howsure.inputs.labels import misread
+from howsure.inputs.labels import error_if_misread
 from howsure.sampling.outcome import Integers
 from howsure.statistics import proportion_interval
 
@@ -26,7 +26,7 @@ def truth_of(result: Any, labels: Any) -> Any:
             "The true answers are not known", expected="labels, a true answer for each row", received="none"
         )
     if result.answer == "classes":
-        wrong = misread(result.truth, result.truth, result.label, result.class_names)
+        wrong = error_if_misread(result.truth, result.truth, result.label, result.class_names)
         if wrong is not None:
             warn(f"{wrong.what}. Labels as texts, which are names, cannot be misread.")
     return result.truth

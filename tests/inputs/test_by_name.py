@@ -7,7 +7,7 @@ import pytest
 import howsure
 from howsure import InputError
 from howsure.inputs.by_name import places_of_names
-from howsure.inputs.labels import check_labels, check_yes_or_no, misread
+from howsure.inputs.labels import check_labels, check_yes_or_no, error_if_misread
 from howsure.inputs.targets import check_numbers
 from tests.made import read_labels
 
@@ -112,11 +112,11 @@ def test_true_is_the_class_that_means_it_or_the_second(names, numbers):
 
 def test_0_and_1_for_classes_called_yes_and_no_are_told_by_the_answers():
     truth = np.arange(40) % 2
-    wrong = misread(1 - truth, 1 - truth, truth, ("yes", "no"))
+    wrong = error_if_misread(1 - truth, 1 - truth, truth, ("yes", "no"))
     assert "seem to be 1 for 'yes'" in str(wrong)
     assert "labels == 1" in str(wrong)
     assert check_labels((1 - truth) == 1, 40, 2, ("yes", "no")).tolist() == truth.tolist()
-    assert misread(truth, truth, truth, ("yes", "no")) is None
+    assert error_if_misread(truth, truth, truth, ("yes", "no")) is None
 
 
 # --- hints, followed ------------------------------------------------------------------------------

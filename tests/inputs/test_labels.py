@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from howsure import InputError
-from howsure.inputs.labels import check_class_names, check_labels, check_yes_or_no, misread
+from howsure.inputs.labels import check_class_names, check_labels, check_yes_or_no, error_if_misread
 
 
 @pytest.mark.parametrize(
@@ -179,25 +179,25 @@ def answers(truth, wrong=0.3):
 @pytest.mark.parametrize("names", [tuple("01234"), ("a", "b", "c", "d", "e")])
 def test_labels_from_1_without_the_last_class_are_told_by_the_answers(names):
     truth = np.arange(40) % 4
-    wrong = misread(truth + 1, truth + 1, answers(truth), names)
+    wrong = error_if_misread(truth + 1, truth + 1, answers(truth), names)
     assert "seem to count from 1: less 1, the answers are right for 70% of the rows" in str(wrong)
     assert "give `labels - 1`" in str(wrong)
     for labels in (truth, 1 + truth, np.array(names)[1 + truth]):  # right, or said to be names
         predicted = answers(truth if labels is truth else 1 + truth, 0.0)
-        assert misread(labels, check_labels(labels, 40, 5, names), predicted, names) is None
+        assert error_if_misread(labels, check_labels(labels, 40, 5, names), predicted, names) is None
     said = np.array(names)[truth + 1]
-    assert misread(said, truth + 1, answers(truth), names) is None
+    assert error_if_misread(said, truth + 1, answers(truth), names) is None
     few = truth[:8]
-    assert misread(few + 1, few + 1, few, names) is None
-    assert misread(np.ones(40, int), np.ones(40, int), np.zeros(40, int), names) is None
+    assert error_if_misread(few + 1, few + 1, few, names) is None
+    assert error_if_misread(np.ones(40, int), np.ones(40, int), np.zeros(40, int), names) is None
 
 
 def test_names_that_are_numbers_are_told_by_the_answers():
     names, numbers = ("1", "2", "3", "4", "5"), 1 + np.arange(40) % 4
-    assert misread(numbers, numbers - 1, numbers - 1, names) is None
-    wrong = misread(numbers, numbers - 1, numbers, names)
+    assert error_if_misread(numbers, numbers - 1, numbers - 1, names) is None
+    wrong = error_if_misread(numbers, numbers - 1, numbers, names)
     assert "seem to be class numbers, and no names: so the answers are right for 100%" in str(wrong)
-    assert misread(numbers.astype(str), numbers - 1, numbers, names) is None
+    assert error_if_misread(numbers.astype(str), numbers - 1, numbers, names) is None
 
 
 WEATHER = ("rain", "wind", "snow")

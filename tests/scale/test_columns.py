@@ -8,7 +8,7 @@ import pytest
 import howsure
 from howsure.inputs.tables import Roles
 from howsure.request import Request
-from howsure.scale.ray import _BatchWorker, _chosen
+from howsure.scale.ray import _BatchWorker, _method_of
 from tests.scale.conftest import asked, check_same, into, table_of
 from validation import small_network
 
@@ -78,4 +78,4 @@ def test_a_block_of_a_dataset_in_another_order(x, plan, whole):
 def test_passes_without_a_plan_are_refused(method):
     """Also of members: a row's numbers would depend on the others in its block."""
     with pytest.raises(howsure.InputError, match="Without a plan"):
-        _chosen(method, None)
+        _method_of(method, None)

@@ -14,7 +14,7 @@ from howsure.compare.parts import Claims, Parts, at_best, of_scale
 from howsure.compare.protocol import Comparing, order_of
 from howsure.evaluation.score import SMALLEST, Mean
 from howsure.evaluation.temperature import least, losses
-from howsure.inputs.labels import check_labels, misread
+from howsure.inputs.labels import check_labels, error_if_misread
 from howsure.methods.choices import CHOICES
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats, Integers
@@ -69,7 +69,9 @@ def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
     truth = check_labels(labels, rows, len(probe.class_names), probe.class_names)
     if np.size(labels) == len(truth):
         probe_rows = slice(len(probe))
-        wrong = misread(np.ravel(labels)[probe_rows], truth[probe_rows], probe.label, probe.class_names)
+        wrong = error_if_misread(
+            np.ravel(labels)[probe_rows], truth[probe_rows], probe.label, probe.class_names
+        )
         if wrong is not None:
             raise wrong
     return truth

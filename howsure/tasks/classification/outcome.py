@@ -111,7 +111,7 @@ class Classes(OneOfClasses):
 
 
 GIVEN = Kind(
-    each="class",
+    noun="class",
     expected="an array of shape (rows, classes), or (rows,) of the second of two classes",
     sums=True,
     checked=distributions,

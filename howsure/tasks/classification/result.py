@@ -14,7 +14,7 @@ from howsure.arguments import as_share, check_whole
 from howsure.errors import InputError
 from howsure.external.results import of_passes, of_probabilities
 from howsure.inputs.align import ID, aligned
-from howsure.inputs.labels import check_labels, misread
+from howsure.inputs.labels import check_labels, error_if_misread
 from howsure.inputs.own_arrays import read_only
 from howsure.inputs.rows import in_rows
 from howsure.results.columns import AT_LEVELS, BOOLEAN, FLOAT, INTEGER, PER_ROW, STRING, Column
@@ -287,7 +287,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         """
         labels = aligned(labels, self)
         truth = check_labels(labels, len(self), len(self.class_names), self.class_names)
-        wrong = misread(labels, truth, self.label, self.class_names)
+        wrong = error_if_misread(labels, truth, self.label, self.class_names)
         if wrong is not None:
             raise wrong
         return truth

@@ -168,7 +168,7 @@ def _checked_probabilities(p: Floats, numbers: Integers, dtype: str, called: str
 
 
 GIVEN = Kind(
-    each="label",
+    noun="label",
     expected="an array of shape (rows, labels), the probability that each label holds",
     sums=False,
     checked=_checked_probabilities,

@@ -16,7 +16,7 @@ import numpy as np
 
 from howsure.errors import InputError
 from howsure.inputs.rows import quoted
-from howsure.inputs.tables import ANY_VECTOR, Table, formed, labels_of, names_in_column
+from howsure.inputs.tables import ANY_VECTOR, Table, labels_of, names_in_column, rows_from
 from howsure.sampling.outcome import Floats
 from howsure.tasks.regression.result import FROM_HELD_OUT, RegressionCertainty
 
@@ -163,5 +163,5 @@ def _truth_in(table: Table, options: FileColumns, targets: list[str]) -> Any:
 def _numbers_in(table: Table, names: list[str]) -> Floats:
     """(N, K) from the columns of these names, or an `InputError` that names what is no number."""
     return np.asarray(
-        formed(table, [table.number(name, "of numbers") for name in names], ANY_VECTOR), np.float64
+        rows_from(table, [table.number(name, "of numbers") for name in names], ANY_VECTOR), np.float64
     )

@@ -212,16 +212,18 @@ class DenseCertainty(Result[DenseRow]):
     frame_index: NDArray[Any] | None = None
     position_called: str = ""
 
-    def _checked(self, column: Column, values: Any, shape: tuple[int, ...], names: int) -> NDArray[Any]:
+    def _checked_column(
+        self, column: Column, values: Any, shape: tuple[int, ...], names: int
+    ) -> NDArray[Any]:
         """As of all results, but that positions which do not count hold nothing, whatever is given there."""
         counts = vars(self)["counts"]  # checked before the other maps
         left_out = column.is_map and column.name != "counts" and counts is not None
         if not left_out or is_in_files(values) or as_array(values, "The maps").shape != shape:
-            return super()._checked(column, values, shape, names)
+            return super()._checked_column(column, values, shape, names)
         check_unmasked(values, f"The numbers of `{column.name}`")
         counts_there = counts[..., None] if column.shape == WIDE_MAP else counts
         zeros = np.zeros_like(values, shape=())
-        checked = super()._checked(column, np.where(counts_there, values, zeros), shape, names)
+        checked = super()._checked_column(column, np.where(counts_there, values, zeros), shape, names)
         return of_counted(column, checked, counts)
 
     @property
