@@ -91,7 +91,7 @@ def test_one_pass_gives_no_reason_and_waits_for_no_more() -> None:
     assert "Nothing was drawn, so no verdict waits for more passes." in words
     assert "Percentages alone do not show more about the doubt." in words
     assert "Where the doubt lies" not in words
-    assert "One pass has no ±" in words
+    assert "There is none: the percentages are the same every time" in words
     assert "probabilitynone a plain prediction is the same every time" in words
     assert "A pass is the network’s plain prediction." in words
 

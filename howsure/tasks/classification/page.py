@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from howsure.report.figures import (
 )
 from howsure.report.notebook import ViewTable
 from howsure.report.page import PageOptions, whole
-from howsure.sampling.outcome import Integers
+from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification import words
 from howsure.tasks.classification.cards import cards, coin_flip_positions, mistake_positions, row_and_label
 from howsure.tasks.classification.drawings import draw_reliability, draw_risk_coverage
@@ -31,7 +31,7 @@ from howsure.tasks.classification.words import claim_in_words, rare_in_words, te
 from howsure.tasks.probabilities import are_alone
 from howsure.tasks.sentences import percent, words_of
 from howsure.tasks.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
-from howsure.words import counted, rate, upper
+from howsure.words import UNIT, counted, rate, upper
 
 _SHOWN_AT_ONCE = 12
 
@@ -140,28 +140,38 @@ def page_of(
 
 @dataclass(frozen=True)
 class VerdictGroup:
-    """The rows of one verdict, and their share of all rows.
+    """The rows, or positions, of one verdict.
 
-    `start` is where their part of the bar begins, in per cent; `right` is how many are right, or None.
+    Attributes:
+        verdict: The word.
+        count: How many.
+        share: Share of all.
+        start: Start of its part of the bar, in per cent.
+        right: Share of those that are right, in words; empty without truth.
+        interval: Its 95 % interval, in words; empty if it is unknown.
+        proportion: The same in numbers, where rows are independent.
     """
 
     verdict: str
     count: int
     share: float
     start: float
-    right: Proportion | None
+    right: str = ""
+    interval: str = ""
+    proportion: Proportion | None = None
 
 
 def _groups(certainty: Certainty) -> list[VerdictGroup]:
-    groups, before = [], 0
+    groups, before, rows = list[VerdictGroup](), 0, len(certainty)
     for word in VERDICTS:
         members = certainty.verdict == word
         count = int(members.sum())
-        right = None
+        group = VerdictGroup(word, count, count / rows, 100 * before / rows)
         if certainty.truth is not None:
             right = proportion(int(np.sum(certainty.label[members] == certainty.truth[members])), count)
-        rows = len(certainty)
-        groups.append(VerdictGroup(word, count, count / rows, 100 * before / rows, right))
+            interval = interval_of(right) if count else ""
+            group = replace(group, right=share_of(right), interval=interval, proportion=right)
+        groups.append(group)
         before += count
     return groups
 
@@ -459,21 +469,39 @@ def method_point(
 
 
 def _meaning_of_margin(certainty: Certainty) -> Point:
-    if are_alone(certainty.method):
-        sentence = "These percentages came without an error, so they have no ±. That does not make them true."
-    elif not np.isfinite(certainty.mc_error).any():
-        sentence = "There is none here: how far these percentages would move with other passes is not known."
-    elif np.all(certainty.passes == 1):
-        sentence = (
-            "One pass has no ±: the percentages are the same every time, which does not make them true."
-        )
+    of_networks = ""
+    if tells_networks(certainty):
+        between = words_of(certainty.method)["between"]
+        of_networks = f"It is not the range of the {between}: about nine in ten of them lie within the "
+        of_networks += f"percentages after ‘most {between} say’, or more if a higher share stands there."
+    return margin_point(certainty.method, certainty.mc_error, "percentage", of_networks)
+
+
+def margin_point(
+    method: Mapping[str, Any],
+    error: Floats,
+    number: str,
+    of_networks: str,
+    open_question: str = "whether the model is right",
+) -> Point:
+    """What ± says of the numbers of a result of any kind.
+
+    Args:
+        method: Settings of the method.
+        error: Standard errors of the numbers; NaN where unknown.
+        number: Name of one of them.
+        of_networks: How far networks lie apart, sentences, or empty.
+        open_question: What ± does not say.
+    """
+    if are_alone(method):
+        sentence = f"These {number}s came without an error, so they have no ±. That does not make them true."
+    elif not np.isfinite(error).any():
+        sentence = f"There is none: how far these {number}s would move with other passes is not known."
+    elif not error.any():
+        sentence = f"There is none: the {number}s are the same every time, which does not make them true."
     else:
         sentence = (
-            "± says how far a percentage would move with endlessly many passes, at 95 %. It does not say "
-            "whether the model is right."
+            f"± says how far a {number} would move with endlessly many passes, at 95{UNIT}. It does not say "
+            f"{open_question}."
         )
-        if tells_networks(certainty):
-            between = words_of(certainty.method)["between"]
-            sentence += f" It is not the range of the {between}: about nine in ten of them lie within the "
-            sentence += f"percentages after ‘most {between} say’, or more if a higher share stands there."
-    return Point("What is ±?", sentence)
+    return Point("What is ±?", f"{sentence} {of_networks}".rstrip())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from howsure import digits
 from howsure.digits import significant
+from howsure.report.figures import interval_of, share_of
 from howsure.report.looks import Look, Looks
 from howsure.report.notebook import ViewTable
 from howsure.report.page import PageOptions, scores_of, whole
 from howsure.sampling.outcome import Floats, Integers
-from howsure.tasks.classification.page import Point, method_point
+from howsure.tasks.classification.page import Point, margin_point, method_point
 from howsure.tasks.regression.doubt import disagreement, relative_width, scatter
 from howsure.tasks.regression.drawings import (
     Calibration,
@@ -24,7 +25,6 @@ from howsure.tasks.regression.drawings import (
     level_of_all,
 )
 from howsure.tasks.regression.printed import (
-    LevelCoverage,
     coverage_in_words,
     levels_of,
     made_of_in_words,
@@ -35,13 +35,15 @@ from howsure.tasks.regression.printed import (
 from howsure.tasks.regression.result import FROM_HELD_OUT, RegressionCertainty
 from howsure.tasks.regression.sentence import NumbersRow, written_of
 from howsure.tasks.sentences import words_of
-from howsure.words import UNIT, counted, rate
+from howsure.words import UNIT, counted, rate, upper
 
 MOST_IN_TABLE = 60
 """Targets in the table."""
 
 SHOWN_AT_ONCE, SCORES_AT_ONCE = 8, 24
 """Lines of a list, and scores, that are shown before a reader asks for more."""
+
+UNKNOWN = "–"
 
 HOW_TO_KNOW = f"{FROM_HELD_OUT.replace('`', '')}."
 
@@ -50,42 +52,25 @@ _PICTURES = 400_000
 
 
 @dataclass(frozen=True)
-class TargetLine:
-    """One target in the table of all.
-
-    Attributes:
-        name: Name of the target.
-        half: Half of the median width of the intervals of answers, in words; a dash where unknown.
-        spread: Median standard deviation between networks; a dash where unknown.
-        share: Median share of it in the variance; None if unknown.
-        levels: How many true answers lie in their intervals, level by level; empty if unknown.
-        verdict: Whether these are too narrow or wider than they need be; empty if chance may be all.
-    """
-
-    name: str
-    half: str
-    spread: str
-    share: float | None
-    levels: tuple[LevelCoverage, ...]
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Target(TargetLine):
+class Target:
     """The one target with its figures.
 
     Attributes:
         by_prediction: Intervals in order of the prediction.
+        width: How wide its intervals are, or how far networks lie apart, a sentence.
         made_of: The parts of the variance, a sentence.
         coverage: How many true answers lie in their intervals, a sentence.
-        calibration: Calibration of quantiles; None without truth or noise.
+        levels: The same level by level; None without truth or noise.
+        calibration: Calibration of quantiles; None likewise.
         quantiles: The same as a table; None likewise.
         unknown: Rows whose noise is unknown, if that of others is known.
     """
 
     by_prediction: Intervals
+    width: str
     made_of: str
     coverage: str
+    levels: ViewTable | None
     calibration: Calibration | None
     quantiles: ViewTable | None
     unknown: int
@@ -123,8 +108,7 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
             )
             sections["farthest"] = "Answers the farthest off"
         if len(names) > 1:
-            context["table"] = [_target_line(result, k) for k in range(min(len(names), MOST_IN_TABLE))]
-            context["not_listed"] = len(names) - len(context["table"])
+            context |= {"table": _targets_table(result), "first_name": names[0], "numbers": len(names)}
             sections["targets"] = "Number by number"
         elif len(result) > 1:
             target = context["target"] = target_of(result)
@@ -136,7 +120,7 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
                 )
             elif drawing.networks:
                 sections["intervals"] = f"Where {between} lie"
-            if target.levels:
+            if target.levels is not None:
                 sections["trust"] = "Can the intervals be trusted?"
         context["scores"] = scores_of(result)
         if context["scores"] is not None:
@@ -197,19 +181,13 @@ def _whether_to_trust(result: RegressionCertainty) -> Point:
 
 
 def _meaning_of_margin(result: RegressionCertainty) -> Point:
-    question, between = "What is ±?", words_of(result.method)["between"]
-    if np.all(result.mc_error == 0):
-        sentence = "There is none: the numbers are the same every time, which does not make them true."
-    elif not np.isfinite(result.mc_error).any():
-        sentence = "There is none: how far these numbers would move with other passes is not known."
-    else:
-        sentence = (
-            f"± says how far a number would move with endlessly many passes, at 95{UNIT}. It does not say "
-            "where a new answer lies."
-        )
+    of_networks = ""
     if result.spread is not None:
-        sentence += f" The spread between {between} is another number; more passes do not make it smaller."
-    return Point(question, sentence)
+        of_networks = (
+            f"The spread between {words_of(result.method)['between']} is another number; more passes "
+        )
+        of_networks += "do not make it smaller."
+    return margin_point(result.method, result.mc_error, "number", of_networks, "where a new answer lies")
 
 
 def target_of(result: RegressionCertainty) -> Target:
@@ -219,15 +197,39 @@ def target_of(result: RegressionCertainty) -> Target:
     if result.truth is not None and len(known_rows) > 1:
         checked = result if len(known_rows) == len(result) else result[known_rows]
     calibration = None if checked is None else draw_calibration(checked)
+    between, half = words_of(result.method)["between"], f"in half of the {result.kind}s"
+    width = "Predictions alone."
+    if len(known_rows):
+        width = f"95 % of answers within {_half_width(result, 0)} of the prediction {half}."
+    elif result.spread is not None and np.isfinite(result.spread).any():
+        width = f"Standard deviation between {between} {_median(result.spread, _two_digits)} {half}."
     return Target(
-        **vars(_target_line(result, 0)),
         by_prediction=draw_by_prediction(result),
+        width=width,
         made_of=made_of_in_words(result),
         coverage=coverage_in_words(result),
+        levels=_levels_table(result),
         calibration=calibration,
         quantiles=None if calibration is None else _quantiles_table(calibration),
         unknown=len(result) - len(known_rows) if len(known_rows) else 0,
     )
+
+
+def _levels_table(result: RegressionCertainty) -> ViewTable | None:
+    cells = [
+        [
+            f"{rate(level.level, 0)} of answers",
+            f"{share_of(level.found)} ({interval_of(level.found)})",
+            f"{level.found.total:,}",
+            f"±\u00a0{significant(level.half, 2)}",
+            ("within chance", "wider than need be", "too narrow")[level.off],
+        ]
+        for level in levels_of(result, 0)
+    ]
+    head = ["Intervals for", "contain", f"{upper(result.kind)}s", "Width", "Intervals are"]
+    asides = {1: f"95{UNIT} interval", 3: "median"}
+    table = ViewTable("Intervals and true answers", head, cells, numeric=(1, 2, 3), asides=asides)
+    return table if cells else None
 
 
 def _quantiles_table(calibration: Calibration) -> ViewTable:
@@ -238,17 +240,47 @@ def _quantiles_table(calibration: Calibration) -> ViewTable:
     return ViewTable("Calibration as a table", ["Level", "Below", "By chance"], cells, numeric=(0, 1, 2))
 
 
-def _target_line(result: RegressionCertainty, k: int) -> TargetLine:
-    std = result.std[:, k]
-    half = significant(1.96 * float(np.nanmedian(std)), 2) if np.isfinite(std).any() else ""
-    spread, share = "–", None
-    if result.spread is not None and np.isfinite(result.spread[:, k]).any():
-        spread = significant(float(np.nanmedian(result.spread[:, k])), 2)
-        shares = disagreement(result.spread[:, k], result.noise[:, k])
-        share = float(np.nanmedian(shares)) if np.isfinite(shares).any() else None
-    levels = levels_of(result, k)
-    half = f"±\u00a0{half}" if half else "–"
-    return TargetLine(result.target_names[k], half, spread, share, levels, verdict_of(levels))
+def _targets_table(result: RegressionCertainty) -> ViewTable:
+    """Target by target: medians over the rows, and how many true answers lie in their 95 % intervals."""
+    targets = range(min(len(result.target_names), MOST_IN_TABLE))
+    with_noise = bool(np.isfinite(result.std).any())
+    columns: dict[tuple[str, str], list[str]] = {("Number", ""): [result.target_names[k] for k in targets]}
+    if with_noise:
+        columns[f"95{UNIT} of answers", ""] = [_half_width(result, k) for k in targets]
+    if result.spread is not None:
+        between = f"between {words_of(result.method)['between']}"
+        columns["Spread", between] = [_median(result.spread[:, k], _two_digits) for k in targets]
+        if with_noise:
+            shares = disagreement(result.spread, result.noise)
+            columns["Disagreement", "of the variance"] = [_median(shares[:, k], rate) for k in targets]
+    levels = [levels_of(result, k) for k in targets]
+    if levels[0]:
+        last = [of_target[-1].found if of_target else None for of_target in levels]
+        columns[f"95{UNIT} intervals contain", f"95{UNIT} interval"] = [
+            UNKNOWN if share is None else f"{share_of(share)} ({interval_of(share)})" for share in last
+        ]
+        columns["Intervals are", ""] = [
+            verdict_of(of_target) or "within chance" if of_target else UNKNOWN for of_target in levels
+        ]
+    head = [name for name, _ in columns]
+    numeric = [place for place, name in enumerate(head) if name not in ("Number", "Intervals are")]
+    asides = {place: aside for place, (_, aside) in enumerate(columns) if aside}
+    return ViewTable("Numbers", head, list(zip(*columns.values(), strict=True)), numeric, asides)
+
+
+def _half_width(result: RegressionCertainty, k: int) -> str:
+    """Half of the median width of the intervals of answers; a dash where unknown."""
+    return _median(1.96 * result.std[:, k], lambda half: f"±\u00a0{_two_digits(half)}")
+
+
+def _two_digits(number: float) -> str:
+    return significant(number, 2)
+
+
+def _median(values: Floats, written: Callable[[float], str]) -> str:
+    """The median of numbers in words; a dash where none is known."""
+    known_values = values[np.isfinite(values)]
+    return written(float(np.median(known_values))) if known_values.size else UNKNOWN
 
 
 def _passes_and_errors(result: RegressionCertainty) -> dict[str, Any]:
@@ -271,8 +303,6 @@ MOST_LISTED = 24
 """Rows of one list."""
 
 MOST_FARTHEST = 12
-
-UNKNOWN = "–"
 
 
 @dataclass(frozen=True)

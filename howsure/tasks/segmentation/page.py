@@ -15,8 +15,7 @@ from howsure.report.page import PageOptions, scores_of, whole
 from howsure.report.templates import script
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.drawings import draw_curve
-from howsure.tasks.classification.page import Point, method_point
-from howsure.tasks.probabilities import are_alone
+from howsure.tasks.classification.page import Point, VerdictGroup, margin_point, method_point
 from howsure.tasks.segmentation.cards import MOST_CARDS, cards
 from howsure.tasks.segmentation.drawings import (
     CIVIDIS,
@@ -171,24 +170,11 @@ def _whether_to_trust(result: DenseCertainty, counts: PositionCounts, background
 
 
 def _meaning_of_margin(result: DenseCertainty) -> Point:
-    question, between = "What is ±?", words_of(result.method)["between"]
-    if are_alone(result.method):
-        sentence = "These shares came without an error, so they have no ±. That does not make them true."
-    elif not result.share_error.any():
-        sentence = "There is none: the shares are the same every time, which does not make them true."
-    elif not np.isfinite(result.share_error).any():
-        sentence = "There is none: how far these shares would move with other passes is not known."
-    else:
-        sentence = (
-            f"± says how far a share would move with endlessly many passes, at 95{UNIT}. It does not say "
-            "whether the model is right."
-        )
+    of_networks = ""
     if np.isfinite(result.share_interval()).any():
-        sentence += (
-            f" About nine in ten {between} give a share in the interval beside it; more passes do not "
-        )
-        sentence += "narrow it."
-    return Point(question, sentence)
+        of_networks = f"About nine in ten {words_of(result.method)['between']} give a share in the interval "
+        of_networks += "beside it; more passes do not narrow it."
+    return margin_point(result.method, result.share_error, "share", of_networks)
 
 
 def _rows_table(result: DenseCertainty, positions: Integers) -> ViewTable:
@@ -303,28 +289,7 @@ def curve_of(counts: PositionCounts) -> RiskCoverage:
     return RiskCoverage(kept[new], wrong[new], least[new])
 
 
-@dataclass(frozen=True)
-class VerdictPositions:
-    """The positions of one verdict.
-
-    Attributes:
-        verdict: The word.
-        count: Positions.
-        share: Share of all positions.
-        start: Start of its part of the bar, in per cent.
-        right: Share of those that are right, in words; empty without labels, a dash where none is known.
-        interval: Its 95 % interval over rows, in words; empty if it is unknown.
-    """
-
-    verdict: str
-    count: int
-    share: float
-    start: float
-    right: str
-    interval: str
-
-
-def groups_of(counts: PositionCounts) -> list[VerdictPositions]:
+def groups_of(counts: PositionCounts) -> list[VerdictGroup]:
     """The positions by verdict."""
     total, before, groups = int(counts.of_verdict.sum()), 0, []
     for number, word in enumerate(VERDICTS):
@@ -332,7 +297,7 @@ def groups_of(counts: PositionCounts) -> list[VerdictPositions]:
         right, interval = "", ""
         if counts.known.any():
             right, interval = share_over_rows(counts.right[:, number], counts.known[:, number])
-        groups.append(VerdictPositions(word, count, count / total, 100 * before / total, right, interval))
+        groups.append(VerdictGroup(word, count, count / total, 100 * before / total, right, interval))
         before += count
     return groups
 
