@@ -98,7 +98,7 @@ def test_calibration_is_that_of_calibrate_and_keeps_the_maps(comparison):
     told = whole.certainties["poor, calibrated"].method["calibration"]
     assert told["temperature"] == pytest.approx(calibrator.temperature.value, rel=1e-9)
     assert comparison.difference("poor, calibrated", "poor", "row_dice").value == 0
-    one = tempered(POOR[3:4], 0.6)
+    one = tempered(POOR[3:4], np.array([0.6]))
     np.testing.assert_allclose(
         one.all_probabilities,
         SHARP[3:4] ** 0.6 / np.sum(SHARP[3:4] ** 0.6, axis=-1, keepdims=True),

@@ -7,7 +7,7 @@ needs the sums over each row alone, so memory holds one row. A temperature keeps
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -29,11 +29,11 @@ from howsure.evaluation.fitted_rows import LearntRows
 from howsure.evaluation.score import SMALLEST, Score, through_cross_fits
 from howsure.evaluation.temperature import Losses, changed, least, losses
 from howsure.inputs.typed_json import POSITIVE
-from howsure.results.columns import is_in_files
+from howsure.results.columns import MAP, WIDE_MAP, Column, is_in_files
 from howsure.results.lazy_maps import LazyMap
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
-from howsure.tasks.classification import maps
+from howsure.tasks.classification import maps as of_classes
 from howsure.tasks.classification.calibrate import temperature_in_words
 from howsure.tasks.registry import POSITIONS, check_kind
 from howsure.tasks.segmentation.result import DenseCertainty, of_counted
@@ -216,18 +216,18 @@ def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> Fits:
     return _cross_fitted(result, truth, theta, best, counted, seed)
 
 
-def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
-    """One row with the probabilities p^β / Σ p^β, and without errors: enough to be scored."""
-    q = changed(np.log(np.maximum(known_probabilities(row, 0), SMALLEST)), np.array([beta]))
-    label, runner_up = (np.reshape(numbers, -1).astype(np.int64) for numbers in (row.label, row.runner_up))
-    top = pick(q, label)
-    maps: dict[str, Any] = {
-        "probability": top.reshape(row.label.shape),
-        "gap": np.maximum(top - pick(q, runner_up), 0).reshape(row.label.shape),
-        "all_probabilities": q.reshape(*row.label.shape, -1),
-        "all_errors": None,
-    }
-    return replace(row, **maps)
+def tempered(result: DenseCertainty, beta: Floats) -> DenseCertainty:
+    """Rows with the probabilities p^β / Σ p^β, and without errors: enough to be scored.
+
+    The maps of a row are made when they are read.
+
+    Args:
+        result: N rows.
+        beta: (N,) 1/T of each.
+    """
+    names = ("probability", "gap", "all_probabilities")
+    maps = _maps_when_read(result, names, partial(_tempered_row, beta=beta))
+    return replace(result, **maps, all_errors=None)
 
 
 def read(content: Mapping[str, Any]) -> DenseCalibrator:
@@ -306,74 +306,92 @@ def _calibrated(result: DenseCertainty, theta: Floats) -> dict[str, Any]:
     names = ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]
     if result.all_probabilities is not None:
         names += ["all_probabilities", "all_errors"]
-    rows, old = np.arange(len(result)), {name: getattr(result, name) for name in names}
-    make = _Calibrated(result, theta)
-    maps: dict[str, Any] = {
-        name: LazyMap(partial(make.map_of, name), array.shape[1:], array.dtype, rows)
-        for name, array in old.items()
+    maps = _maps_when_read(result, names, partial(_calibrated_row, theta=theta))
+    if is_in_files(result.label):
+        return maps
+    in_memory = {name: np.empty(lazy_map.shape, lazy_map.dtype) for name, lazy_map in maps.items()}
+    for at in range(len(result)):
+        for name, array in in_memory.items():
+            array[at] = maps[name][at]
+    return in_memory
+
+
+MapsOfRow = Callable[[DenseCertainty, int], dict[str, Any]]
+"""From a result and the place of a row to maps of the row by name, (P,) or (P, K)."""
+
+
+def _maps_when_read(result: DenseCertainty, names: Sequence[str], maps_of: MapsOfRow) -> dict[str, Any]:
+    """Maps (N, …) by name, of which a row is made when it is read."""
+    make, rows = _RowByRow(result, maps_of), np.arange(len(result))
+    columns = [column for column in result.columns if column.name in names]
+    classes = {WIDE_MAP: (len(result.class_names),), MAP: ()}
+    return {
+        column.name: LazyMap(
+            partial(make.map_of, column),
+            (*result.positions, *classes[column.shape]),
+            np.dtype(column.type),
+            rows,
+        )
+        for column in columns
     }
-    if not is_in_files(result.label):
-        made, maps = maps, {name: np.empty(array.shape, array.dtype) for name, array in maps.items()}
-        for at in rows:
-            for name, array in made.items():
-                maps[name][at] = array[at]
-    return maps
 
 
 @dataclass(eq=False)
-class _Calibrated:
+class _RowByRow:
     """Makes the maps of one row; it keeps those of the last one."""
 
     result: DenseCertainty
-    theta: Floats
+    maps_of: MapsOfRow
     last: tuple[int, dict[str, Any]] | None = None
 
-    def __call__(self, at: int) -> dict[str, Any]:
-        last = self.last
-        if last is None or last[0] != at:
-            self.last = last = at, _maps_of_row(self.result, at, self.theta)
-        return last[1]
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.result, self.theta)
+        return type(self), (self.result, self.maps_of)
 
-    def map_of(self, name: str, at: int) -> Any:
+    def map_of(self, column: Column, at: int) -> Any:
         """One of the maps of a row."""
-        return self(at)[name]
+        last, counts = self.last, self.result.counts
+        if last is None or last[0] != at:
+            self.last = last = at, self.maps_of(self.result, at)
+        values = last[1][column.name]
+        return values if counts is None else of_counted(column, values, counts[at].reshape(-1))
 
 
-def _maps_of_row(result: DenseCertainty, at: int, theta: Floats) -> dict[str, Any]:
-    def change(p: Floats) -> Floats:
-        return changed(np.log(np.maximum(p, SMALLEST)), theta)
+def _tempered_row(result: DenseCertainty, at: int, beta: Floats) -> dict[str, Any]:
+    return _changed_row(result, at, _changed(known_probabilities(result, at), beta[at : at + 1]))
 
+
+def _changed(p: Floats, theta: Floats) -> Floats:
+    return changed(np.log(np.maximum(p, SMALLEST)), theta)
+
+
+def _changed_row(result: DenseCertainty, at: int, q: Floats) -> dict[str, Any]:
+    """The maps of a row that follow from its new probabilities (P, K) alone."""
+    label, runner_up = (np.asarray(maps[at]).reshape(-1) for maps in (result.label, result.runner_up))
+    top = pick(q, label.astype(np.int64))
+    gap = np.maximum(top - pick(q, runner_up.astype(np.int64)), 0)
+    return {"probability": top, "gap": gap, "all_probabilities": q}
+
+
+def _calibrated_row(result: DenseCertainty, at: int, theta: Floats) -> dict[str, Any]:
     classes, p = len(result.class_names), known_probabilities(result, at)
-    flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
-    label, runner_up = (numbers.astype(np.int64) for numbers in flat.values())
-    q = change(p)
+    q = _changed(p, theta)
     if result.all_errors is None:
         error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
     else:
         error = np.reshape(result.all_errors[at], p.shape).astype(np.float64)
-    error = maps.propagated(change, p, error)
+    error = of_classes.propagated(partial(_changed, theta=theta), p, error)
     old = np.reshape(result.entropy[at], -1).astype(np.float64)
     correction = np.maximum(old - entropy_of(p), 0)
     entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
     share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
-    top = pick(q, label)
-    changed_maps = {
-        "probability": top,
-        "gap": np.maximum(top - pick(q, runner_up), 0),
-        "mc_error": pick(error, label),
+    return {
+        **_changed_row(result, at, q),
+        "mc_error": pick(error, np.reshape(result.label[at], -1).astype(np.int64)),
         "entropy": entropy,
         "expected_entropy": np.minimum(share, 1) * entropy,
         "settled": judge(q, error, result.thresholds, too_few(result.method, result.passes[at]))[1],
-        "all_probabilities": q,
         "all_errors": error,
     }
-    if result.counts is None:
-        return changed_maps
-    flat, columns = result.counts[at].reshape(-1), {column.name: column for column in result.columns}
-    return {name: of_counted(columns[name], array, flat) for name, array in changed_maps.items()}
 
 
 def _check_usable(result: DenseCertainty) -> None:

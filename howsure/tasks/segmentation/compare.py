@@ -28,7 +28,7 @@ from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY, Claims, Parts, at_best, of_scale
 from howsure.compare.protocol import Comparing, Wording, besides, in_numbers, joined, the
 from howsure.errors import InputError
-from howsure.evaluation.cross_fit import through_fits
+from howsure.evaluation.cross_fit import Through, through_fits
 from howsure.evaluation.paired import Compared, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, SMALLEST, Measured, Score, through_cross_fits
 from howsure.evaluation.temperature import Losses, least
@@ -39,7 +39,7 @@ from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.compare import of_shares
 from howsure.tasks.classification.comparison_words import ClassWords
-from howsure.tasks.segmentation.calibrate import Fits, cross_fitted, losses_in, tempered
+from howsure.tasks.segmentation.calibrate import Fits, counted_in, cross_fitted, losses_in, tempered
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import (
     COMPARED,
@@ -63,67 +63,22 @@ class RowScores(Compared):
     _counts: Counts = field(repr=False)
 
 
-@dataclass(frozen=True, eq=False)
-class Tempered:
-    """Calibrated rows, each made when it is scored.
-
-    Attributes:
-        result: The N rows as the model gave them.
-        beta: (N,) 1/T of each.
-        overall: 1/T of all rows, which `method` tells.
-        fits: Influence of the rows on these; None for other rows than those of the fits.
-    """
-
-    result: DenseCertainty
-    beta: Floats
-    overall: float
-    fits: Fits | None = None
-
-    def each(self) -> Iterator[tuple[slice, DenseCertainty]]:
-        """The rows, calibrated, one at a time, and their places."""
-        for at, beta in enumerate(self.beta.tolist()):
-            place = slice(at, at + 1)
-            yield place, tempered(self.result[place], beta)
-
-    @property
-    def method(self) -> Mapping[str, Any]:
-        """That of the result, with its calibration."""
-        calibration = {"method": "temperature", "rows": len(self.result), "temperature": 1 / self.overall}
-        return {**self.result.method, "calibration": calibration}
-
-
-Rows = DenseCertainty | Tempered
-
-
-def _row_blocks(rows: Rows) -> Iterator[tuple[slice, DenseCertainty]]:
-    """Results and the places of their rows: one of all, or of one row each if calibrated."""
-    return iter([(slice(None), rows)]) if isinstance(rows, DenseCertainty) else rows.each()
-
-
-def _untempered(rows: Rows) -> DenseCertainty:
-    return rows.result if isinstance(rows, Tempered) else rows
-
-
 def _scored(
-    rows: Rows, truth: Any, seed: int, through: None = None, *, background: int | None = None
+    result: DenseCertainty,
+    truth: Any,
+    seed: int,
+    through: Mapping[str, Through] | None = None,
+    *,
+    background: int | None = None,
 ) -> RowScores:
-    del through  # which calibrated rows tell themselves
-    result = _untempered(rows)
     check_known(result)
-    fits = rows.fits if isinstance(rows, Tempered) else None
-    counted, doubts, slopes = list[Counts](), list[Floats](), list[Floats]()
-    for place, part in _row_blocks(rows):
-        counted.append(counted_of(part, partial(truths_of, part, truth[place])))
-        doubts.append(part.doubt)
-        if fits is not None:
-            slopes.append(_slopes(result[place], truth[place], float(fits.of_folds[place][0])))
-    counts, doubt = Counts.joined(counted), np.concatenate(doubts)
-    there = counts.counted > 0
-    check_enough(counts.digest[there])
-    some, alike = counts.of(there), np.ones(int(there.sum()))
+    counts = counted_of(result, partial(truths_of, result, truth))
+    scored = counts.counted > 0
+    check_enough(counts.digest[scored])
+    some, alike = counts.of(scored), np.ones(int(scored.sum()))
     nll, brier = (losses / some.counted for losses in (some.nll, some.brier) if losses is not None)
     averaged = some.without(background)
-    ranked = of_rows(doubt[there], averaged.dice)
+    ranked = of_rows(result.doubt[scored], averaged.dice)
     measured = {
         "nll": loss_of(nll, alike),
         "brier": loss_of(brier, alike),
@@ -133,13 +88,22 @@ def _scored(
         "aurc": ranked["aurc"],
         **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),
     }
-    if fits is not None:
-        by_score = zip(maps.SLOPED, np.stack(slopes, axis=-1)[..., there, None], strict=True)
-        moved, count = (fits.fold[there], fits.moves[:, there]), some.counted[:, None]
-        through_them = {name: through_fits(*moved, *(of_rows / count)) for name, of_rows in by_score}
-        measured = through_cross_fits(measured, through_them)
-    paired = Paired.of(measured, result, some.digest, there)
-    return RowScores(paired, some)
+    return RowScores(
+        Paired.of(through_cross_fits(measured, through or {}), result, some.digest, scored), some
+    )
+
+
+def _through(result: DenseCertainty, truth: Any, fits: Fits) -> dict[str, Through]:
+    """What each row does to the scores `SLOPED` of the rows through their cross-fits."""
+    count = counted_in(result, truth)[:, 0]
+    scored = count > 0
+    slopes = [
+        _slopes(result[at : at + 1], truth[at : at + 1], beta)
+        for at, beta in enumerate(fits.of_folds.tolist())
+    ]
+    by_score = zip(maps.SLOPED, np.stack(slopes, axis=-1)[..., scored, None], strict=True)
+    moved = fits.fold[scored], fits.moves[:, scored]
+    return {name: through_fits(*moved, *(of_rows / count[scored, None])) for name, of_rows in by_score}
 
 
 def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
@@ -150,9 +114,9 @@ def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
     return np.asarray(maps.slopes({"temperature": np.array(1 / beta)}, p, true[counts]).sum(axis=-1))
 
 
-def _nll_parts(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
+def _nll_parts(result: DenseCertainty, truth: Any, evaluation: RowScores) -> Parts:
     """The parts of the NLL of N rows, of which each counts the same; see `howsure.compare.parts`."""
-    result, counts = _untempered(rows), evaluation._counts
+    counts = evaluation._counts
     there, share = np.isin(result.row, evaluation._found.row), np.zeros(len(result))
     share[there] = 1 / counts.counted
 
@@ -173,24 +137,20 @@ def _nll_parts(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
     )
 
 
-def _claims(rows: Rows, truth: Any, evaluation: RowScores) -> Claims:
+def _claims(result: DenseCertainty, truth: Any, evaluation: RowScores) -> Claims:
     counts = evaluation._counts
     claimed = counts.bins[:, :, 2].sum(axis=1) / counts.counted
     return Claims(float(claimed.mean()), float(np.mean(counts.right / counts.counted)))
 
 
-def _scored_outside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
+def _scored_outside(evaluation: RowScores, result: DenseCertainty, outside: DenseCertainty) -> RowScores:
     """An evaluation with the scores of rows from outside added, by doubt and by mutual information.
 
     A temperature leaves open how much of the doubt is disagreement, so that is the one of the passes.
     """
-    counts = np.isin(_untempered(rows).row, evaluation._found.row)
-    near, far = (
-        np.concatenate([part.doubt for _, part in _row_blocks(results)]) for results in (rows, outside)
-    )
-    disagree, differ = (_untempered(results).mean_mutual_information for results in (rows, outside))
-    scored = near[counts], disagree[counts]
-    return with_outside(evaluation, scored, (far, differ), _untempered(outside).row)
+    scored = np.isin(result.row, evaluation._found.row)
+    near = result.doubt[scored], result.mean_mutual_information[scored]
+    return with_outside(evaluation, near, (outside.doubt, outside.mean_mutual_information), outside.row)
 
 
 def _calibrated(
@@ -200,12 +160,17 @@ def _calibrated(
     others: Sequence[DenseCertainty] = (),
     *,
     seed: int = 0,
-) -> tuple[list[Tempered], list[Tempered], list[None]]:
+) -> tuple[list[DenseCertainty], list[DenseCertainty], list[Mapping[str, Through]]]:
     """The same with one temperature, cross-fitted over rows; see `Comparing.calibrated`."""
     fits = cross_fitted(result, truth, seed)
-    near = [Tempered(rows, fits.of_folds, fits.overall, fits) for rows in (result, *changed)]
-    far = [Tempered(rows, np.full(len(rows), fits.overall), fits.overall) for rows in others]
-    return near, far, [None] * len(near)
+    settings = {"method": "temperature", "rows": len(result), "temperature": 1 / fits.overall}
+
+    def use(rows: DenseCertainty, beta: Floats) -> DenseCertainty:
+        return replace(tempered(rows, beta), method={**rows.method, "calibration": settings})
+
+    near = [use(rows, fits.of_folds) for rows in (result, *changed)]
+    far = [use(rows, np.full(len(rows), fits.overall)) for rows in others]
+    return near, far, [_through(rows, truth, fits) for rows in (result, *changed)]
 
 
 def _truth_of_labels(labels: Any, rows: int, probe: DenseCertainty) -> Any:
@@ -240,10 +205,9 @@ def _gathered(blocks: Iterator[DenseCertainty], rows: int, folder: Path) -> Dens
     return DenseCertainty.joined(saved())
 
 
-def _without_rows(rows: Rows) -> DenseCertainty:
-    none = _untempered(rows)[:0]
-    nothing: dict[str, Any] = {name: np.array(array) for name, array in none._arrays.items()}
-    return replace(none, **nothing, method=rows.method)
+def _without_rows(result: DenseCertainty) -> DenseCertainty:
+    nothing: dict[str, Any] = {name: np.array(array) for name, array in result[:0]._arrays.items()}
+    return replace(result[:0], **nothing)
 
 
 def _losses_of_probabilities(p: Floats, truth: Any, rows: Any) -> tuple[Floats, Floats]:
