@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from howsure.evaluation.score import SMALLEST, Mean
 from howsure.evaluation.temperature import least, losses
 from howsure.inputs.labels import check_labels, error_if_misread
 from howsure.methods.choices import CHOICES
-from howsure.results.columns import WIDE
+from howsure.results.columns import WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS
+from howsure.results.result import Result
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.calibrate import cross_calibrated
 from howsure.tasks.classification.comparison_words import CLASS_WORDS
@@ -24,6 +26,11 @@ from howsure.tasks.classification.evaluate import Evaluation, beside, evaluate_n
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import METRICS
 from howsure.tasks.truth import truth_of
+
+BY_NAME = (WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS)
+"""Shapes of columns with a value for each name."""
+
+R = TypeVar("R", bound=Result[Any])
 
 
 def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
@@ -77,17 +84,26 @@ def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
     return truth
 
 
-def _aligned(name: str, result: Certainty, first: str, baseline: Certainty) -> Certainty:
-    """A result with its classes in the order of the baseline's, by their names."""
-    names = baseline.class_names
-    order = order_of(names, result.class_names, f"'{name}' has other classes than '{first}'")
+def in_order_of(name: str, result: R, first: str, baseline: R, what: str) -> R:
+    """A result with its classes, or whatever its columns are of, in the order of the baseline's, by names.
+
+    Args:
+        name: Name of the result in the comparison.
+        result: The result.
+        first: Name of the baseline.
+        baseline: Its result.
+        what: The word for them, in the plural.
+    """
+    names = getattr(baseline, baseline.names)
+    order = order_of(names, getattr(result, result.names), f"'{name}' has other {what} than '{first}'")
     if order is None:
         return result
-    wide = [column.name for column in result.columns if column.shape == WIDE and column.stored]
+    wide = [column.name for column in result.columns if column.shape in BY_NAME and column.stored]
     of_columns = {column: getattr(result, column) for column in wide}
-    truth = None if result.truth is None else np.argsort(order)[result.truth]
     turned: Any = {column: values[:, order] for column, values in of_columns.items() if values is not None}
-    return replace(result, class_names=names, truth=truth, **turned)
+    if isinstance(result, Certainty) and result.truth is not None:
+        turned["truth"] = np.argsort(order)[result.truth]
+    return replace(result, **{result.names: names}, **turned)
 
 
 def _alone(p: Floats, truth: Integers, rows: Integers) -> tuple[Floats, Floats]:
@@ -98,7 +114,7 @@ def _alone(p: Floats, truth: Integers, rows: Integers) -> tuple[Floats, Floats]:
 COMPARING = Comparing(
     truth=_truth,
     known=truth_of,
-    aligned=_aligned,
+    aligned=partial(in_order_of, what="classes"),
     scored=evaluate_numbers,
     beside=beside,
     calibrated=cross_calibrated,

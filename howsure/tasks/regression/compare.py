@@ -17,13 +17,14 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
-from howsure.compare.protocol import Comparing, order_of
+from howsure.compare.protocol import Comparing
 from howsure.evaluation.cross_fit import Through, random_folds, through_fits
 from howsure.evaluation.paired import Comparable, Compared, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Mean, Measured, centred, through_cross_fits
 from howsure.inputs.targets import check_numbers
 from howsure.methods.choices import OWN
 from howsure.sampling.outcome import Floats, Integers
+from howsure.tasks.classification.compare import in_order_of
 from howsure.tasks.regression.calibrate import FACTOR, NOISE, SLOPED, Scatter, cross_fitted, moves, slopes
 from howsure.tasks.regression.comparison_words import LEVEL, NUMBER_WORDS
 from howsure.tasks.regression.result import RegressionCertainty
@@ -231,19 +232,6 @@ def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
 # --- what is compared ---------------------------------------------------------------------------------
 
 
-def _aligned(
-    name: str, result: RegressionCertainty, first: str, baseline: RegressionCertainty
-) -> RegressionCertainty:
-    """A result with its targets in the order of the baseline's, by their names."""
-    names = baseline.target_names
-    order = order_of(names, result.target_names, f"'{name}' has other targets than '{first}'")
-    if order is None:
-        return result
-    wide = {column.name: getattr(result, column.name) for column in result.columns}
-    turned: Any = {key: a[:, order] for key, a in wide.items() if a is not None and np.ndim(a) > 1}
-    return replace(result, target_names=names, **turned)
-
-
 def _losses_of_values(values: Floats, truth: Floats, rows: Integers) -> tuple[Floats, Floats]:
     losses = (((values[:, : truth.shape[1]] - truth[rows]) / _units(truth)) ** 2).mean(axis=1)
     return losses, np.full(len(losses), np.nan)
@@ -252,7 +240,7 @@ def _losses_of_values(values: Floats, truth: Floats, rows: Integers) -> tuple[Fl
 COMPARING = Comparing(
     truth=lambda labels, rows, probe: check_numbers(labels, rows, probe.target_names),
     known=truth_of,
-    aligned=_aligned,
+    aligned=partial(in_order_of, what="targets"),
     scored=_scored,
     beside=_scored_outside,
     calibrated=partial(_cross_fitted, FACTOR),

@@ -60,32 +60,6 @@ class Intervals:
     level: float
 
 
-@dataclass(frozen=True)
-class _DrawnRows:
-    """Numbers of the rows that are drawn: ends of intervals (N, 2) or None, and true numbers (N,) or None."""
-
-    mean: Floats
-    answers: Floats | None
-    networks: Floats | None
-    truth: Floats | None
-
-    def at(self, chosen: Integers) -> _DrawnRows:
-        return _DrawnRows(
-            *(
-                None if array is None else array[chosen]
-                for array in (self.mean, self.answers, self.networks, self.truth)
-            )  # type: ignore[arg-type]
-        )
-
-    @property
-    def all(self) -> Iterable[Floats]:
-        return (
-            array.ravel()
-            for array in (self.mean, self.answers, self.networks, self.truth)
-            if array is not None
-        )
-
-
 def level_of_all(result: RegressionCertainty) -> float:
     """Share of networks in the intervals of a page: 95 % where passes suffice in all rows, else 90 %."""
     if result.quantiles is None:
@@ -94,43 +68,37 @@ def level_of_all(result: RegressionCertainty) -> float:
     return OF_NETWORKS[int(np.argmax(counts_known))]
 
 
-def _rows_to_draw(result: RegressionCertainty) -> _DrawnRows:
-    answers = networks = None
+def _rows_to_draw(result: RegressionCertainty) -> dict[str, Floats]:
+    """By name what is known of one target: numbers (N,), and ends of intervals (N, 2)."""
+    drawn = {"means": result.mean[:, 0]}
     if np.isfinite(result.std).any():
         known = np.isfinite(result.std[:, 0])
-        answers = np.full((len(result), 2), np.nan)
+        drawn["answers"] = np.full((len(result), 2), np.nan)
         part = result if known.all() else result[np.flatnonzero(known)]
-        answers[known] = part.prediction_interval(SHOWN)[:, 0]
+        drawn["answers"][known] = part.prediction_interval(SHOWN)[:, 0]
     if result.quantiles is not None:
         networks = result.credible_interval(level_of_all(result))[:, 0]
-        networks = networks if np.isfinite(networks).any() else None
-    return _DrawnRows(
-        result.mean[:, 0], answers, networks, None if result.truth is None else result.truth[:, 0]
-    )
+        drawn |= {"networks": networks} if np.isfinite(networks).any() else {}
+    return drawn if result.truth is None else drawn | {"truths": result.truth[:, 0]}
 
 
 def draw_by_prediction(result: RegressionCertainty) -> Intervals:
     """Intervals of the rows of one target, the smallest prediction first (`plot_intervals_ordered`)."""
     order = np.argsort(result.mean[:, 0], kind="stable")
-    return _in_order(_rows_to_draw(result), order, level_of_all(result))
-
-
-def _in_order(rows: _DrawnRows, order: Integers, level: float) -> Intervals:
     chosen = order[_thinned(np.arange(len(order)), MOST_BARS)]
-    chosen_rows = rows.at(chosen)
-    up = number_axis(*_ends_of(chosen_rows.all))
+    drawn = {name: values[chosen] for name, values in _rows_to_draw(result).items()}
+    up = number_axis(*_ends_of(drawn.values()))
     at = (np.arange(len(chosen)) + 0.5) * 100 / len(chosen)
-    across = TickedAxis(float, ((0.0, "1"), (100.0, f"{len(order):,}")))
     return Intervals(
-        answers=_bars_path(at, chosen_rows.answers, up),
-        networks=_bars_path(at, chosen_rows.networks, up),
-        means=_dots_path(at, chosen_rows.mean, up),
-        truths=_dots_path(at, chosen_rows.truth, up),
-        across=across,
+        answers=_bars_path(at, drawn["answers"], up) if "answers" in drawn else "",
+        networks=_bars_path(at, drawn["networks"], up) if "networks" in drawn else "",
+        means=_dots_path(at, drawn["means"], up),
+        truths=_dots_path(at, drawn["truths"], up) if "truths" in drawn else "",
+        across=TickedAxis(float, ((0.0, "1"), (100.0, f"{len(order):,}"))),
         up=up,
         drawn=len(chosen),
         rows=len(order),
-        level=level,
+        level=level_of_all(result),
     )
 
 
@@ -211,18 +179,14 @@ def _heights(values: Floats, up: TickedAxis) -> list[str]:
     return [f"{100 - up.place(float(value)):.2f}" for value in values]
 
 
-def _dots_path(at: Floats, values: Floats | None, up: TickedAxis) -> str:
+def _dots_path(at: Floats, values: Floats, up: TickedAxis) -> str:
     """A dot for each finite value: a line of no length with round ends."""
-    if values is None:
-        return ""
     known = np.isfinite(values)
     heights = _heights(values[known], up)
     return "".join(f"M{x:.2f} {y}h0" for x, y in zip(at[known].tolist(), heights, strict=True))
 
 
-def _bars_path(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
-    if ends is None:
-        return ""
+def _bars_path(at: Floats, ends: Floats, up: TickedAxis) -> str:
     known, half = np.isfinite(ends).all(axis=1), _OF_PLACE * 50 / len(at)
     places = zip(at[known].tolist(), *(_heights(side[known], up) for side in ends.T), strict=True)
     return "".join(f"M{x - half:.2f} {low}H{x + half:.2f}V{high}H{x - half:.2f}Z" for x, low, high in places)
@@ -233,9 +197,7 @@ def _line_path(at: Floats, values: Floats, up: TickedAxis) -> str:
     return "M" + "L".join(f"{x:.2f} {y}" for x, y in places)
 
 
-def _band_path(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
-    if ends is None:
-        return ""
+def _band_path(at: Floats, ends: Floats, up: TickedAxis) -> str:
     known = np.isfinite(ends).all(axis=1)
     low, high = (_heights(side[known], up) for side in ends.T)
     outline = (

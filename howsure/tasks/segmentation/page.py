@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.evaluation.score import LEAST_MISTAKES, interval_by_odds
+from howsure.evaluation.score import value_and_interval
 from howsure.report.axes import number_axis
 from howsure.report.figures import RiskCoverage
 from howsure.report.notebook import ViewTable
@@ -27,10 +27,11 @@ from howsure.tasks.segmentation.drawings import (
     shown_of,
 )
 from howsure.tasks.segmentation.result import DenseCertainty
+from howsure.tasks.segmentation.scores import share_of
 from howsure.tasks.segmentation.sentence import share_in_words
 from howsure.tasks.sentences import percent, words_of
 from howsure.tasks.verdict import VERDICTS
-from howsure.words import UNIT, decimals_of, points, rate, upper
+from howsure.words import UNIT, points, rate, upper
 
 MOST_LISTED = 200
 """Rows in the list of all; a saved table has more."""
@@ -303,26 +304,17 @@ def groups_of(counts: PositionCounts) -> list[VerdictGroup]:
 
 
 def share_over_rows(some: Integers, all_of_them: Integers) -> tuple[str, str]:
-    """A share of positions and its 95 % interval over rows (N,), in words.
-
-    Positions of a row go wrong together and rows do not. So row i contributes (s_i − share · a_i) / Σ a to
-    the ratio of sums Σ s / Σ a (Cochran 1977), and the interval is Student's in log-odds.
+    """A share of positions and its 95 % interval over rows (N,), in words, as `evaluate` has them.
 
     Returns:
         The share, a dash of nothing; the interval, empty with fewer than five rows that have such positions,
         or where all, or none, are among the `some`.
     """
-    total, rows = int(all_of_them.sum()), int(np.sum(all_of_them > 0))
-    if not total:
-        return "–", ""
-    share = float(some.sum() / total)
-    if rows < LEAST_MISTAKES or not 0 < share < 1:
-        return rate(share), ""
-    parts = (some - share * all_of_them) / total * np.sqrt(rows / (rows - 1))
-    low, high = interval_by_odds(share, parts)
-    decimals = min(decimals_of(100 * (high - low)), 3)
-    ends = rate(low, decimals).removesuffix(UNIT), rate(high, decimals)
-    return rate(share, decimals), " to ".join(ends)
+    score = share_of(some.astype(np.float64), all_of_them.astype(np.float64)).score(0.95)
+    if not np.isfinite(score.low):
+        return rate(score.value) if np.isfinite(score.value) else "–", ""
+    share, interval = value_and_interval(score, per_cent=True)
+    return f"{share}{UNIT}", f"{interval}{UNIT}"
 
 
 def class_table(result: DenseCertainty, counts: PositionCounts, colours: tuple[str, ...]) -> ViewTable:
