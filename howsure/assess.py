@@ -26,14 +26,14 @@ from howsure.inputs.rows import Rows, row_kind
 from howsure.methods.choices import default_method
 from howsure.methods.kept_groups import KeptGroups
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
+from howsure.methods.misplaced_arguments import accept_alias, redirect_method_kwargs
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, progress_callback
 from howsure.request import KEEP_GROUPS, ONE_LABEL, Request
 from howsure.results import result as results
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Outcome, Told
+from howsure.sampling.outcome import Outcome, ResultMetadata
 from howsure.sampling.plan import Plan
 from howsure.tasks.registry import tiled_by
 
@@ -41,8 +41,8 @@ Result = Any
 """A `Certainty`, or the result of another outcome."""
 
 
-@named_either_way
-@belongs_to_the_method
+@accept_alias
+@redirect_method_kwargs
 @removed_arguments(of_label=ONE_LABEL)
 def assess(
     model: Any,
@@ -127,8 +127,8 @@ def assess(
     return assessed(model, x, method, Request.of(locals()), progress)
 
 
-@named_either_way
-@belongs_to_the_method
+@accept_alias
+@redirect_method_kwargs
 @removed_arguments(of_label=ONE_LABEL)
 def stream(
     model: Any,
@@ -257,7 +257,7 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
         for start in range(0, max(1, job.total), size):
             numbers = np.arange(start, min(start + size, job.total))
             settings = {**method.settings, **(passes.settings or {})}
-            of_block = Told(numbers, kind, settings, job.seed, passes.plan, version)
+            of_block = ResultMetadata(numbers, kind, settings, job.seed, passes.plan, version)
             yield passes.result(numbers, finished, job.outcome, of_block)
 
 
@@ -266,8 +266,8 @@ def _version() -> str:
     return importlib.metadata.version("howsure")
 
 
-@named_either_way
-@belongs_to_the_method
+@accept_alias
+@redirect_method_kwargs
 @removed_arguments(of_label=ONE_LABEL)
 def plan(
     model: Any,

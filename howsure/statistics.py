@@ -141,7 +141,9 @@ def symmetric_interval(value: float, parts: Floats, confidence: float = 0.95) ->
     return value - reach, value + reach
 
 
-def simultaneous_reach(values: Floats, pairs: Sequence[tuple[int, int]], confidence: float = 0.95) -> float:
+def simultaneous_critical_value(
+    values: Floats, pairs: Sequence[tuple[int, int]], confidence: float = 0.95
+) -> float:
     """How many standard errors all differences of pairs have to be wide so that they hold together.
 
     The signs of a row's differences are drawn anew, the same for all pairs, and the quantile is that of the

@@ -14,7 +14,7 @@ from howsure.statistics import (
     entropy_of,
     normal_density,
     proportion_interval,
-    simultaneous_reach,
+    simultaneous_critical_value,
     skewed_interval,
     symmetric_interval,
     widening,
@@ -120,7 +120,7 @@ def test_few_jumps_are_taken_for_more_than_chance_about_as_rarely_as_a_sign_test
 def test_pairs_that_are_to_hold_together_need_the_studentized_range(members):
     """Of independent scores of the same error: Tukey's range, as scipy has it."""
     values = np.random.default_rng(1).normal(size=(members, 2000))
-    found = simultaneous_reach(values, [*combinations(range(members), 2)])
+    found = simultaneous_critical_value(values, [*combinations(range(members), 2)])
     reach = stats.studentized_range.ppf(0.95, members, np.inf) / np.sqrt(2)
     step = 0.01
     ends = (stats.studentized_range.cdf(np.sqrt(2) * (reach + by), members, np.inf) for by in (step, -step))
@@ -128,7 +128,7 @@ def test_pairs_that_are_to_hold_together_need_the_studentized_range(members):
     # Four errors of a quantile of so many draws, and what scores of 2,000 rows are correlated by chance.
     assert abs(found - reach) < 4 * np.sqrt(0.95 * 0.05 / FLIPS) / density + 0.05
     same = np.tile(values[0], (3, 1))
-    assert simultaneous_reach(same, [(0, 1), (0, 2)]) == pytest.approx(stats.norm.ppf(0.975))
+    assert simultaneous_critical_value(same, [(0, 1), (0, 2)]) == pytest.approx(stats.norm.ppf(0.975))
 
 
 def test_signs_of_few_differences_tell_as_little_as_a_sign_test():
@@ -136,5 +136,5 @@ def test_signs_of_few_differences_tell_as_little_as_a_sign_test():
     for jumps in (3, 4, 5, 6, 8):
         values = np.zeros((2, 500))
         values[0, :jumps] = 1
-        told = np.sqrt(jumps) > simultaneous_reach(values, [(0, 1)])
+        told = np.sqrt(jumps) > simultaneous_critical_value(values, [(0, 1)])
         assert told == (2 / 2**jumps < 0.05)

@@ -26,7 +26,7 @@ from benchmarks.docs import Page, table
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import chosen
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
-from howsure.compare.passes import Hearing
+from howsure.compare.passes import MemberRecorder
 from howsure.compare.reasons import CALIBRATING, SCALE, TOGETHER, WHOLE, because, claims, perhaps_better
 from howsure.tasks.classification import maps as maps_of
 from howsure.words import listed
@@ -394,10 +394,10 @@ def compared(of: World, drawn: Said) -> Comparison:
     heard = {}
     for name, networks in drawn.members.items():
         numeric = drawn.truth.dtype == np.float64
-        hearing = Hearing(comparison.comparing.alone, comparison.truth)
+        recorder = MemberRecorder(comparison.comparing.alone, comparison.truth)
         values = [each[:, :1] if numeric else softmax(each, axis=1) for each in networks]
-        hearing(np.arange(len(drawn.truth)), values)
-        heard[name] = hearing.members()
+        recorder(np.arange(len(drawn.truth)), values)
+        heard[name] = recorder.members()
     return replace(comparison, members=heard)
 
 

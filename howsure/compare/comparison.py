@@ -25,7 +25,7 @@ from howsure.methods.protocol import Method
 from howsure.on_first_use import Displayed, imported
 from howsure.results.export import write_csv_file
 from howsure.sampling.outcome import Floats
-from howsure.statistics import simultaneous_reach
+from howsure.statistics import simultaneous_critical_value
 from howsure.tasks.registry import part_of
 from howsure.words import UNIT, counted
 
@@ -266,7 +266,7 @@ class Comparison(Displayed):
         added = [each[name].added for name in names for each in (baseline, *others)]
         width = 1 + len(others)
         pairs = [(k * width, k * width + other) for k in range(len(names)) for other in range(1, width)]
-        return simultaneous_reach(np.stack(added), pairs) if pairs else np.nan
+        return simultaneous_critical_value(np.stack(added), pairs) if pairs else np.nan
 
     def _reach(self, name: str, rows: str, against_baseline: bool) -> float:
         """Half-width of the simultaneous intervals, in standard errors."""
@@ -278,7 +278,9 @@ class Comparison(Displayed):
             known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
             changes = len(self.sets) - 1 if rows in self.sets[1:] else 1
             self._reaches[key] = (
-                simultaneous_reach(np.nan_to_num(added), known, 1 - 0.05 / changes) if known else np.nan
+                simultaneous_critical_value(np.nan_to_num(added), known, 1 - 0.05 / changes)
+                if known
+                else np.nan
             )
         return self._reaches[key]
 

@@ -31,9 +31,9 @@ from scipy.linalg import hadamard
 from howsure.compare.parts import ends_of
 from howsure.evaluation.score import LEAST_MISTAKES, UNKNOWN, Score, centred
 from howsure.methods.ensemble import Ensemble
-from howsure.methods.members import Hear
+from howsure.methods.members import OnMembers
 from howsure.methods.protocol import Around, Job, Method, Passes, Progress
-from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, Told
+from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, ResultMetadata
 from howsure.statistics import widening
 
 Alone = Callable[[Floats, Any, Integers], tuple[Floats, Floats]]
@@ -107,18 +107,18 @@ class MemberLosses:
 
 
 @dataclass(frozen=True)
-class Heard(Ensemble):
-    """An ensemble whose members are heard one by one."""
+class RecordingEnsemble(Ensemble):
+    """An ensemble that hands the answers of its members on, one by one."""
 
-    hear: Hear = field(default=lambda numbers, values: None)
+    on_members: OnMembers = field(default=lambda numbers, values: None)
 
-    def begin(self, job: Job, hear: Hear | None = None) -> Passes:
+    def begin(self, job: Job) -> Passes:
         """As the ensemble does."""
-        return super().begin(job, hear or self.hear)
+        return self._begin(job, self.on_members)
 
 
 @dataclass(eq=False)
-class Hearing:
+class MemberRecorder:
     """Collects what each member says of the rows with true answers.
 
     Args:
@@ -193,8 +193,8 @@ class PassGroups:
         self._sums = np.zeros((groups, len(self.rows), *shape), outcome.precision)
         self._parts = np.zeros((groups, len(self.rows)), np.int64)
 
-    def hear(self, numbers: Integers, values: Floats, parts: int, member: int = 0) -> None:
-        """Add passes (W, n, …, K); see `howsure.sampling.run.HearPasses`. Members have the same masks."""
+    def add(self, numbers: Integers, values: Floats, parts: int, member: int = 0) -> None:
+        """Add passes (W, n, …, K); see `howsure.sampling.run.OnPass`. Members have the same masks."""
         there = np.isin(numbers, self.rows)
         if not there.any():
             return
@@ -265,7 +265,7 @@ class PassGroups:
             if of_spread.size and found.spread is not None:
                 wider = np.exp(np.tensordot(signs, of_spread, 1))
                 other = replace(other, spread=found.spread * wider[..., : found.spread.shape[-1]])
-            yield outcome.result(other, Told(self.rows, *settings))
+            yield outcome.result(other, ResultMetadata(self.rows, *settings))
 
 
 def _above_zero(values: Floats, off: Floats) -> Floats:
@@ -284,7 +284,7 @@ class InGroups(Around):
     def begin(self, job: Job) -> Passes:
         """As the method does."""
         self.groups.begin(job)
-        passes = self.method.begin(replace(job, hear=self.groups.hear))
+        passes = self.method.begin(replace(job, on_pass=self.groups.add))
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             found = passes.draw(numbers, progress)

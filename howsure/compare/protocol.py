@@ -182,8 +182,8 @@ class Comparing:
             rows are not scored.
         calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
             all of them calibrated: those of the known rows, and the OOD ones. Then for each of the former
-            what rows do to its scores through cross-fits, `howsure.evaluation.cross_fit.Through` by name,
-            where the result itself does not tell. Takes `seed`.
+            what rows do to its scores through cross-fits, by name, where the result itself does not
+            tell: `howsure.evaluation.cross_fit.FitInfluence`. Takes `seed`.
         completed: The same for what a result lacks to be scored, which is learned from the other rows; it
             returns a result that lacks nothing as it is. None if nothing can be missing.
         mistakes: From a result and the true answers to the number of wrong ones; None if answers are not

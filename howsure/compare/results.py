@@ -17,7 +17,7 @@ from howsure.compare.parts import Claims, Parts
 from howsure.compare.passes import MemberLosses, PassGroups, contributions
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, warn
-from howsure.evaluation.fitted_rows import LearntRows, digests, in_words, warn_of_copies
+from howsure.evaluation.fitted_rows import FittedRows, digests, in_words, warn_of_copies
 from howsure.evaluation.paired import Comparable
 from howsure.inputs.align import places
 from howsure.inputs.rows import quoted
@@ -41,7 +41,7 @@ def without(comparing: Comparing, result: Any, background: int | str | None) -> 
     return replace(comparing, scored=scored), result.class_names[number]
 
 
-class Scored:
+class MethodScores:
     """Scores of methods, one method after the other, with and without calibration.
 
     Attributes:
@@ -240,7 +240,7 @@ def warn_of_rows(
             "trained on them: nothing can be told either way. Take others, and harder ones."
         )
     answers = digests(own)
-    known = LearntRows.of_digests(answers)
+    known = FittedRows.of_digests(answers)
     for which, each in said.items():
         if which in outside:
             shared = int(known.among(each).sum())
@@ -310,7 +310,7 @@ def compared(
     warn_of_learnt({name: in_words(each) for name, each in said.items()})
     comparing, left_out = without(comparing, said[first], background)
     truth = comparing.known(said[first], _labels_among(said, labels))
-    scored = Scored(comparing, truth, seed, calibrated, {AS_THEY_ARE: None})
+    scored = MethodScores(comparing, truth, seed, calibrated, {AS_THEY_ARE: None})
     for name, each in said.items():
         scored.add(name, {AS_THEY_ARE: each})
     return scored.comparison(

@@ -20,9 +20,9 @@ from howsure.adapters.resolve import adapt, rows_for
 from howsure.arguments import check_by_name, check_flag, check_progress, removed_arguments
 from howsure.assess import streamed
 from howsure.compare.comparison import Comparison
-from howsure.compare.passes import Heard, Hearing, InGroups, PassGroups
+from howsure.compare.passes import InGroups, MemberRecorder, PassGroups, RecordingEnsemble
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
-from howsure.compare.results import Scored, keeping_what_is_said, warn_of_learnt, without
+from howsure.compare.results import MethodScores, keeping_what_is_said, warn_of_learnt, without
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, row_context, warn
 from howsure.inputs.align import RowNames, aligned, places
 from howsure.inputs.images import FILE
@@ -33,7 +33,7 @@ from howsure.methods.augmentation import Changed
 from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
+from howsure.methods.misplaced_arguments import accept_alias, redirect_method_kwargs
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Passes
 from howsure.progress import Progress, progress_callback
@@ -51,8 +51,8 @@ FIRST = 512
 """Rows that each method assesses first, so that what it cannot do is known early."""
 
 
-@named_either_way
-@belongs_to_the_method
+@accept_alias
+@redirect_method_kwargs
 @removed_arguments(
     familiarity="docs/familiarity.md scores it beside the entropy, with roc_auc_score", of_label=ONE_LABEL
 )
@@ -165,7 +165,7 @@ def compare(
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
         course = _Course(tell, len(chosen) * sum(sets.lengths.values()))
-        scored = Scored(comparing, truth, seed, calibrated, sets.alike, sets.outside, sets.moves)
+        scored = MethodScores(comparing, truth, seed, calibrated, sets.alike, sets.outside, sets.moves)
         costs = {
             name: _assessed(name, method, model, request, course, scored, sets)
             for name, method in chosen.items()
@@ -309,11 +309,17 @@ class _Course:
 
 
 def _assessed(
-    name: str, method: Method, model: Any, request: Request, course: _Course, scored: Scored, sets: _Sets
+    name: str,
+    method: Method,
+    model: Any,
+    request: Request,
+    course: _Course,
+    scored: MethodScores,
+    sets: _Sets,
 ) -> float:
     """Assess all sets by a method and score it; its cost for the unchanged rows, in plain predictions."""
     said, alone, counted = dict[str, Any](), scored.comparing.alone, _Counted(method)
-    hearing = Hearing(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
+    recorder = MemberRecorder(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
     groups = dict[str, PassGroups]()
     with row_context(method=name):
         next(streamed(model, first(sets.alike[AS_THEY_ARE], FIRST), method, request))
@@ -322,8 +328,8 @@ def _assessed(
             rows = sets.called if which == AS_THEY_ARE else of_set
             told_of = course.of_one(sets.lengths[which])
             asked = Changed(sets.moves[which], method) if which in sets.moves else method
-            if hearing is not None and which == AS_THEY_ARE:
-                asked = Heard(method.others, method.each, hearing)  # type: ignore[attr-defined]
+            if recorder is not None and which == AS_THEY_ARE:
+                asked = RecordingEnsemble(method.others, method.each, recorder)  # type: ignore[attr-defined]
             draws = isinstance(getattr(asked, "each", asked), MCDropout)  # it, or each of its members
             if draws and which in sets.alike and which not in sets.moves and request.tile is None:
                 asked = InGroups(asked, groups.setdefault(which, PassGroups()))
@@ -337,7 +343,7 @@ def _assessed(
         scored.add(name, said)
         scored.add_masks(name, said, groups)
         said.clear()  # before the files go
-    members = None if hearing is None else hearing.members()
+    members = None if recorder is None else recorder.members()
     if members is not None:
         scored.members[name] = members
     return counted.cost

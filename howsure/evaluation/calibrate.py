@@ -19,7 +19,7 @@ from msgspec import Meta
 from howsure.arguments import check_choice, check_whole
 from howsure.errors import FileError, InputError
 from howsure.evaluation.cross_fit import FOLDS
-from howsure.evaluation.fitted_rows import LearntRows
+from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import Score
 from howsure.inputs.labels import check_names
 from howsure.inputs.typed_json import COUNT, FINITE, read_sealed, typed, write_sealed
@@ -50,7 +50,7 @@ ELSEWHERE = ("vector", "isotonic", "offsets")
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
 
 
-class Kept(ABC):
+class SavedCalibrator(ABC):
     """A calibrator that can be saved to a JSON file and read again.
 
     Attributes:
@@ -59,7 +59,7 @@ class Kept(ABC):
     """
 
     answer: ClassVar[str]
-    learnt_rows: LearntRows
+    learnt_rows: FittedRows
 
     def _marked(self, result: Result[Any], calibrated: AnyResult) -> AnyResult:
         """The calibrated result, with a mark on the rows that were learnt from; `result` as it was before."""
@@ -110,7 +110,7 @@ class Kept(ABC):
         return found
 
 
-class Scored(Kept):
+class ScoredCalibrator(SavedCalibrator):
     """A calibrator that has scores of its labelled rows until it is saved, and their words after that too.
 
     Attributes:
@@ -153,11 +153,11 @@ class Scored(Kept):
 
 
 def read_words(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a `Scored` calibrator in a file, without scores."""
+    """The fields of a `ScoredCalibrator` calibrator in a file, without scores."""
     return {
         "said": typed(str, content["said"], "said"),
         "warnings": typed(tuple[str, ...], content["warnings"], "warnings"),
-        "learnt_rows": LearntRows.read(content["learnt_rows"]),
+        "learnt_rows": FittedRows.read(content["learnt_rows"]),
         "before": None,
         "after": None,
     }

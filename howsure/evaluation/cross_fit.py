@@ -77,7 +77,7 @@ class CrossFit:
 
 
 @dataclass(frozen=True, eq=False)
-class Through:
+class FitInfluence:
     """The influence of rows on a mean of losses through fits of P parameters.
 
     Attributes:
@@ -91,9 +91,9 @@ class Through:
     unbounded: bool = False
 
 
-def through_fits(
+def fit_influence(
     fold: Integers, moves: Floats, slope: Floats, curvature: Floats, *, unbounded: bool = False
-) -> Through:
+) -> FitInfluence:
     """The influence of rows on the mean of losses of N rows.
 
     Args:
@@ -101,7 +101,7 @@ def through_fits(
         moves: (FOLDS, N, P) by how much each row moves the fit that scores each fold; 0 of its own rows.
         slope: (N, P) of the loss of each row, by the parameters that it is scored with.
         curvature: (N, P) likewise.
-        unbounded: As in `Through`.
+        unbounded: As in `FitInfluence`.
     """
     of_folds = np.array([slope[fold == number].sum(axis=0) for number in range(len(moves))])
     parts = np.einsum("knp,kp->n", moves, of_folds) / len(fold)
@@ -109,4 +109,4 @@ def through_fits(
     squares = np.sum(mean**2, axis=0)
     bent = -(curvature.mean(axis=0) * squares + 2 * np.mean(slope * mean, axis=0))
     scale = np.sqrt(np.maximum(bent, 0.0) / np.where(squares > 0, squares, 1.0))
-    return Through(parts - parts.mean(), (mean * scale).T, unbounded)
+    return FitInfluence(parts - parts.mean(), (mean * scale).T, unbounded)

@@ -23,7 +23,7 @@ from howsure.adapters.fingerprint import check_fingerprint
 from howsure.arguments import as_array, as_share, check_choice
 from howsure.errors import InputError, warn
 from howsure.evaluation.familiarity_scores import FITS, FITTED, OF_LOGITS, SCORES, FittedScore
-from howsure.evaluation.fitted_rows import LearntRows, digests_of
+from howsure.evaluation.fitted_rows import FittedRows, digests_of
 from howsure.inputs.align import aligned
 from howsure.inputs.labels import check_class_names, check_labels
 from howsure.inputs.rows import quoted
@@ -62,7 +62,7 @@ class Familiarity:
     outputs: int
     _fitted: FittedScore = field(repr=False)
     fingerprint: str = field(default="", repr=False)
-    learnt_rows: LearntRows | None = field(default=None, repr=False)
+    learnt_rows: FittedRows | None = field(default=None, repr=False)
 
     def __call__(self, features: Features) -> Floats:
         """(N,) scores: nats, a logit, or minus a distance, squared for `mahalanobis`; none for no rows.
@@ -184,7 +184,7 @@ def _read(content: dict[str, Any]) -> Familiarity:
     return Familiarity(
         *(score, share, threshold, rows, scores, width, outputs, fitted),
         typed(str, content["fingerprint"], "fingerprint"),
-        None if learnt is None else LearntRows.read(learnt),
+        None if learnt is None else FittedRows.read(learnt),
     )
 
 
@@ -266,7 +266,7 @@ def familiarity(
     scores.flags.writeable = False
     threshold = float(scores[_rank(len(scores), share) - 1])
     fingerprint = train.fingerprint or held_out.fingerprint
-    learnt = LearntRows.of_digests(digests_of(train.logits))
+    learnt = FittedRows.of_digests(digests_of(train.logits))
     return Familiarity(
         score, share, threshold, len(train), scores, width, outputs, fitted, fingerprint, learnt
     )

@@ -55,7 +55,7 @@ Digests = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)
-class LearntRows:
+class FittedRows:
     """The rows that something has learnt from.
 
     Attributes:

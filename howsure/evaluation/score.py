@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr, ndtri
 
 from howsure.digits import exactly, measured
-from howsure.evaluation.cross_fit import Through
+from howsure.evaluation.cross_fit import FitInfluence
 from howsure.sampling.outcome import Floats
 from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
 
@@ -159,7 +159,7 @@ class Mean(Measured):
     least: float = -np.inf
     most: float = np.inf
     by_odds: bool = False
-    through: Through | None = None
+    through: FitInfluence | None = None
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """See `Measured`."""
@@ -200,7 +200,9 @@ class Mean(Measured):
         stretched = 1.0 if reach is None else max(reach / NORMAL, 1.0)
         skewed = value - stretched * (value - low), value + stretched * (high - value)
         low, high = wider(skewed, _symmetric(self, other, reach))
-        down, up = _bent(self, other, stretched * NORMAL) if isinstance(other, Mean) else (0.0, 0.0)
+        down, up = (
+            _curvature_correction(self, other, stretched * NORMAL) if isinstance(other, Mean) else (0.0, 0.0)
+        )
         return low - down, high + up
 
 
@@ -224,7 +226,7 @@ def _symmetric(one: Measured, other: Measured, reach: float | None) -> tuple[flo
     return value - margin, value + margin
 
 
-def _bent(one: Mean, other: Mean, reach: float) -> tuple[float, float]:
+def _curvature_correction(one: Mean, other: Mean, reach: float) -> tuple[float, float]:
     """How much farther out the ends of a difference D lie on either side, owing to fits; below 0 farther in.
 
     With weights 1 + ε the difference is D + φε − ½ (bε)² + ½ (b′ε)². Its expectation is that of true weights,
@@ -366,7 +368,7 @@ class CalibrationError(Measured):
 
 
 def through_cross_fits(
-    measured: Mapping[str, Measured], through: Mapping[str, Through]
+    measured: Mapping[str, Measured], through: Mapping[str, FitInfluence]
 ) -> dict[str, Measured]:
     """Scores by name, those of `through` as they are of rows that were scored by fits to each other."""
     found = dict(measured)

@@ -89,8 +89,8 @@ class Acceptance:
 
 
 def decided(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> dict[str, Any]:
-    """The fields of an `Acceptance` that accepts as many answers as a promise allows; see `most_accepted`."""
-    threshold, accepted, mistakes = most_accepted(certain, wrong, risk, confidence)
+    """The fields of an `Acceptance` that accepts as many answers as a promise allows."""
+    threshold, accepted, mistakes = risk_controlled_threshold(certain, wrong, risk, confidence)
     rows = len(certain)
     return {
         "threshold": threshold,
@@ -103,7 +103,9 @@ def decided(certain: Floats, wrong: Booleans, risk: float, confidence: float) ->
     }
 
 
-def most_accepted(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> tuple[float, int, int]:
+def risk_controlled_threshold(
+    certain: Floats, wrong: Booleans, risk: float, confidence: float
+) -> tuple[float, int, int]:
     """Accept the most certain answers, as many as a promise allows.
 
     Args:

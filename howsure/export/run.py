@@ -28,7 +28,7 @@ from howsure.export.arithmetic import columns_graph, described, note, whole_grap
 from howsure.inputs.reading import is_out_of_memory
 from howsure.inputs.rows import TEXT, cast_rows, made_up_rows
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.misplaced_arguments import named_either_way
+from howsure.methods.misplaced_arguments import accept_alias
 from howsure.methods.protocol import Job
 from howsure.optional import needs
 from howsure.prepare import prepare
@@ -36,7 +36,7 @@ from howsure.request import ONE_LABEL, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import of_error
 from howsure.sampling.first_passes import first_passes
-from howsure.sampling.outcome import Outcome, Told
+from howsure.sampling.outcome import Outcome, ResultMetadata
 from howsure.sampling.plan import Plan
 from howsure.tasks.classification.calibrate import Calibrator
 from howsure.tasks.familiar import Familiar
@@ -114,7 +114,7 @@ class Exported:
         )
 
 
-@named_either_way
+@accept_alias
 @removed_arguments(of_label=ONE_LABEL)
 def export(
     model: Any,
@@ -404,8 +404,8 @@ def _assessed(job: Job, rows: Sequence[Array], method: MCDropout, first: int) ->
     casted = cast_rows(rows, job.model.info.inputs)
     outcome = job.outcome.of_rows(job.model, casted, count, None)
     job = replace(job, rows=casted, total=count, outcome=outcome)
-    told = Told(np.arange(first, first + count), "row", method.settings, job.seed, None, "")
-    return job.outcome.result(method.begin(job).draw(np.arange(count), lambda done: None), told)
+    metadata = ResultMetadata(np.arange(first, first + count), "row", method.settings, job.seed, None, "")
+    return job.outcome.result(method.begin(job).draw(np.arange(count), lambda done: None), metadata)
 
 
 def _made_up(model: ModelHandle, divide_by: float | None) -> Any:

@@ -25,7 +25,7 @@ from howsure.inputs.rows import quoted
 from howsure.methods.members import mean_over
 from howsure.methods.plain import NO_NETWORK
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Estimates, Outcome, Told
+from howsure.sampling.outcome import Estimates, Outcome, ResultMetadata
 from howsure.tasks.probabilities import GIVEN_PASSES, GIVEN_PROBABILITIES
 
 Floats = NDArray[np.float64]
@@ -92,15 +92,15 @@ def settings_of(name: str, source: str | None) -> dict[str, Any]:
     return settings if source is None else settings | {"source": source}
 
 
-def told_of(numbers: NDArray[np.int64], settings: dict[str, Any], kind: str) -> Told:
+def metadata_of(numbers: NDArray[np.int64], settings: dict[str, Any], kind: str) -> ResultMetadata:
     """How such rows came about."""
-    return Told(numbers, kind, settings, 0, None, importlib.metadata.version("howsure"))
+    return ResultMetadata(numbers, kind, settings, 0, None, importlib.metadata.version("howsure"))
 
 
 def _result(
     outcome: Outcome, estimates: Estimates, numbers: Given, settings: dict[str, Any], kind: str
 ) -> Any:
-    result: Any = outcome.result(estimates, told_of(np.arange(len(estimates)), settings, kind))
+    result: Any = outcome.result(estimates, metadata_of(np.arange(len(estimates)), settings, kind))
     if numbers.labels is not None:
         result = result.with_truth(numbers.labels)
     result = replace(result, frame_index=numbers.frame_index)

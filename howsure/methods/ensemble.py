@@ -12,7 +12,7 @@ import numpy as np
 from howsure.adapters.fingerprint import fingerprint_of, same_weights
 from howsure.errors import InputError, warn
 from howsure.inputs.duplicates import first_twice, mark_of
-from howsure.methods.members import Hear, begin_members, of_member
+from howsure.methods.members import OnMembers, begin_members, of_member
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Job, Method, Needs, Passes, is_method
 from howsure.sampling.outcome import Estimates, Floats, Outcome
@@ -104,8 +104,11 @@ class Ensemble:
         """The needs of each member."""
         return replace(self.each.needs, fitted=True)
 
-    def begin(self, job: Job, hear: Hear | None = None) -> Passes:
-        """Begin a prediction for each model; `hear` is called with the answers of each."""
+    def begin(self, job: Job) -> Passes:
+        """Begin a prediction for each model."""
+        return self._begin(job)
+
+    def _begin(self, job: Job, on_members: OnMembers | None = None) -> Passes:
         jobs = [job]
         for model in self.others:
             with of_member(MEMBER, len(jobs)):
@@ -118,7 +121,7 @@ class Ensemble:
                 expected="at least one more model, trained from another seed",
                 received=f"{counted(len(self.others), 'model')} with the same weights",
             )
-        passes = begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs), hear)
+        passes = begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs), on_members)
         return replace(passes, settings={"members": len(jobs)})
 
 

@@ -22,7 +22,7 @@ from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Around, Job, Method, Passes, Progress
 from howsure.results.result import Result
-from howsure.sampling.outcome import Floats, Integers, Outcome, Told
+from howsure.sampling.outcome import Floats, Integers, Outcome, ResultMetadata
 
 MOST_GROUPS = 16
 """Groups that are kept at most, each of several balanced groups where there are more. With 15 degrees of
@@ -45,8 +45,8 @@ class _Groups:
     def __post_init__(self) -> None:
         self._heard = np.zeros(len(self.numbers), dtype=np.int64)
 
-    def hear(self, numbers: Integers, values: Floats, parts: int, member: int = 0) -> None:
-        """Add one balanced group of passes (B, n, K); see `howsure.sampling.run.HearPasses`."""
+    def add(self, numbers: Integers, values: Floats, parts: int, member: int = 0) -> None:
+        """Add one balanced group of passes (B, n, K); see `howsure.sampling.run.OnPass`."""
         del parts, member
         at = np.searchsorted(self.numbers, numbers)
         group = int(self._heard[at[0]]) % MOST_GROUPS  # all rows have the same passes
@@ -76,11 +76,13 @@ class _KeptPasses(Passes):
     method: Method
     job: Job
 
-    def result(self, numbers: Integers, progress: Progress, outcome: Outcome, told: Told) -> Any:
+    def result(
+        self, numbers: Integers, progress: Progress, outcome: Outcome, metadata: ResultMetadata
+    ) -> Any:
         """As `Passes.result`."""
         groups = _Groups(numbers)
-        passes = self.method.begin(replace(self.job, hear=groups.hear))
-        found = passes.result(numbers, progress, outcome, told)
+        passes = self.method.begin(replace(self.job, on_pass=groups.add))
+        found = passes.result(numbers, progress, outcome, metadata)
         return found._moved_by(groups.moves(outcome.answers)) if isinstance(found, Result) else found
 
 

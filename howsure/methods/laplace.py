@@ -25,15 +25,15 @@ from howsure.adapters.protocol import FeatureModel, ModelInfo
 from howsure.adapters.resolve import resolve_model
 from howsure.arguments import check_flag, check_whole
 from howsure.errors import HowsureWarning, InputError, ModelError
-from howsure.evaluation.fitted_rows import LearntRows, digests_of
+from howsure.evaluation.fitted_rows import FittedRows, digests_of
 from howsure.inputs.align import aligned
 from howsure.inputs.labels import check_class_names, check_labels
 from howsure.inputs.rows import cast_rows
-from howsure.methods.misplaced_arguments import named_either_way
+from howsure.methods.misplaced_arguments import accept_alias
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
 from howsure.request import Request
 from howsure.sampling.design import DesignEffect
-from howsure.sampling.estimate import Sums
+from howsure.sampling.estimate import RunningMoments
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.sampling.sketch import with_networks
 from howsure.tasks.registry import outcome_of
@@ -100,7 +100,7 @@ class Laplace:
     input_vectors: Floats = field(repr=False)
     variances: Floats = field(repr=False)
     fingerprint: str = field(default="", repr=False)
-    learnt_rows: LearntRows | None = field(default=None, repr=False)
+    learnt_rows: FittedRows | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for array in (self.class_vectors, self.input_vectors, self.variances):
@@ -134,12 +134,12 @@ class Laplace:
 
     def estimates(self, features: Features, seed: int, outcome: Outcome, passes: int) -> Estimates:
         """Estimates from the passes over a block of rows, each pair a group of its own."""
-        sums = Sums.of(len(features), outcome)
+        moments = RunningMoments.of(len(features), outcome)
         for _, rows, values in self.pairs(features, passes // 2, seed):
-            sums.add_group(values, outcome, rows)
-        found = sums.estimates(outcome)
+            moments.add_group(values, outcome, rows)
+        found = moments.estimates(outcome)
         found = replace(found, error=(1 + 2 * SKEWED / passes) * found.error)
-        return with_networks(found, sums.sketch, outcome, IN_PAIRS)
+        return with_networks(found, moments.sketch, outcome, IN_PAIRS)
 
     def _rotated(self, features: Features, rows: slice = slice(None)) -> Floats:
         """(n, D) inputs of the layer in the eigenbasis of B."""
@@ -207,7 +207,7 @@ def fit_laplace(
     evidence = log_likelihood - (precision * norm + float(np.sum(np.log1p(curvatures / precision)))) / 2
     variances = 1 / (curvatures + precision)
     found = precision, evidence, rows, bool(bias), contrasts @ within, vectors, variances
-    return Laplace(*found, features.fingerprint, LearntRows.of_digests(digests_of(features.logits)))
+    return Laplace(*found, features.fingerprint, FittedRows.of_digests(digests_of(features.logits)))
 
 
 def _fisher(products: Floats, contrasts: Floats) -> Floats:
@@ -261,7 +261,7 @@ class LastLayerLaplace(Method):
         check_whole(self.passes, "passes", least=4, even=True)
 
     @classmethod
-    @named_either_way
+    @accept_alias
     def fit(
         cls,
         model: Any,

@@ -15,7 +15,7 @@ from howsure.adapters.protocol import FLOAT32, PassModel
 from howsure.arguments import check_flag, check_type, check_whole
 from howsure.errors import InputError
 from howsure.methods.protocol import Job, Needs, Passes, Progress
-from howsure.sampling.budget import Purse, usual_budget
+from howsure.sampling.budget import Budget, usual_budget
 from howsure.sampling.design import of_fewer
 from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Estimates, Integers, Outcome
@@ -192,7 +192,7 @@ class MCDropout:
             balanced=bool(self.balanced),
             budget=budget if design is None else math.inf,
         )
-        tree = None if design is None else Tree(design, model, job.seed, pilot.drawn)
+        tree = None if design is None else Tree(design, model, job.seed, pilot.cache)
         if tree is not None and self.plan is not None and self.budget is not None:
             least = tree.cost(next(tree.rounds(self.max_passes)))
             if least > self.budget:
@@ -205,12 +205,12 @@ class MCDropout:
         enough = _Enough(self.target_error, self.max_error, exact=self.passes is not None)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
-            run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size, job.hear, job.pay)
-            limits: tuple[float, Purse | None] = budget, None
+            run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size, job.on_pass, job.pay)
+            limits: tuple[float, Budget | None] = budget, None
             if self.plan is None and len(numbers) == job.total and budget < math.inf:
                 # Rows of one block share what is left. Those of several would do so in their order.
                 spent = 0.0 if pilot.plan.pilot is None else pilot.plan.pilot.cost
-                limits = math.inf, Purse(budget * job.total - spent)
+                limits = math.inf, Budget(budget * job.total - spent)
             if tree is not None:
                 found = draw_cells(tree, run, pilot.kept, self.max_passes, enough, progress, *limits)
             else:

@@ -17,7 +17,7 @@ from howsure.sampling.error import Units, error_of
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.statistics import ERROR_FLOOR
 
-Hear = Callable[[Integers, Sequence[Floats]], None]
+OnMembers = Callable[[Integers, Sequence[Floats]], None]
 """Called with the numbers (n,) of a block of rows, and the values (n, …, K) of each member."""
 
 
@@ -35,7 +35,7 @@ def begin_members(
     each: Method,
     called: str,
     look: Callable[[Sequence[Estimates]], None] = lambda members: None,
-    hear: Hear | None = None,
+    on_members: OnMembers | None = None,
 ) -> Passes:
     """Draw every member with the method `each`, block by block.
 
@@ -44,13 +44,13 @@ def begin_members(
         each: How a member predicts.
         called: Name of a member in its errors, with `{}` for its number.
         look: Called with the estimates of the members on the first block of rows.
-        hear: Called with what they say of every block.
+        on_members: Called with what they say of every block.
     """
     begun = list[Passes]()
     for number, job in enumerate(jobs):
         with of_member(called, number):
-            heard = None if jobs[0].hear is None else partial(jobs[0].hear, member=number)
-            begun.append(each.begin(replace(job, hear=heard, pay=jobs[0].pay)))
+            on_pass = None if jobs[0].on_pass is None else partial(jobs[0].on_pass, member=number)
+            begun.append(each.begin(replace(job, on_pass=on_pass, pay=jobs[0].pay)))
     outcome, looked = jobs[0].outcome, False
 
     def draw(numbers: Integers, progress: Progress) -> Estimates:
@@ -74,8 +74,8 @@ def begin_members(
         if not looked and len(numbers):
             looked = True
             look(members)
-        if hear is not None:
-            hear(numbers, [member.mean[..., : outcome.width] for member in members])
+        if on_members is not None:
+            on_members(numbers, [member.mean[..., : outcome.width] for member in members])
         return combined(members, outcome.take(numbers))
 
     return Passes(draw)
@@ -136,7 +136,7 @@ def tallied(
     mean = values.mean(axis=0)
     for number in range(len(values)):
         tally.add(values[number : number + 1], mean, rows)
-    return tally.told(found)
+    return tally.completed(found)
 
 
 def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:

@@ -19,7 +19,7 @@ NAMES = ("class_names", "target_names")
 _SHOWN = (bool, int, float, type(None))
 
 
-def named_either_way(function: Callable[P, T]) -> Callable[P, T]:
+def accept_alias(function: Callable[P, T]) -> Callable[P, T]:
     """The same function, which takes `target_names` for `class_names`, and the other way round.
 
     Example:
@@ -37,7 +37,7 @@ def named_either_way(function: Callable[P, T]) -> Callable[P, T]:
     return called
 
 
-def belongs_to_the_method(function: Callable[P, T]) -> Callable[P, T]:
+def redirect_method_kwargs(function: Callable[P, T]) -> Callable[P, T]:
     """The same function, whose TypeError for a setting of `MCDropout` says where that is given.
 
     Example:

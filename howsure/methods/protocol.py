@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
-from howsure.sampling.outcome import Booleans, Estimates, Integers, Outcome, Told
-from howsure.sampling.run import HearPasses, InputRows, Pay
+from howsure.sampling.outcome import Booleans, Estimates, Integers, Outcome, ResultMetadata
+from howsure.sampling.run import InputRows, OnPass, Pay
 
 Progress = Callable[[int], None]
 """Called with the number of rows that have just been finished."""
@@ -53,7 +53,7 @@ class Job:
         again: Makes the same job for another method, with another model, or with changed rows and what
             moves outputs for these back (`change`, `undo`).
         derived: True if another job made it by `again`.
-        hear: As `howsure.sampling.run.Run` has it; jobs made by `again` have none.
+        on_pass: As `howsure.sampling.run.Run` has it; jobs made by `again` have none.
         pay: As there; the jobs of members and versions have that of the first one.
     """
 
@@ -65,7 +65,7 @@ class Job:
     batch_size: int
     again: Callable[..., Job]
     derived: bool = False
-    hear: HearPasses | None = None
+    on_pass: OnPass | None = None
     pay: Pay | None = None
 
     def paid(self, rows: int) -> None:
@@ -91,16 +91,18 @@ class Passes:
     learnt_from: Callable[[], Booleans] | None = None
     settings: Mapping[str, Any] | None = None
 
-    def result(self, numbers: Integers, progress: Progress, outcome: Outcome, told: Told) -> Any:
+    def result(
+        self, numbers: Integers, progress: Progress, outcome: Outcome, metadata: ResultMetadata
+    ) -> Any:
         """The result of a block of rows.
 
         Args:
             numbers: (n,) numbers of the rows.
             progress: Called with the number of rows that have just been finished.
             outcome: The kind of answer for a row.
-            told: Settings that the result keeps.
+            metadata: Settings that the result keeps.
         """
-        found = outcome.result(self.draw(numbers, progress), told)
+        found = outcome.result(self.draw(numbers, progress), metadata)
         if self.learnt_from is not None and (known := self.learnt_from()).any():
             return replace(found, learnt_from=known)
         return found

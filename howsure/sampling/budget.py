@@ -42,7 +42,7 @@ def usual_budget(model: Model, rows: int | None) -> float:
     return max(tuning.BUDGET, least / of_row)
 
 
-class Purse:
+class Budget:
     """The rest of the budget for all rows of a run together.
 
     Args:

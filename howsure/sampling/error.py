@@ -82,12 +82,12 @@ class Columns(Protocol):
         """(C,) as `Outcome.least_error`."""
         ...
 
-    def goes_by(self, mean: Any) -> Any:
-        """(…, C) as `Outcome.goes_by`."""
+    def error_driver(self, mean: Any) -> Any:
+        """(…, C) as `Outcome.error_driver`."""
         ...
 
-    def moves(self, q: Any) -> Any:
-        """(…, C) as `Outcome.moves`."""
+    def sensitivity(self, q: Any) -> Any:
+        """(…, C) as `Outcome.sensitivity`."""
         ...
 
     def spread(self, spread: Any) -> Any:
@@ -224,9 +224,9 @@ def unmet(units: Units, columns: Columns) -> Floats:
     log-normal there: κ = v² (v/q² + 3) / q, with q = p (1 − p), times |1 − 2p|, as κ is 0 at p = 0.5. One
     pass moves the mean by no more than max(p, 1 − p) / T.
     """
-    p = columns.goes_by(units.mean)
+    p = columns.error_driver(units.mean)
     q, far = unseen(p), np.maximum(p, 1 - p)
-    moved = columns.moves(q)
+    moved = columns.sensitivity(q)
     variance = (units.within + units.between) / (units.passes * moved**2)
     skewed = variance / q * (variance / q**2 + 3) * (2 * far - 1)
     missed: Floats = (moved * np.minimum(skewed, far) / units.passes) ** 2
@@ -351,7 +351,7 @@ class EarlyError:
             freedom: Degrees of freedom of `spread`; 0 for one cell.
             columns: The quantities that the errors of the columns follow.
         """
-        w = undecided(columns.goes_by(mean))
+        w = undecided(columns.error_driver(mean))
         share = freedom / (freedom + _worth(self.replicates - 1, _of_each(self.alike, columns)))
         own: Floats = _between(self.of_variance, 1 - share, w, columns) * variance
         return own + _between(self.of_spread, share, w, columns) * spread if freedom else own
@@ -369,10 +369,10 @@ class EarlyError:
             passes: T of the row.
             columns: The quantities that the errors of the columns follow.
         """
-        p = columns.goes_by(mean)
+        p = columns.error_driver(mean)
         w, q = undecided(p), unseen(p)
         v = np.minimum(w + w**2, 1)
-        moved = columns.moves(q) ** 2
+        moved = columns.sensitivity(q) ** 2
         late_usual = _usual(self.usual_late, q, moved, columns)
         early_usual = _usual(self.usual_early, q, moved, columns)
         by_own, by_usual = _both_widened(

@@ -3,7 +3,7 @@
     passes (W, n, C) ── sum_up ──> Estimate: mean, late, variance of one cell        (n, C) each
                                       │ add
                                       ▼
-                                   Sums: over all cells, or balanced groups, of a row (N, C) each
+                                   RunningMoments: over all cells, or balanced groups, of a row (N, C) each
 
 A unit is what is added in one step: a cell, or a balanced group of flat passes. Only these sums are stored,
 so memory does not grow with the number of passes.
@@ -63,7 +63,7 @@ def mean_late_variance(values: Floats, late: Sequence[int]) -> tuple[Floats, Flo
     return of_run.mean(axis=0), left, variance
 
 
-class Sums:
+class RunningMoments:
     """Running sums over the units of N rows. Rows may have different numbers of units.
 
     Args:
@@ -94,7 +94,7 @@ class Sums:
         self.sketch = sketch
 
     @classmethod
-    def of(cls, rows: int, outcome: Outcome) -> Sums:
+    def of(cls, rows: int, outcome: Outcome) -> RunningMoments:
         """Empty sums for this many rows of an outcome."""
         return cls(rows, outcome.columns, sketch_of(rows, outcome), outcome.precision)
 

@@ -81,9 +81,9 @@ def fit_early_error(
     """
     families, usable = np.array(outcome.families), outcome.fitted_on(mean.mean(axis=0))
     fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
-    p = outcome.goes_by(mean)
+    p = outcome.error_driver(mean)
     w, q = undecided(p), unseen(p)
-    terms = (outcome.moves(q) ** 2)[..., None] * np.stack([q**2, q, np.ones_like(q)], axis=-1)
+    terms = (outcome.sensitivity(q) ** 2)[..., None] * np.stack([q**2, q, np.ones_like(q)], axis=-1)
     weights = (1 - w) * stands_for.reshape(-1, *[1] * (variance.ndim - 1))
 
     def of_family(of: NDArray[np.bool_]) -> tuple[Usual, Usual, Ends, Ends, float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from howsure.adapters.protocol import Array, PassModel
 from howsure.errors import InputError
 from howsure.sampling.balance import first_groups
-from howsure.sampling.estimate import Sums
+from howsure.sampling.estimate import RunningMoments
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Estimates, Outcome, Tally
 from howsure.sampling.run import Run
@@ -115,18 +115,25 @@ class Flat:
         """(n,) all False: no pilot draws such groups."""
         return np.zeros(len(rows), dtype=bool)
 
-    def recall(self, groups: Groups, run: Run, sums: Sums, at: Integers, rows: Integers) -> None:
+    def recall(self, groups: Groups, run: Run, moments: RunningMoments, at: Integers, rows: Integers) -> None:
         """Nothing: see `holds`."""
 
     def draw(
-        self, groups: Groups, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
+        self,
+        groups: Groups,
+        run: Run,
+        moments: RunningMoments,
+        at: Integers,
+        chunk: Integers,
+        trunk: Any,
+        rows: int,
     ) -> None:
         """Add the passes of some groups to the sums of rows; see `howsure.sampling.tree.Tree.draw`."""
         for sizes, values in self.values(groups, run, chunk, trunk):
             for group in np.split(values, np.cumsum(sizes)[:-1]):
-                sums.add_group(group, run.outcome, at)
-                if run.hear is not None:
-                    run.hear(run.numbers[chunk], group, len(group))
+                moments.add_group(group, run.outcome, at)
+                if run.on_pass is not None:
+                    run.on_pass(run.numbers[chunk], group, len(group))
 
     def values(
         self, groups: Groups, run: Run, chunk: Integers, trunk: Any
@@ -142,23 +149,25 @@ class Flat:
             values = [run.values(self._model.thin(list(part))(trunk), chunk) for part in slices]
             yield [groups.sizes[number] for number in bunch], np.concatenate(values)
 
-    def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
+    def estimates(self, run: Run, moments: RunningMoments, rows: Integers) -> Estimates:
         """Estimates for these rows, each with the error from the variance between its groups."""
-        return sums.estimates(run.outcome, rows, pairs=self._pairs, rare=run.outcome.misses_rare_passes)
+        return moments.estimates(run.outcome, rows, pairs=self._pairs, rare=run.outcome.misses_rare_passes)
 
-    def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
+    def with_networks(self, run: Run, moments: RunningMoments, estimates: Estimates) -> Estimates:
         """Add the standard deviation and the quantiles between networks, treating passes as independent.
 
         Balanced passes are more precise than that, but for what no single mask brings about: of each balanced
         group, one pass follows from the others, such as the opposite of a mask of rate 0.5.
         """
-        if isinstance(sums.sketch, Tally):
-            sums.sketch.pairs = self._pairs
-        found = with_networks(estimates, sums.sketch, run.outcome)
+        if isinstance(moments.sketch, Tally):
+            moments.sketch.pairs = self._pairs
+        found = with_networks(estimates, moments.sketch, run.outcome)
         if found.independent is None or max(self._sizes) == 1:
             return found
-        in_groups = sums.passes >= 2 * sums.units  # and not one by one, as where no group would balance
-        return replace(found, independent=np.where(in_groups, sums.passes - sums.units, sums.units * 1.0))
+        in_groups = moments.passes >= 2 * moments.units  # and not one by one, as where no group would balance
+        return replace(
+            found, independent=np.where(in_groups, moments.passes - moments.units, moments.units * 1.0)
+        )
 
     def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:
         """For each random op the masks of these groups, one group after the other."""

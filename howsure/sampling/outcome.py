@@ -116,12 +116,12 @@ class Tally(ABC):
         """
 
     @abstractmethod
-    def told(self, estimates: Estimates) -> Estimates:
+    def completed(self, estimates: Estimates) -> Estimates:
         """The estimates of all rows, with what was counted."""
 
 
 @dataclass(frozen=True)
-class Told:
+class ResultMetadata:
     """Settings and row numbers that a result keeps.
 
     Attributes:
@@ -295,7 +295,7 @@ class Outcome(ABC):
         return None
 
     @abstractmethod
-    def result(self, estimates: Estimates, told: Told) -> Any:
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> Any:
         """The result of `howsure.assess` for these rows."""
 
     @property
@@ -347,7 +347,7 @@ class Outcome(ABC):
         """(n,) how undecided rows with these mean values (n, K) are: the smaller, the more undecided."""
         return np.zeros(len(values))
 
-    def goes_by(self, mean: Floats) -> Floats:
+    def error_driver(self, mean: Floats) -> Floats:
         """(…, C) the probability that the error of each column goes by.
 
         A column whose probability is near 0 or 1 gets the usual error of such columns, and one at 0.5 that
@@ -355,7 +355,7 @@ class Outcome(ABC):
         """
         return np.full(mean.shape, 0.5)
 
-    def moves(self, q: Floats) -> Floats:
+    def sensitivity(self, q: Floats) -> Floats:
         """(…, C) how far a column moves where its probability p moves by one; q is about p (1 − p)."""
         return np.ones_like(q)
 

@@ -27,9 +27,9 @@ from howsure.sampling.estimate import sum_up
 from howsure.sampling.fit import measure_design_effects, measure_early_errors, measure_shares
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan, Spent
-from howsure.sampling.rounds import Kept
+from howsure.sampling.rounds import StoredTrunks
 from howsure.sampling.run import Chunk, Run
-from howsure.sampling.tree import FIRST_STAGE, Drawn, Tree, rows_per_call
+from howsure.sampling.tree import FIRST_STAGE, PassCache, Tree, rows_per_call
 
 CANDIDATES = 256
 """Rows among which the pilot looks for uncertain ones at most."""
@@ -63,12 +63,12 @@ class Pilot:
     Attributes:
         plan: The plan; an empty one if none is possible or none is needed.
         kept: Numbers of rows and their trunk if that was expensive, so that it is not computed again.
-        drawn: Its cells. They are the first cells of its rows, so they are not drawn again.
+        cache: Its cells. They are the first cells of its rows, so they are not drawn again.
     """
 
     plan: Plan = field(default_factory=Plan)
-    kept: Kept = ()
-    drawn: Drawn = field(default_factory=Drawn)
+    kept: StoredTrunks = ()
+    cache: PassCache = field(default_factory=PassCache)
 
 
 class _Means:
@@ -98,18 +98,18 @@ class _Means:
         """Cost of one group of cells of a row, with the part that all passes share."""
         return self._shared + design.cells * (design.cost - self._shared)
 
-    def replicates(self, design: Design, rows: int, drawn: Drawn, first: int = 0) -> tuple[int, int]:
+    def replicates(self, design: Design, rows: int, cache: PassCache, first: int = 0) -> tuple[int, int]:
         """How many replicates, groups of cells of a design, and of how many rows; (0, 0) for less than two.
 
         Args:
             design: The design.
             rows: Most rows.
-            drawn: The first cells of rows.
+            cache: The first cells of rows.
             first: How many of the replicates are drawn already.
         """
         left = math.inf
         if self._thrifty:
-            left = self._budget * self._total - self.cost - (self._total - len(drawn.rows)) * design.cost
+            left = self._budget * self._total - self.cost - (self._total - len(cache.rows)) * design.cost
             share = max(self._total * tuning.SHARE_OF_RUN, min(self._total, tuning.PILOT_ROWS)) * design.cost
             left = min(left, max(share, min(self._cheap, left / 2)))
         units, rows = int(min(left / self.group(design) + 1e-9, 1e9)), min(rows, self._total)
@@ -141,19 +141,19 @@ def make_plan(
     levels = model.levels
     flat, ratios = flat_design(levels, max_passes, budget), cell_ratios(levels, max_passes)
     design = flat if ratios is None else design_of(ratios, levels)
-    means, drawn = _Means(run, budget, thrifty), Drawn()
-    if design is not None and not design.is_flat and means.replicates(design, 1, drawn)[0] < 3:
+    means, cache = _Means(run, budget, thrifty), PassCache()
+    if design is not None and not design.is_flat and means.replicates(design, 1, cache)[0] < 3:
         design = flat
     if design is None:
         return Pilot()
     widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
     shared = levels[0].cost
     most = tuning.FLAT_PILOT_ROWS if design.is_flat else tuning.PILOT_ROWS
-    found = _candidates(run, design, widest, target_error, precision, means, drawn)
+    found = _candidates(run, design, widest, target_error, precision, means, cache)
     run = found.run
-    _, count = means.replicates(design, most, drawn, int(design.is_flat))
+    _, count = means.replicates(design, most, cache, int(design.is_flat))
     rows, stands_for, chunks = found.chosen(count, means)
-    tree = Tree(design, run.model, run.seed, drawn)
+    tree = Tree(design, run.model, run.seed, cache)
     groups = [_passes(tree, run, chunks, FIRST_STAGE, means)]
     usual = _usual_size(groups[0], run.outcome)
     shares = measure_shares([cell / usual for cell in groups[0]], design.ratios)
@@ -163,25 +163,25 @@ def make_plan(
     too_dear = not design.is_flat and early > EARLY_ENOUGH and means.group(design) > budget / 2
     compares = False
     if flat is not None and in_doubt:
-        compares = means.replicates(flat, len(rows), Drawn())[0] == tuning.REPLICATES
+        compares = means.replicates(flat, len(rows), PassCache())[0] == tuning.REPLICATES
     if flat is not None and (too_dear or (in_doubt and not compares)):
-        design, groups, drawn = flat, [], Drawn()
-        count = means.replicates(flat, tuning.FLAT_PILOT_ROWS, drawn)[1]
+        design, groups, cache = flat, [], PassCache()
+        count = means.replicates(flat, tuning.FLAT_PILOT_ROWS, cache)[1]
         rows, stands_for, chunks = found.chosen(count, means)
     elif better is not None and better != design.ratios:
-        design, groups, drawn = design_of(better, levels), [], Drawn()
-    tree = Tree(design, run.model, run.seed, drawn)
-    replicates = max(2, means.replicates(design, len(rows), drawn, len(groups))[0])
+        design, groups, cache = design_of(better, levels), [], PassCache()
+    tree = Tree(design, run.model, run.seed, cache)
+    replicates = max(2, means.replicates(design, len(rows), cache, len(groups))[0])
     groups += _groups(tree, run, chunks, range(len(groups), replicates), means)
     estimates = _summed_up(groups, tree, run)
     passes = groups
     if compares and flat is not None and not design.is_flat:
-        of_flat = Drawn()
+        of_flat = PassCache()
         other = Tree(flat, run.model, run.seed, of_flat)
         flat_passes = _groups(other, run, chunks, range(tuning.REPLICATES), means)
         others = _summed_up(flat_passes, other, run)
         if _product(flat, others, shared, usual) <= _product(design, estimates, shared, usual):
-            design, estimates, passes, drawn = flat, others, flat_passes, of_flat
+            design, estimates, passes, cache = flat, others, flat_passes, of_flat
     design = _with_constants(design, estimates, passes, stands_for, run.outcome)
     first_cells = design.cells if early > EARLY_ENOUGH and not too_dear else 1
     if design.is_flat:
@@ -193,7 +193,7 @@ def make_plan(
     design, spent = replace(design, first=first_cells), Spent(means.passes, means.cost)
     shares = () if design.is_flat else shares
     plan = Plan(design, shares, found.precision, described(levels), spent, fingerprint_of(model))
-    return Pilot(plan, found.kept, drawn)
+    return Pilot(plan, found.kept, cache)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class _Candidates:
     precision: str
     rows: Integers
     doubt: Floats
-    kept: Kept
+    kept: StoredTrunks
     rows_per_call: int
 
     def chosen(self, count: int, means: _Means) -> tuple[Integers, Floats, list[Chunk]]:
@@ -232,7 +232,7 @@ def _candidates(
     target_error: float,
     precision: str | None,
     means: _Means,
-    drawn: Drawn,
+    cache: PassCache,
 ) -> _Candidates:
     """A sample of rows, of which the first cell is drawn in the best precision on this machine."""
     dear = run.model.levels[0].cost > design.cost / 2
@@ -240,21 +240,21 @@ def _candidates(
     if dear:
         share, least = SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES
     sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
-    kept: Kept = ()
+    kept: StoredTrunks = ()
     found = FLOAT32
 
     def first_cell(model: PassModel, rows: Integers) -> Floats:
         here = replace(run, model=model)
         means.trunk(len(rows))
         chunks = here.chunks(rows, rows_per_call(model, design.widths))
-        return _first_cell(design, here, rows, chunks, means, drawn)
+        return _first_cell(design, here, rows, chunks, means, cache)
 
     if dear:
         trunk = run.trunk(sample)
         means.trunk(len(sample))
         kept = ((run.numbers[sample], trunk),)
         chunks = run.chunks_of(sample, trunk, rows_per_call(run.model, widest))(sample)
-        first = _first_cell(design, run, sample, list(chunks), means, drawn)
+        first = _first_cell(design, run, sample, list(chunks), means, cache)
     # How far a number may be off depends on its unit, so numbers stay in single precision.
     elif precision == FLOAT32 or run.outcome.has_unit or BFLOAT16 not in run.model.limits.precisions:
         first = first_cell(run.model, sample)
@@ -267,7 +267,7 @@ def _candidates(
             run, found = replace(run, model=reduced), BFLOAT16
         else:
             first = first_cell(run.model, sample)
-    drawn.keep(FIRST_STAGE, 0, run.numbers[sample], first)
+    cache.keep(FIRST_STAGE, 0, run.numbers[sample], first)
     doubt = run.outcome.doubt(first.mean(axis=0))
     return _Candidates(run, found, sample, doubt, kept, rows_per_call(run.model, widest))
 
@@ -300,10 +300,10 @@ def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float
 
 
 def _first_cell(
-    design: Design, run: Run, rows: Integers, chunks: Iterable[Chunk], means: _Means, drawn: Drawn
+    design: Design, run: Run, rows: Integers, chunks: Iterable[Chunk], means: _Means, cache: PassCache
 ) -> Floats:
     """(W, n, K) passes of the first cell of some rows whose trunk is counted already."""
-    tree = Tree(design, run.model, run.seed, drawn)
+    tree = Tree(design, run.model, run.seed, cache)
     means.cells(design, len(rows), 1)
     cells = [tree.values((FIRST_STAGE, range(1)), run, *chunk, len(rows))[0] for chunk in chunks]
     return np.concatenate(cells, axis=1)
@@ -331,13 +331,13 @@ def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int, means: _M
     """All passes (W, n, K) of every cell of one group; those of the first cell may be drawn already."""
     rows = run.numbers[np.concatenate([chunk for chunk, _ in chunks])]
     cells = range(tree.design.cells)
-    there = [tree.drawn.values(stage, 0, rows)] if tree.drawn.holds([(stage, range(1))], rows).all() else []
+    there = [tree.cache.values(stage, 0, rows)] if tree.cache.holds([(stage, range(1))], rows).all() else []
     cells = cells[len(there) :]
     means.cells(tree.design, len(rows), len(cells))
     of_chunks = [tree.values((stage, cells), run, *chunk, len(rows)) for chunk in chunks if cells]
     drawn = [np.concatenate(of_cell, axis=1) for of_cell in zip(*of_chunks, strict=True)]
     for cell, values in zip(cells, drawn, strict=True):
-        tree.drawn.keep(stage, cell, rows, values)
+        tree.cache.keep(stage, cell, rows, values)
     return there + drawn
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.sampling.budget import Purse
-from howsure.sampling.estimate import Sums
+from howsure.sampling.budget import Budget
+from howsure.sampling.estimate import RunningMoments
 from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Estimates, Outcome
 from howsure.sampling.run import Chunk, ChunksOf, Run, places
@@ -38,7 +38,7 @@ IsEnough = Callable[[Estimates, Outcome], NDArray[np.bool_]]
 SLACK = 1.05
 """Times its budget that a row may cost: twenty passes of a dense network, two balanced groups, cost 20.4."""
 
-Kept = Sequence[tuple[Integers, Any]]
+StoredTrunks = Sequence[tuple[Integers, Any]]
 """Numbers of rows and their trunk, which a pilot computed and kept because it is expensive."""
 
 
@@ -49,12 +49,12 @@ Source = Tree | Flat
 def draw_cells(
     tree: Tree,
     run: Run,
-    kept: Kept,
+    kept: StoredTrunks,
     max_passes: int | None,
     is_enough: IsEnough,
     progress: Callable[[int], None],
     budget: float = math.inf,
-    purse: Purse | None = None,
+    shared_budget: Budget | None = None,
 ) -> Estimates:
     """Draw the cells of a design for a block of rows; each row gets as many as it needs.
 
@@ -66,7 +66,8 @@ def draw_cells(
         is_enough: Tells which rows need no more passes.
         progress: Called with the number of rows that have just been finished.
         budget: As in `draw_rounds`.
-        purse: As in `draw_rounds`. If trunks are kept, rows come block by block, and each gets the same.
+        shared_budget: As in `draw_rounds`. If trunks are kept, rows come block by block, and each gets
+            the same.
     """
     design, levels = tree.design, run.model.levels
     total, at_once = len(run.numbers), tree.rows_per_call
@@ -75,15 +76,15 @@ def draw_cells(
         chunks: ChunksOf = partial(run.chunks, rows_per_call=at_once)
         if 0 < total < tuning.MANY_ROWS:  # each call costs more than what it computes
             chunks = run.chunks_of(rows, run.trunk(rows), at_once)
-        return draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget, purse)
+        return draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget, shared_budget)
     # The trunk is most of the work, so it is stored until its rows are done.
     fold = run.model.limits.fold
     size = tuning.KEPT_ROWS
     if fold is not None:
         size = min(size, max(at_once, fold // run.model.limits.trunk_size))
     blocks, shared = [], levels[0].cost
-    if purse is not None:  # which paid for what is kept
-        budget = (purse.left + shared * sum(len(numbers) for numbers, _ in kept)) / total
+    if shared_budget is not None:  # which paid for what is kept
+        budget = (shared_budget.left + shared * sum(len(numbers) for numbers, _ in kept)) / total
     if run.pay is not None:  # the pilot paid for what is kept
         run.pay(-shared * sum(int(np.isin(numbers, run.numbers).sum()) for numbers, _ in kept))
     for rows, trunk in _trunks(run, kept, size):
@@ -104,7 +105,7 @@ def draw_rounds(
     is_enough: IsEnough,
     progress: Callable[[int], None],
     budget: float = math.inf,
-    purse: Purse | None = None,
+    shared_budget: Budget | None = None,
     trunk: float = 0.0,
 ) -> Estimates:
     """Draw as many rounds as each row at `positions` needs; `chunks` yields any of these rows.
@@ -118,12 +119,12 @@ def draw_rounds(
         is_enough: Tells which rows need no more passes.
         progress: Called with the number of rows that have just been finished.
         budget: Plain predictions that the rounds of one row may cost. The first round is drawn in any case.
-        purse: Budget of all rows together, instead of each by itself; None for no such limit.
+        shared_budget: Budget of all rows together, instead of each by itself; None for no such limit.
         trunk: Plain predictions of the trunk of a row, if it is kept from round to round.
     """
     count, numbers = len(positions), run.numbers[positions]
     outcome = run.outcome.take(numbers)
-    sums = Sums.of(count, outcome)
+    moments = RunningMoments.of(count, outcome)
     named = [item.name for item in fields(Estimates) if item.default is MISSING]
     found: dict[str, Any] = {name: np.zeros((count, *outcome.columns), outcome.precision) for name in named}
     found["passes"] = np.zeros(count, dtype=np.int64)
@@ -133,13 +134,13 @@ def draw_rounds(
         if spent and spent + cost > budget * SLACK:
             break
         costs = np.where(source.holds(what, numbers[going_on]), 0.0, cost)
-        if purse is not None:
+        if shared_budget is not None:
             if spent:
                 so_far = Estimates(**{name: array[going_on] for name, array in found.items()})
-                affordable = purse.affordable(costs, so_far, outcome.take(going_on))
+                affordable = shared_budget.affordable(costs, so_far, outcome.take(going_on))
                 progress(int(np.sum(~affordable)))
                 going_on, costs = going_on[affordable], costs[affordable]
-            purse.pay(float(costs.sum()))
+            shared_budget.pay(float(costs.sum()))
         if run.pay is not None:
             run.pay(float(costs.sum()))
         spent += cost
@@ -148,12 +149,12 @@ def draw_rounds(
             at, done = going_on[start : start + PROGRESS_ROWS], 0
             there = source.holds(what, numbers[at])
             if there.any():
-                source.recall(what, run, sums, at[there], numbers[at[there]])
+                source.recall(what, run, moments, at[there], numbers[at[there]])
             new = at[~there]
             for chunk, of_chunk in chunks(positions[new]):
-                source.draw(what, run, sums, new[done : done + len(chunk)], chunk, of_chunk, len(new))
+                source.draw(what, run, moments, new[done : done + len(chunk)], chunk, of_chunk, len(new))
                 done += len(chunk)
-            now = source.estimates(run, sums, at)
+            now = source.estimates(run, moments, at)
             for name, array in found.items():
                 array[at] = getattr(now, name)
             enough = is_enough(now, outcome.take(at))
@@ -163,10 +164,10 @@ def draw_rounds(
         if not len(going_on):
             break
     progress(len(going_on))
-    return source.with_networks(run, sums, Estimates(**found))
+    return source.with_networks(run, moments, Estimates(**found))
 
 
-def _trunks(run: Run, kept: Kept, size: int) -> Iterator[Chunk]:
+def _trunks(run: Run, kept: StoredTrunks, size: int) -> Iterator[Chunk]:
     """All rows, `size` at a time, with their trunks; rows that a pilot kept come first."""
     left = np.arange(len(run.numbers))
     for numbers, trunk in kept:

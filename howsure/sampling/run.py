@@ -26,7 +26,7 @@ Chunk = tuple[Integers, Any]
 Pay = Callable[[float], None]
 """Called with a cost, in plain predictions of single rows."""
 
-HearPasses = Callable[..., None]
+OnPass = Callable[..., None]
 """Called with the numbers (n,) of rows, passes (W, n, …, K) over them, and into how many parts these divide,
 one after the other, that have no mask in common; and with the `member` whose passes they are, where there are
 several."""
@@ -54,7 +54,7 @@ class Run:
         outcome: The kind of answer for a row.
         seed: Seed of the masks.
         batch_size: Most rows that run together.
-        hear: Called with all passes that are added to the sums, or None.
+        on_pass: Called with all passes that are added to the sums, or None.
         pay: Called with the cost of what is computed, in plain predictions of single rows, or None.
     """
 
@@ -64,7 +64,7 @@ class Run:
     outcome: Outcome
     seed: int
     batch_size: int
-    hear: HearPasses | None = None
+    on_pass: OnPass | None = None
     pay: Pay | None = None
 
     def values(self, raw: RawOutputs, chunk: Integers) -> Floats:

@@ -189,7 +189,7 @@ class NumberSketch:
                 np.add.at(np.moveaxis(moved, 1, 2), (at, bins), np.moveaxis(binned[of], 1, 2))
                 binned[of] = moved
 
-    def told(self, spread: Floats, passes: Floats, effect: Floats) -> dict[str, Any]:
+    def network_fields(self, spread: Floats, passes: Floats, effect: Floats) -> dict[str, Any]:
         """Spread, quantiles and their errors, as `Estimates` has them.
 
         Args:
@@ -308,7 +308,7 @@ def with_networks(
         is_other: (n,) which rows these are, or None.
     """
     if isinstance(sketch, Tally):
-        return sketch.told(estimates)
+        return sketch.completed(estimates)
     if not (outcome.are_probabilities or outcome.has_unit):
         return estimates
     mean, variance, squared = (
@@ -321,7 +321,7 @@ def with_networks(
     if isinstance(sketch, NumberSketch):
         of_quantiles = np.array([each.quantiles for each in both])[which]
         of_shares = np.array([max(*each.quantiles, each.spread) for each in both])[which]
-        told = sketch.told(spread, passes, of_quantiles)
+        told = sketch.network_fields(spread, passes, of_quantiles)
         return replace(estimates, **told, independent=estimates.passes / of_shares)
     kurtosis = np.zeros_like(mean) if sketch is None else sketch.kurtosis(outcome.width)
     error = spread_error(spread, passes, kurtosis, mean)

@@ -20,7 +20,7 @@ from howsure import tuning
 from howsure.adapters.networks import NetworkCache, thinned
 from howsure.adapters.protocol import Array, Level, PassModel
 from howsure.sampling.design import Design
-from howsure.sampling.estimate import Sums, sum_up
+from howsure.sampling.estimate import RunningMoments, sum_up
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run, padded, places
@@ -55,7 +55,7 @@ def cells_of(design: Design, had: int, until: int) -> list[Cells]:
     return found
 
 
-class Drawn:
+class PassCache:
     """The passes of cells that a pilot drew, as far as they take little memory.
 
     They are the first cells of its rows, so the run takes them from here.
@@ -99,11 +99,11 @@ class Tree:
         design: The design of the cells.
         model: The model.
         seed: Seed of the masks.
-        drawn: Cells that a pilot drew.
+        cache: Cells that a pilot drew.
     """
 
-    def __init__(self, design: Design, model: PassModel, seed: int, drawn: Drawn | None = None) -> None:
-        self.design, self.drawn = design, Drawn() if drawn is None else drawn
+    def __init__(self, design: Design, model: PassModel, seed: int, cache: PassCache | None = None) -> None:
+        self.design, self.cache = design, PassCache() if cache is None else cache
         self._model, self._seed = model, seed
         self._thinned: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
@@ -135,19 +135,21 @@ class Tree:
 
     def holds(self, what: Sequence[Cells], rows: Integers) -> Booleans:
         """(n,) whether a pilot drew a round of rows with these numbers."""
-        return self.drawn.holds(what, rows)
+        return self.cache.holds(what, rows)
 
-    def recall(self, what: Sequence[Cells], run: Run, sums: Sums, at: Integers, rows: Integers) -> None:
+    def recall(
+        self, what: Sequence[Cells], run: Run, moments: RunningMoments, at: Integers, rows: Integers
+    ) -> None:
         """Add the passes of a round that a pilot drew to the sums of rows; see `draw`."""
         for stage, cells in what:
             for cell in cells:
-                self._add(self.drawn.values(stage, cell, rows), run, sums, at, rows)
+                self._add(self.cache.values(stage, cell, rows), run, moments, at, rows)
 
     def draw(
         self,
         what: Sequence[Cells],
         run: Run,
-        sums: Sums,
+        moments: RunningMoments,
         at: Integers,
         chunk: Integers,
         trunk: Any,
@@ -158,7 +160,7 @@ class Tree:
         Args:
             what: The cells of the round, by groups.
             run: The model, the rows and the outcome.
-            sums: The sums to which the passes are added.
+            moments: The sums to which the passes are added.
             at: (n,) places of the rows in the sums.
             chunk: (n,) positions of the rows in the run.
             trunk: The trunk of these rows.
@@ -166,15 +168,15 @@ class Tree:
         """
         for cells in what:
             for values in self.values(cells, run, chunk, trunk, rows):
-                self._add(values, run, sums, at, run.numbers[chunk])
+                self._add(values, run, moments, at, run.numbers[chunk])
 
-    def _add(self, values: Floats, run: Run, sums: Sums, at: Integers, rows: Integers) -> None:
+    def _add(self, values: Floats, run: Run, moments: RunningMoments, at: Integers, rows: Integers) -> None:
         """Add the passes (W, n, K) of one cell to the sums of rows with these numbers."""
-        sums.add(sum_up(values, self.late, run.outcome), at)
-        sums.count(values, at)
-        if run.hear is not None:
+        moments.add(sum_up(values, self.late, run.outcome), at)
+        moments.count(values, at)
+        if run.on_pass is not None:
             branchings = self.design.branchings
-            run.hear(rows, values, self.design.widths[branchings[0] - 1] if branchings else 1)
+            run.on_pass(rows, values, self.design.widths[branchings[0] - 1] if branchings else 1)
 
     def values(self, cells: Cells, run: Run, chunk: Integers, trunk: Any, rows: int) -> list[Floats]:
         """For each of these cells, its passes (W, n, K) over a chunk."""
@@ -195,15 +197,15 @@ class Tree:
         """Group sizes for estimating the error of the last branching; empty if the pilot pools it."""
         return () if self.design.is_flat else self.design.late
 
-    def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
+    def estimates(self, run: Run, moments: RunningMoments, rows: Integers) -> Estimates:
         """Estimates for rows that have all had the same number of cells: one, or whole groups."""
-        return sums.estimates(run.outcome, rows, self.design)
+        return moments.estimates(run.outcome, rows, self.design)
 
-    def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
+    def with_networks(self, run: Run, moments: RunningMoments, estimates: Estimates) -> Estimates:
         """Add the standard deviation and the quantiles between networks."""
-        design, one_cell = self.design, sums.units < self.design.cells
+        design, one_cell = self.design, moments.units < self.design.cells
         effects = design.group_effect, design.one_effect
-        return with_networks(estimates, sums.sketch, run.outcome, *effects, one_cell)
+        return with_networks(estimates, moments.sketch, run.outcome, *effects, one_cell)
 
     def _of_cell(self, stage: int, cell: int, rows: int) -> Any:
         """The thinned networks of a cell, stored for later chunks."""

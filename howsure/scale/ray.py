@@ -35,7 +35,7 @@ from howsure.inputs.rows import quoted
 from howsure.inputs.table_files import parquet_columns
 from howsure.inputs.tables import ANY_VECTOR, Roles, rows_of
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.misplaced_arguments import named_either_way
+from howsure.methods.misplaced_arguments import accept_alias
 from howsure.methods.protocol import Method
 from howsure.optional import needs
 from howsure.request import Request
@@ -209,7 +209,7 @@ def _warnings_kept(heard: list[HowsureWarning]) -> Iterator[None]:
 # --- a dataset --------------------------------------------------------------------------------------------
 
 
-@named_either_way
+@accept_alias
 def assess(
     dataset: ray.data.Dataset,
     model: str | os.PathLike[str] | Callable[[], Any],

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.sampling.outcome import Estimates, Floats, Outcome, Told
+from howsure.sampling.outcome import Estimates, Floats, Outcome, ResultMetadata
 from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, LARGEST_ERROR, entropy_correction, entropy_of
 
 SMALLEST = np.finfo(np.float32).tiny
@@ -66,13 +66,13 @@ class Distributions(Outcome):
         """(C,) the floors of probabilities and of entropies."""
         return tuple(ENTROPY_ERROR_FLOOR if family else ERROR_FLOOR for family in self.families)
 
-    def goes_by(self, mean: Floats) -> Floats:
+    def error_driver(self, mean: Floats) -> Floats:
         """(…, C) the class's own probability; for entropies that of `least_moved`."""
         probabilities = mean[..., : self.width]
         top = self.least_moved(probabilities)
         return np.concatenate([probabilities, top, top, top], axis=-1)
 
-    def moves(self, q: Floats) -> Floats:
+    def sensitivity(self, q: Floats) -> Floats:
         """(…, C) 1 for probabilities, and |log q| for entropies, which move by about so much."""
         moved = np.ones_like(q)
         moved[..., self.width :] = np.abs(np.log(q[..., self.width :]))
@@ -94,7 +94,7 @@ class Distributions(Outcome):
         mutual[:] = total + expected
         return found
 
-    def told(self, estimates: Estimates, told: Told) -> dict[str, Any]:
+    def shared_fields(self, estimates: Estimates, metadata: ResultMetadata) -> dict[str, Any]:
         """Fields that the results of these outcomes share, by name; entropies (N, D).
 
         Rounding must not lift the expected entropy above the entropy of the mean, so it is clipped there.
@@ -113,7 +113,7 @@ class Distributions(Outcome):
             "passes": estimates.passes,
             "spread": estimates.spread,
             "spread_error": estimates.spread_error,
-            **vars(told),
+            **vars(metadata),
         }
 
     def parts(self, columns: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -3,7 +3,7 @@
 These compute the numbers:
 
     mc_error, entropy_error   `EarlyError.squared` in howsure/sampling/error.py where a plan split the passes,
-                              `Sums.replicated_error` in howsure/sampling/estimate.py where they are flat
+                              `RunningMoments.replicated_error` in howsure/sampling/estimate.py of flat passes
     probabilities, entropies  `values` and `derived` of the outcome, in howsure/tasks/
     verdict, settled, reason  `judge` and `give_reason` in howsure/tasks/verdict.py
     disagreement              `disagreement_of` and `disagreement_error` there

@@ -11,7 +11,7 @@ import numpy as np
 from howsure.adapters.protocol import RawOutputs
 from howsure.arguments import as_array
 from howsure.errors import InputError
-from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, ResultMetadata
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Raw(Outcome):
             )
         return truth
 
-    def result(self, estimates: Estimates, told: Told) -> tuple[Floats, Floats]:
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> tuple[Floats, Floats]:
         """Mean and variance over the passes, each (N, *shape)."""
         shape = (len(estimates), *self.shape)
         return estimates.mean.reshape(shape), estimates.variance.reshape(shape)

@@ -75,7 +75,7 @@ def groups_of(values, squared):
     """What is heard of passes (W, n, K), whose mean has these squared errors."""
     groups, nothing = PassGroups(), np.zeros_like(squared)
     groups.begin(Job)
-    groups.hear(np.arange(ROWS), values, len(values))
+    groups.add(np.arange(ROWS), values, len(values))
     passes = np.full(ROWS, len(values))
     groups.keep(np.arange(ROWS), Estimates(values.mean(axis=0), nothing, squared, nothing, passes))
     return groups

@@ -9,7 +9,7 @@ from scipy.stats import norm
 import howsure
 from howsure.compare.findings import findings, lead
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
-from howsure.compare.passes import Hearing
+from howsure.compare.passes import MemberRecorder
 from howsure.compare.protocol import scale_in_words
 from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims
 from howsure.digits import measured
@@ -236,11 +236,11 @@ def test_a_difference_that_only_calibration_makes_is_gone_once_both_are_calibrat
 def heard(members, truth):
     from howsure.tasks.classification.compare import COMPARING
 
-    hearing = Hearing(COMPARING.alone, truth)
+    recorder = MemberRecorder(COMPARING.alone, truth)
     rows = np.arange(len(truth))
     for place in np.array_split(rows, 3):
-        hearing(place, [softmax(each[place], axis=1) for each in members])
-    return hearing.members()
+        recorder(place, [softmax(each[place], axis=1) for each in members])
+    return recorder.members()
 
 
 def together(members, truth):

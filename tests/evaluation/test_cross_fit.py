@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 
 from howsure import Certainty, Comparison
-from howsure.evaluation.cross_fit import through_fits
+from howsure.evaluation.cross_fit import fit_influence
 from howsure.evaluation.score import Mean, centred, through_cross_fits
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.calibrate import cross_calibrated
@@ -21,7 +21,7 @@ def gain(x: np.ndarray, fold: np.ndarray) -> tuple[Mean, Mean]:
     moves = np.array(
         [(x - fit) * (fold != number) / np.sum(fold != number) for number, fit in enumerate(fits)]
     )
-    through = through_fits(fold, moves[..., None], -2 * away[:, None], np.full((len(x), 1), 2.0))
+    through = fit_influence(fold, moves[..., None], -2 * away[:, None], np.full((len(x), 1), 2.0))
     plain, fitted = (Mean(float(np.mean(each**2)), centred(each**2), len(x)) for each in (x, away))
     return through_cross_fits({"mse": fitted}, {"mse": through})["mse"], plain
 

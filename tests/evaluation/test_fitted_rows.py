@@ -8,7 +8,7 @@ import pytest
 
 import howsure
 from howsure.evaluation.calibrate import read_calibrator
-from howsure.evaluation.fitted_rows import KEPT, LearntRows
+from howsure.evaluation.fitted_rows import KEPT, FittedRows
 from tests.tasks.maps import certainty_of
 
 N = 60
@@ -137,7 +137,7 @@ def test_probabilities_of_few_digits_are_known_again_only_beyond_chance(digits):
     alarms = 0
     for seed in range(100):
         result = classes(np.random.default_rng(seed), rows=300, digits=digits)
-        learnt = LearntRows.of(result[:150])
+        learnt = FittedRows.of(result[:150])
         assert learnt.among(result[:150]).all(), "the same rows are known again, however coarse"
         assert learnt.among(result[:150][::-1]).all()
         alarms += learnt.among(result[150:]).any()
@@ -146,7 +146,7 @@ def test_probabilities_of_few_digits_are_known_again_only_beyond_chance(digits):
 
 def test_rows_read_from_32_bits_are_the_same_rows():
     result = classes(np.random.default_rng(4))
-    learnt = LearntRows.of(result[:N])
+    learnt = FittedRows.of(result[:N])
     rounded = np.asarray(result.probabilities, np.float32)
     again = howsure.Certainty.from_probabilities(rounded, ["a", "b"])
     assert learnt.among(again)[:N].mean() > 0.9
@@ -156,7 +156,7 @@ def test_rows_read_from_32_bits_are_the_same_rows():
 def test_of_many_rows_a_sample_is_kept():
     random = np.random.default_rng(5)
     result = classes(random, rows=100 * KEPT)
-    learnt = LearntRows.of(result[: 50 * KEPT])
+    learnt = FittedRows.of(result[: 50 * KEPT])
     assert len(learnt.kept) == KEPT
     found = learnt.among(result[20 * KEPT : 60 * KEPT])
     assert 0.8 * 30 / 50 * KEPT < found[: 30 * KEPT].sum() < 1.2 * 30 / 50 * KEPT

@@ -11,9 +11,9 @@ from howsure.random_ops import DROPOUT, RandomOp
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
-from howsure.sampling.estimate import Sums, sum_up
+from howsure.sampling.estimate import RunningMoments, sum_up
 from howsure.sampling.first_passes import first_passes
-from howsure.sampling.outcome import Told
+from howsure.sampling.outcome import ResultMetadata
 from howsure.sampling.plan import Plan
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree
@@ -76,7 +76,7 @@ def raw_outputs(outcome, outputs, passes, random):
 def in_numpy(outcome, first, raw):
     """The result that howsure's own engine makes of these raw outputs."""
     return outcome.result(
-        estimates_in_numpy(outcome, first, raw), Told(np.arange(ROWS), "row", {}, 0, None, "0")
+        estimates_in_numpy(outcome, first, raw), ResultMetadata(np.arange(ROWS), "row", {}, 0, None, "0")
     )
 
 
@@ -84,15 +84,15 @@ def estimates_in_numpy(outcome, first, raw):
     """The estimates that howsure's own engine makes of these raw outputs."""
     rows = np.arange(ROWS)
     run = Run(None, [], rows, outcome, 0, ROWS)
-    values, sums = outcome.values(raw, rows), Sums.of(ROWS, outcome)
+    values, moments = outcome.values(raw, rows), RunningMoments.of(ROWS, outcome)
     if first.design is None:
         for group in np.split(values, np.cumsum(first.groups)[:-1]):
-            sums.add_group(group, outcome)
-        return sums.estimates(outcome, rare=first.rare)
+            moments.add_group(group, outcome)
+        return moments.estimates(outcome, rare=first.rare)
     tree = Tree(first.design, Model(), 0)
     for cell in np.split(values, first.design.first):
-        sums.add(sum_up(cell, tree.late, outcome))
-    return tree.estimates(run, sums, rows)
+        moments.add(sum_up(cell, tree.late, outcome))
+    return tree.estimates(run, moments, rows)
 
 
 class Model:

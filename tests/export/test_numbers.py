@@ -8,7 +8,7 @@ import pytest
 
 import howsure
 from howsure.sampling.first_passes import first_passes
-from howsure.sampling.outcome import Told
+from howsure.sampling.outcome import ResultMetadata
 from howsure.sampling.plan import Plan
 from howsure.tasks.regression.outcome import Numbers
 from tests.export.test_arithmetic import DESIGNS, LEVELS, ROWS, estimates_in_numpy
@@ -42,7 +42,7 @@ def test_columns_are_those_of_numpy(plan, outputs, random):
     raw = (raw if outputs != "mean-variance" else np.abs(raw)).astype(np.float32)
     raw[:, :5] = raw[:1, :5]  # passes that all agree
     estimates = estimates_in_numpy(outcome, first, raw)
-    expected = outcome.result(estimates, Told(np.arange(ROWS), "row", {}, 0, None, "0"))
+    expected = outcome.result(estimates, ResultMetadata(np.arange(ROWS), "row", {}, 0, None, "0"))
     spread = np.sqrt(raw[..., :2].astype(float).var(axis=0) + estimates.squared_error[:, :2])
     expected = replace(expected, spread=spread)
     found = run(columns_graph(outcome, first, (count,)), raw)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.estimate import Sums
+from howsure.sampling.estimate import RunningMoments
 from howsure.sampling.first_passes import first_passes
-from howsure.sampling.outcome import Told
+from howsure.sampling.outcome import ResultMetadata
 from howsure.sampling.plan import Plan
 from howsure.tasks.segmentation import graph
 from howsure.tasks.segmentation.outcome import Positions
@@ -42,13 +42,18 @@ def made(name, random):
         raw = np.exp(raw)
         raw = raw / (1 + raw) if classes == 1 else raw / raw.sum(axis=2 + axis, keepdims=True)
     raw = raw.astype(np.float32)
-    values, sums = outcome.values(raw, np.arange(ROWS)), Sums.of(ROWS, outcome)
+    values, moments = outcome.values(raw, np.arange(ROWS)), RunningMoments.of(ROWS, outcome)
     for group in np.split(values, np.cumsum(first.groups)[:-1]):
-        sums.add_group(group, outcome)
+        moments.add_group(group, outcome)
     assert first.pairs is not None
-    sums.sketch.pairs = first.pairs
-    estimates = sums.sketch.told(sums.estimates(outcome, pairs=first.pairs))
-    return outcome, first, raw, outcome.result(estimates, Told(np.arange(ROWS), "row", {}, 0, None, "0"))
+    moments.sketch.pairs = first.pairs
+    estimates = moments.sketch.completed(moments.estimates(outcome, pairs=first.pairs))
+    return (
+        outcome,
+        first,
+        raw,
+        outcome.result(estimates, ResultMetadata(np.arange(ROWS), "row", {}, 0, None, "0")),
+    )
 
 
 @pytest.mark.parametrize("name", OUTPUTS)

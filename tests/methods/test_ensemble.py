@@ -12,8 +12,8 @@ from scipy import stats
 import howsure
 from howsure.methods.members import combined as combined_estimates
 from howsure.sampling.between import of_class, sampled
-from howsure.sampling.estimate import Sums
-from howsure.sampling.outcome import Estimates, Told
+from howsure.sampling.estimate import RunningMoments
+from howsure.sampling.outcome import Estimates, ResultMetadata
 from howsure.tasks.classification.outcome import Classes
 from tests.test_passes import rows_of, two_layers
 
@@ -34,7 +34,7 @@ def outcome(classes):
 def combined(members):
     of = outcome(members[0].mean.shape[1] - 3)
     rows = np.arange(len(members[0]))
-    return of.result(combined_estimates(members, of), Told(rows, "row", METHOD, 0, None, ""))
+    return of.result(combined_estimates(members, of), ResultMetadata(rows, "row", METHOD, 0, None, ""))
 
 
 def draw(members=4, rows=6, classes=3, seed=0):
@@ -50,14 +50,14 @@ METHOD = howsure.Ensemble([object()]).settings
 def test_plain_members_count_as_independent_passes():
     p = draw()
     found = combined([member(each) for each in p])
-    sums = Sums(6, (6,))
+    moments = RunningMoments(6, (6,))
     for each in p:
-        sums.add_group(each[None], outcome(3))
-    squared = sums.estimates(outcome(3)).squared_error[:, :3]
+        moments.add_group(each[None], outcome(3))
+    squared = moments.estimates(outcome(3)).squared_error[:, :3]
     widened = stats.t.ppf(0.975, 3) / stats.norm.ppf(0.975)
     np.testing.assert_allclose(found.probabilities, p.mean(axis=0))
     np.testing.assert_allclose(found.mc_error, np.maximum(widened * np.sqrt(squared), 0.0005))
-    np.testing.assert_allclose(found.expected_entropy, sums.mean[:, 4])
+    np.testing.assert_allclose(found.expected_entropy, moments.mean[:, 4])
     np.testing.assert_allclose(found.entropy_correction, np.sum(squared / (2 * p.mean(axis=0)), axis=1))
     assert found.passes.tolist() == [4] * 6
 

@@ -12,7 +12,7 @@ from howsure.adapters.protocol import PROBABILITIES, ModelInfo
 from howsure.inputs.rows import InputSpec
 from howsure.methods.laplace import LastLayerLaplace, fit_laplace
 from howsure.request import Request
-from howsure.sampling.outcome import Told
+from howsure.sampling.outcome import ResultMetadata
 from howsure.statistics import entropy_of
 from howsure.tasks.registry import outcome_of
 from tests.support.arrays import ArrayModel
@@ -97,8 +97,8 @@ def result_of(method, features, seed=0):
     classes = len(method.posterior.class_vectors)
     info = ModelInfo("", "", (), (classes,), "float64", None, None, rescales=False, layers=())
     outcome = outcome_of(info, Request(seed, outputs=PROBABILITIES))
-    told = Told(np.arange(len(features)), "row", method.settings, seed, None, "")
-    return outcome.result(method.posterior.estimates(features, seed, outcome, method.passes), told)
+    metadata = ResultMetadata(np.arange(len(features)), "row", method.settings, seed, None, "")
+    return outcome.result(method.posterior.estimates(features, seed, outcome, method.passes), metadata)
 
 
 # --- against dense algebra ---------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 import howsure
 from howsure.inputs.rows import InputSpec
 from howsure.random_ops import GAUSSIAN_NOISE, UNIFORM
-from howsure.sampling.budget import Purse, multiply_adds, usual_budget
+from howsure.sampling.budget import Budget, multiply_adds, usual_budget
 from howsure.sampling.design import flat_design
 from howsure.sampling.outcome import Estimates
 from howsure.tasks.classification.outcome import Classes
@@ -172,7 +172,7 @@ def test_rows_that_are_not_settled_come_first_and_then_those_of_large_errors():
     outcome = Classes("a model", "probabilities", "float64", ("no", "yes"), howsure.Thresholds())
     first = {9: [5], 10: [1, 5], 29: [1, 2, 5], 30: [1, 2, 5], 40: [1, 2, 3, 4, 5], 50: [0, 1, 2, 3, 4, 5]}
     for left, rows in first.items():
-        assert np.flatnonzero(Purse(left).affordable(costs, estimates, outcome)).tolist() == rows
+        assert np.flatnonzero(Budget(left).affordable(costs, estimates, outcome)).tolist() == rows
 
 
 def test_small_networks_keep_their_precision_and_others_cost_twenty_predictions(monkeypatch):

@@ -125,7 +125,7 @@ def test_numbers_that_hardly_differ_at_first_have_the_quantiles_of_all_passes():
     for each in y:
         sketch.add(each[None], np.zeros((6, 1)), np.arange(6))
     spread = y.std(axis=0)
-    told = sketch.told(spread, np.full(6, 2000.0), np.ones((6, len(LEVELS))))
+    told = sketch.network_fields(spread, np.full(6, 2000.0), np.ones((6, len(LEVELS))))
     wanted = np.moveaxis(np.quantile(y, LEVELS, axis=0, method="hazen"), 0, -1)
     bins = 2.5 * np.pi / BINS * spread[..., None] * (1 + (wanted / spread[..., None]) ** 2)
     assert np.all(np.abs(told["quantiles"] - wanted) <= bins)
@@ -139,7 +139,7 @@ def test_a_histogram_of_numbers_depends_on_no_unit():
         sketch = NumberSketch(4, 2)
         for each in y:
             sketch.add(unit * each[None], np.zeros((4, 2)), np.arange(4))
-        told = sketch.told(unit * spread, np.full(4, 300.0), np.ones((4, len(LEVELS))))
+        told = sketch.network_fields(unit * spread, np.full(4, 300.0), np.ones((4, len(LEVELS))))
         found.append({name: value / unit for name, value in told.items()})
     for name, value in found[0].items():
         np.testing.assert_allclose(found[1][name], value, rtol=1e-12, err_msg=name)

@@ -21,7 +21,7 @@ from howsure.inputs.rows import InputSpec
 from howsure.request import Request
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column
 from howsure.results.result import Result
-from howsure.sampling.outcome import Estimates, Floats, Outcome, Told
+from howsure.sampling.outcome import Estimates, Floats, Outcome, ResultMetadata
 from howsure.statistics import skewed_interval
 from howsure.tasks import registry
 from howsure.tasks.registry import Answer
@@ -91,11 +91,11 @@ class Regression(Outcome):
     def check_truth(self, labels: Any, rows: int) -> Floats:
         return np.asarray(super().check_truth(labels, rows), dtype=np.float64).reshape(rows, self.width)
 
-    def result(self, estimates: Estimates, told: Told) -> Measures:
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> Measures:
         y, of_square = np.split(estimates.mean, 2, axis=-1)
         variance = of_square - y**2 + estimates.squared_error[:, : self.width]
         spread, error = np.sqrt(np.maximum(variance, 0)), estimates.error[:, : self.width]
-        return Measures(y, error, spread, estimates.passes, told.row, self.number_names)
+        return Measures(y, error, spread, estimates.passes, metadata.row, self.number_names)
 
 
 @dataclass(frozen=True)

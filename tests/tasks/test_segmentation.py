@@ -243,7 +243,7 @@ def test_overlap_counts_all_passes_and_compares_each_with_the_last_24_before_its
     for group in np.split(p, 5):
         tally.add(group, p.mean(axis=0), np.array([0]))
     nothing = np.zeros((1, 50, 5))
-    (counts,) = tally.told(Estimates(*[nothing] * 4, np.array([150]))).of_rows
+    (counts,) = tally.completed(Estimates(*[nothing] * 4, np.array([150]))).of_rows
     maps, dice, among = p[:, 0].argmax(axis=-1) == 1, [], []
     for number in range(30, 150):
         start = number // 30 * 30

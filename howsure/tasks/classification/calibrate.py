@@ -18,15 +18,15 @@ from scipy.special import stdtrit
 from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
 from howsure.evaluation.calibrate import (
-    Scored,
+    ScoredCalibrator,
     check_method,
     check_not_calibrated,
     check_rows,
     read_rows_and_names,
     read_words,
 )
-from howsure.evaluation.cross_fit import FOLDS, CrossFit, Through, through_fits
-from howsure.evaluation.fitted_rows import LearntRows
+from howsure.evaluation.cross_fit import FOLDS, CrossFit, FitInfluence, fit_influence
+from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import LEAST_MISTAKES, Score
 from howsure.inputs.typed_json import numbers, typed
 from howsure.sampling.outcome import Floats, Integers
@@ -42,7 +42,7 @@ from howsure.tasks.truth import BELOW_CHANCE, truth_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibrator(Scored):
+class Calibrator(ScoredCalibrator):
     """A fitted map from a model's probabilities to calibrated ones; call it with a `Certainty`.
 
     Attributes:
@@ -69,7 +69,7 @@ class Calibrator(Scored):
     helps: str
     said: str
     warnings: tuple[str, ...]
-    learnt_rows: LearntRows
+    learnt_rows: FittedRows
     answer: ClassVar[str] = "classes"
 
     def _plain(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
         helps=helps,
         said=in_words(method, ends, before, after, helps, warnings),
         warnings=warnings,
-        learnt_rows=LearntRows.of(certainty),
+        learnt_rows=FittedRows.of(certainty),
     )
 
 
@@ -201,7 +201,7 @@ def cross_calibrated(
     *,
     seed: int = 0,
     using: PercentageMap = maps.TEMPERATURE,
-) -> tuple[list[Certainty], list[Certainty], list[Mapping[str, Through]]]:
+) -> tuple[list[Certainty], list[Certainty], list[Mapping[str, FitInfluence]]]:
     """Calibration with cross-fitting: each row is calibrated by a fit to the folds that it is not in.
 
     Args:
@@ -219,7 +219,7 @@ def cross_calibrated(
     p = _probabilities_of(certainty)
     cross = _cross_fit(p, truth, seed, using)
     moves = _moves(cross, p, truth, using)
-    calibrated, through = list[Certainty](), list[Mapping[str, Through]]()
+    calibrated, through = list[Certainty](), list[Mapping[str, FitInfluence]]()
     for rows in (certainty, *changed):
         calibrated.append(cross.held_out(partial(_changed, using), rows))
         through.append(_through(cross, moves, _probabilities_of(rows), truth, using))
@@ -243,14 +243,14 @@ def _moves(cross: CrossFit, p: Floats, truth: Integers, using: PercentageMap) ->
 
 def _through(
     cross: CrossFit, moves: Floats, p: Floats, truth: Integers, using: PercentageMap
-) -> Mapping[str, Through]:
+) -> Mapping[str, FitInfluence]:
     """The influence of rows, through the fits, on scores of the probabilities (N, K) that these change."""
     slopes = np.zeros((2, 2, *moves.shape[1:]))
     for number, fit in enumerate(cross.of_folds):
         own = cross.fold == number
         slopes[:, :, own] = using.slopes(fit, p[own], truth[own]).reshape(2, 2, int(own.sum()), -1)
     by_score = zip(maps.SLOPED, slopes, strict=True)
-    return {name: through_fits(cross.fold, moves, *of_rows) for name, of_rows in by_score}
+    return {name: fit_influence(cross.fold, moves, *of_rows) for name, of_rows in by_score}
 
 
 def _read_only(parameters: Parameters) -> Parameters:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from howsure.evaluation import score as scores
-from howsure.evaluation.cross_fit import Through
+from howsure.evaluation.cross_fit import FitInfluence
 from howsure.evaluation.paired import Comparable, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Measured, Score
 from howsure.on_first_use import Displayed
@@ -125,7 +125,7 @@ def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, se
 
 
 def evaluate_numbers(
-    certainty: Certainty, truth: Integers, seed: int, through: Mapping[str, Through] | None = None
+    certainty: Certainty, truth: Integers, seed: int, through: Mapping[str, FitInfluence] | None = None
 ) -> Evaluation:
     """As `evaluate`, for labels that were read already: (N,) class numbers.
 

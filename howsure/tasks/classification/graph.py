@@ -114,11 +114,11 @@ class DistributionGraph(ABC):
         """(K,) that of probabilities."""
         return self.of_outcome.least_error[: self.of_outcome.width]
 
-    def goes_by(self, mean: Value) -> Value:
+    def error_driver(self, mean: Value) -> Value:
         """(n, K) each probability goes by itself."""
         return mean
 
-    def moves(self, q: Value) -> float:
+    def sensitivity(self, q: Value) -> float:
         """A probability moves as much as itself."""
         return 1.0
 

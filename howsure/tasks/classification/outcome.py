@@ -14,7 +14,7 @@ from howsure.external.rounding import distributions
 from howsure.inputs.labels import check_class_names, check_labels
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, ResultMetadata
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.distributions import OneOfClasses
 from howsure.tasks.outputs import read_outputs, to_probabilities
@@ -97,9 +97,9 @@ class Classes(OneOfClasses):
         """(N,) class numbers, or an `InputError` unless these say one class for each row."""
         return check_labels(labels, rows, self.width, self.class_names)
 
-    def result(self, estimates: Estimates, metadata: Told) -> Certainty:
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> Certainty:
         """A `Certainty` of N rows."""
-        fields = self.told(estimates, metadata)
+        fields = self.shared_fields(estimates, metadata)
         one_each = {name: fields[name][:, 0] for name in fields if "entropy" in name or "information" in name}
         return Certainty(
             **{**fields, **one_each},

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.evaluation.calibrate import Kept, check_method, read_names
+from howsure.evaluation.calibrate import SavedCalibrator, check_method, read_names
 from howsure.inputs.typed_json import typed
 from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import calibrate as of_classes
@@ -21,7 +21,7 @@ from howsure.words import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MultilabelCalibrator(Kept):
+class MultilabelCalibrator(SavedCalibrator):
     """A `Calibrator` for each of K labels; call it with a `MultilabelCertainty`.
 
     Attributes:

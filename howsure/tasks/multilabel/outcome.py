@@ -24,7 +24,7 @@ from howsure.inputs.labels import check_class_names, check_yes_or_no
 from howsure.inputs.rows import in_rows, row_number
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, ResultMetadata
 from howsure.statistics import entropy_correction, entropy_of
 from howsure.tasks.distributions import SMALLEST, Distributions
 from howsure.tasks.multilabel.result import MultilabelCertainty, no_and_yes
@@ -156,9 +156,9 @@ class Labels(Distributions):
         """(N, K) yes or no, or an `InputError` unless these say of each row which labels hold."""
         return check_yes_or_no(labels, rows, self.width, self.label_names)
 
-    def result(self, estimates: Estimates, metadata: Told) -> MultilabelCertainty:
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> MultilabelCertainty:
         """A `MultilabelCertainty` of N rows."""
-        fields = self.told(estimates, metadata)
+        fields = self.shared_fields(estimates, metadata)
         return MultilabelCertainty(**fields, label_names=self.label_names, thresholds=self.thresholds)
 
 

@@ -23,7 +23,7 @@ from howsure.arguments import check_choice
 from howsure.digits import exactly
 from howsure.errors import InputError
 from howsure.evaluation.calibrate import (
-    Scored,
+    ScoredCalibrator,
     check_not_calibrated,
     check_rows,
     plain_scores,
@@ -31,8 +31,8 @@ from howsure.evaluation.calibrate import (
     read_scores,
     read_words,
 )
-from howsure.evaluation.cross_fit import CrossFit, Through, random_folds, through_fits
-from howsure.evaluation.fitted_rows import LearntRows
+from howsure.evaluation.cross_fit import CrossFit, FitInfluence, fit_influence, random_folds
+from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import Score
 from howsure.inputs.rows import in_rows, quoted
 from howsure.inputs.typed_json import FROM_0
@@ -60,7 +60,7 @@ FROM = "held-out rows"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RegressionCalibrator(Scored):
+class RegressionCalibrator(ScoredCalibrator):
     """The scatter of answers learnt from held-out rows; call it with a `RegressionCertainty`.
 
     Attributes:
@@ -82,7 +82,7 @@ class RegressionCalibrator(Scored):
     after: RegressionEvaluation | None
     said: str
     warnings: tuple[str, ...]
-    learnt_rows: LearntRows
+    learnt_rows: FittedRows
     answer: ClassVar[str] = "numbers"
 
     @property
@@ -164,7 +164,7 @@ def calibrate(
         after=after,
         said=_explanation(scatter, scores, before, after, warnings),
         warnings=tuple(warnings),
-        learnt_rows=LearntRows.of(result),
+        learnt_rows=FittedRows.of(result),
     )
 
 
@@ -261,13 +261,13 @@ def _held_out_scores(
 ) -> RegressionEvaluation:
     """Scores of the same rows, each calibrated by what folds teach that it is not in."""
     cross = cross_fitted(scatter, result, truth, seed)
-    through: dict[str, dict[str, Through]] = {}
+    through: dict[str, dict[str, FitInfluence]] = {}
     moved = moves(scatter, cross, result, truth)
     by_score = slopes(scatter, result, np.array(cross.of_folds)[cross.fold], truth)
     for k, name in enumerate(result.target_names):
         of_target = zip(SLOPED, by_score[..., [k]], strict=True)
         through[name] = {
-            score: through_fits(cross.fold, moved[..., [k]], *of, unbounded=True) for score, of in of_target
+            score: fit_influence(cross.fold, moved[..., [k]], *of, unbounded=True) for score, of in of_target
         }
     held_out = cross.held_out(partial(_calibrated, scatter), result)
     return evaluate_numbers(held_out, truth, seed, through=through)

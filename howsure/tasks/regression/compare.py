@@ -18,7 +18,7 @@ from scipy.special import ndtri
 
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
 from howsure.compare.protocol import Comparing
-from howsure.evaluation.cross_fit import Through, random_folds, through_fits
+from howsure.evaluation.cross_fit import FitInfluence, fit_influence, random_folds
 from howsure.evaluation.paired import Comparable, Compared, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Mean, Measured, centred, through_cross_fits
 from howsure.inputs.targets import check_numbers
@@ -87,7 +87,7 @@ CRPS, RMSE and MAE of one target are in its unit. Those of several are in standa
 numbers of each, as targets have units of their own.
 """
 
-CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[Mapping[str, Through]]]
+CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[Mapping[str, FitInfluence]]]
 """See `Comparing.calibrated`."""
 
 
@@ -95,7 +95,7 @@ CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[M
 
 
 def _scored(
-    result: RegressionCertainty, truth: Floats, seed: int, through: Mapping[str, Through] | None = None
+    result: RegressionCertainty, truth: Floats, seed: int, through: Mapping[str, FitInfluence] | None = None
 ) -> Compared:
     del seed  # nothing is drawn
     check_enough(truth)
@@ -208,12 +208,12 @@ def _cross_fitted(
 
     first, *shifted = (cross.held_out(use, rows) for rows in (result, *changed))
     near = [called(first, of_each), *(called(rows, {}) for rows in shifted)]
-    moved, through = moves(scatter, cross, result, truth), list[Mapping[str, Through]]()
+    moved, through = moves(scatter, cross, result, truth), list[Mapping[str, FitInfluence]]()
     unit = np.stack([np.ones(truth.shape[1]), _units(truth)]) * truth.shape[1]
     for evaluated in (result, *changed):
         by_score = slopes(scatter, evaluated, np.array(of_folds)[cross.fold], truth) / unit[:, None, None]
         pairs = zip(SLOPED, by_score, strict=True)
-        through.append({score: through_fits(cross.fold, moved, *of, unbounded=True) for score, of in pairs})
+        through.append({score: fit_influence(cross.fold, moved, *of, unbounded=True) for score, of in pairs})
     return near, [called(scatter.use(rows, overall), {}) for rows in others], through
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.evaluation.cross_fit import Through
+from howsure.evaluation.cross_fit import FitInfluence
 from howsure.evaluation.paired import Comparable, Paired, check_enough
 from howsure.evaluation.score import Measured, Score, in_columns, through_cross_fits
 from howsure.on_first_use import Displayed
@@ -180,7 +180,7 @@ def evaluate_numbers(
     truth: Floats,
     seed: int,
     outside: RegressionCertainty | None = None,
-    through: Mapping[str, Mapping[str, Through]] | None = None,
+    through: Mapping[str, Mapping[str, FitInfluence]] | None = None,
 ) -> RegressionEvaluation:
     """As `evaluate`, for true numbers (N, K) that were read already.
 

@@ -55,12 +55,12 @@ class NumbersGraph:
 
     # --- what `error_of` asks: the same of all numbers, as `Outcome` has it ----------------------
 
-    def goes_by(self, mean: Value) -> float:
-        """As `Outcome.goes_by`."""
+    def error_driver(self, mean: Value) -> float:
+        """As `Outcome.error_driver`."""
         return 0.5
 
-    def moves(self, q: Value) -> float:
-        """As `Outcome.moves`."""
+    def sensitivity(self, q: Value) -> float:
+        """As `Outcome.sensitivity`."""
         return 1.0
 
     def spread(self, spread: Value) -> Value:

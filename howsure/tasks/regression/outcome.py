@@ -39,7 +39,7 @@ from howsure.errors import InputError, ModelError, warn
 from howsure.inputs.rows import in_rows
 from howsure.inputs.targets import LARGEST, check_numbers, check_sizes, target_names
 from howsure.request import Request
-from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, ResultMetadata
 from howsure.tasks.regression.doubt import ROUNDING, TARGET_SHARE
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.words import counted
@@ -195,7 +195,7 @@ class Numbers(Outcome):
         """(N, K) true numbers, or an `InputError` unless these are numbers of so many rows."""
         return check_numbers(labels, rows, self.target_names)
 
-    def result(self, estimates: Estimates, metadata: Told) -> RegressionCertainty:
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> RegressionCertainty:
         """A `RegressionCertainty` of N rows."""
         mean, spread = estimates.mean[:, : self.answers], self._spread_between(estimates)
         # Balance can cancel all of an error but the rounding of the model.

@@ -37,7 +37,7 @@ from howsure.inputs.targets import (
     target_names,
     targets_in,
 )
-from howsure.methods.misplaced_arguments import named_either_way
+from howsure.methods.misplaced_arguments import accept_alias
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column
 from howsure.results.result import Result
 from howsure.sampling import between
@@ -471,7 +471,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     # --- from elsewhere -----------------------------------------------------------------------
 
     @staticmethod
-    @named_either_way
+    @accept_alias
     def from_mean_std(
         mean: ArrayLike | Any,
         std: ArrayLike | Any,
@@ -531,7 +531,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         )
 
     @staticmethod
-    @named_either_way
+    @accept_alias
     def from_samples(
         samples: ArrayLike | Iterable[Any],
         target_names: Sequence[str] | None = None,

@@ -16,7 +16,7 @@ import numpy as np
 
 from howsure.errors import InputError
 from howsure.evaluation.calibrate import (
-    Kept,
+    SavedCalibrator,
     check_method,
     check_not_calibrated,
     check_rows,
@@ -24,8 +24,8 @@ from howsure.evaluation.calibrate import (
     read_rows_and_names,
     read_scores,
 )
-from howsure.evaluation.cross_fit import FOLDS, random_folds, through_fits
-from howsure.evaluation.fitted_rows import LearntRows
+from howsure.evaluation.cross_fit import FOLDS, fit_influence, random_folds
+from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import SMALLEST, Score, through_cross_fits
 from howsure.evaluation.temperature import Losses, changed, least, losses
 from howsure.inputs.typed_json import POSITIVE
@@ -46,7 +46,7 @@ TEMPERATURE = "temperature"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DenseCalibrator(Kept):
+class DenseCalibrator(SavedCalibrator):
     """A temperature for the probabilities at positions; call it with a `DenseCertainty`.
 
     Attributes:
@@ -65,7 +65,7 @@ class DenseCalibrator(Kept):
     before: Score
     after: Score
     difference: Score
-    learnt_rows: LearntRows
+    learnt_rows: FittedRows
     answer: ClassVar[str] = "positions"
 
     def __call__(self, result: DenseCertainty) -> DenseCertainty:
@@ -134,7 +134,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     held_out = losses_in(result, labels, lambda at: fits.of_folds[at : at + 1])
     to_mean = len(scored) / counted.sum()
     slopes = held_out.slope[scored] * to_mean, held_out.curvature[scored, 0] * to_mean
-    through = {"nll": through_fits(fits.fold[scored], fits.moves[:, scored], *slopes)}
+    through = {"nll": fit_influence(fits.fold[scored], fits.moves[:, scored], *slopes)}
     before, after = (loss_of(values[scored], counted[scored]) for values in (as_given, held_out.value))
     parts = best.step(best.slope)[scored, 0] / theta[0] * math.sqrt(len(scored) / (len(scored) - 1))
     low, high = np.exp(symmetric_interval(-math.log(theta[0]), parts))
@@ -145,7 +145,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
         before=before.score(0.95),
         after=after.score(0.95),
         difference=through_cross_fits({"nll": after}, through)["nll"].minus(before),
-        learnt_rows=LearntRows.of(result, scored),
+        learnt_rows=FittedRows.of(result, scored),
     )
 
 
@@ -240,7 +240,7 @@ def read(content: Mapping[str, Any]) -> DenseCalibrator:
         class_names=names,
         **read_scores(content["scores"], "scores", ("temperature",), POSITIVE, known=True),
         **read_scores(content["scores"], "scores", ("before", "after", "difference")),
-        learnt_rows=LearntRows.read(content["learnt_rows"]),
+        learnt_rows=FittedRows.read(content["learnt_rows"]),
     )
 
 

@@ -28,7 +28,7 @@ from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY, Claims, Parts, at_best, of_scale
 from howsure.compare.protocol import Comparing, Wording, besides, in_numbers, joined, the
 from howsure.errors import InputError
-from howsure.evaluation.cross_fit import Through, through_fits
+from howsure.evaluation.cross_fit import FitInfluence, fit_influence
 from howsure.evaluation.paired import Compared, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, SMALLEST, Measured, Score, through_cross_fits
 from howsure.evaluation.temperature import Losses, least
@@ -67,7 +67,7 @@ def _scored(
     result: DenseCertainty,
     truth: Any,
     seed: int,
-    through: Mapping[str, Through] | None = None,
+    through: Mapping[str, FitInfluence] | None = None,
     *,
     background: int | None = None,
 ) -> RowScores:
@@ -93,7 +93,7 @@ def _scored(
     )
 
 
-def _through(result: DenseCertainty, truth: Any, fits: Fits) -> dict[str, Through]:
+def _through(result: DenseCertainty, truth: Any, fits: Fits) -> dict[str, FitInfluence]:
     """What each row does to the scores `SLOPED` of the rows through their cross-fits."""
     count = counted_in(result, truth)[:, 0]
     scored = count > 0
@@ -103,7 +103,7 @@ def _through(result: DenseCertainty, truth: Any, fits: Fits) -> dict[str, Throug
     ]
     by_score = zip(maps.SLOPED, np.stack(slopes, axis=-1)[..., scored, None], strict=True)
     moved = fits.fold[scored], fits.moves[:, scored]
-    return {name: through_fits(*moved, *(of_rows / count[scored, None])) for name, of_rows in by_score}
+    return {name: fit_influence(*moved, *(of_rows / count[scored, None])) for name, of_rows in by_score}
 
 
 def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
@@ -160,7 +160,7 @@ def _calibrated(
     others: Sequence[DenseCertainty] = (),
     *,
     seed: int = 0,
-) -> tuple[list[DenseCertainty], list[DenseCertainty], list[Mapping[str, Through]]]:
+) -> tuple[list[DenseCertainty], list[DenseCertainty], list[Mapping[str, FitInfluence]]]:
     """The same with one temperature, cross-fitted over rows; see `Comparing.calibrated`."""
     fits = cross_fitted(result, truth, seed)
     settings = {"method": "temperature", "rows": len(result), "temperature": 1 / fits.overall}

@@ -3,7 +3,7 @@
 an array, or an array for each row
   │ one row after the other, and of it one pass after the other
   ▼
-checked passes (1, 1, *P, K) ──> `Sums` and the tally of `Positions`, as of passes through a model
+checked passes (1, 1, *P, K) ──> `RunningMoments` and the tally of `Positions`, as of passes through a model
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from howsure.adapters.protocol import PROBABILITIES
 from howsure.arguments import as_array, check_whole
 from howsure.errors import InputError
 from howsure.external.given import numbers_of
-from howsure.external.results import limits_of, settings_of, told_of, too_few
+from howsure.external.results import limits_of, metadata_of, settings_of, too_few
 from howsure.external.rounding import distributions
 from howsure.inputs.duplicates import mark_of_pass, warn_of_same_passes
 from howsure.inputs.labels import check_class_names, check_names
 from howsure.inputs.tables import Table
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.estimate import Sums
+from howsure.sampling.estimate import RunningMoments
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.sampling.sketch import with_networks
 from howsure.tasks.probabilities import GIVEN_PASSES, GIVEN_PROBABILITIES
@@ -89,17 +89,17 @@ def of_maps(
     marks = list[tuple[Hashable, ...]]()
 
     def of_rows(numbers: Integers) -> DenseCertainty:
-        sums = Sums.of(len(numbers), outcome.take(numbers))
+        moments = RunningMoments.of(len(numbers), outcome.take(numbers))
         for row in numbers.tolist():
             of_row = []
             for number, values in enumerate(_checked_passes(rows, row, outcome)):
-                sums.add_group(values, outcome)
+                moments.add_group(values, outcome)
                 of_row.append(mark_of_pass(number, values))
             marks.append(tuple(of_row))
-        estimates = with_networks(sums.estimates(outcome), sums.sketch, outcome)
+        estimates = with_networks(moments.estimates(outcome), moments.sketch, outcome)
         if not are_passes:  # whether they are a mean, and of what, is not known
             estimates = replace(estimates, error=np.zeros_like(estimates.error))
-        return outcome.result(estimates, told_of(numbers, settings, kind))
+        return outcome.result(estimates, metadata_of(numbers, settings, kind))
 
     parts = [of_rows(np.arange(row, row + 1)) for row in range(rows.count)] or [of_rows(np.arange(0))]
     warn_of_same_passes(list(zip(*marks, strict=False)), "Passes")

@@ -36,7 +36,7 @@ from howsure.inputs.rows import in_rows, row_number
 from howsure.inputs.transforms import Change, Layout
 from howsure.request import KEEP_PROBABILITIES, ONE_LABEL, Request
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, ResultMetadata
 from howsure.sampling.run import InputRows
 from howsure.statistics import total_entropy
 from howsure.tasks.distributions import OneOfClasses
@@ -291,9 +291,9 @@ class Positions(OneOfClasses):
         numbers: Integers = truth_map(labels, (rows, *self.positions), self.class_names)
         return numbers if self.counts is None else np.where(self.counts[np.arange(rows)], numbers, IGNORED)
 
-    def result(self, estimates: Estimates, metadata: Told) -> DenseCertainty:
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> DenseCertainty:
         """A `DenseCertainty` of N rows."""
-        fields = self.told(estimates, metadata)
+        fields = self.shared_fields(estimates, metadata)
         p, error = fields["probabilities"], fields["mc_error"]
         label, runner_up = top_two(p)
         _, settled = judge(p, error, self.thresholds, too_few(metadata.method, estimates.passes))

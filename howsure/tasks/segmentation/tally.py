@@ -172,7 +172,7 @@ class PassesTally(Tally):
             maps_before = np.concatenate([before, maps])
             self._before[row] = maps_before if self._all_there else maps_before[-COMPARED:]
 
-    def told(self, estimates: Estimates) -> Estimates:
+    def completed(self, estimates: Estimates) -> Estimates:
         """The estimates with `of_rows` (N,): the `PassCounts` of each row."""
         of_rows = np.empty(len(self._units), dtype=object)
         for row, (units, common) in enumerate(zip(self._units, self._common, strict=True)):

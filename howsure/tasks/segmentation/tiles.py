@@ -27,7 +27,7 @@ from howsure.methods.protocol import Job, Method
 from howsure.prepare import prepare
 from howsure.progress import Progress, progress_callback
 from howsure.request import Request
-from howsure.sampling.outcome import Integers, Told
+from howsure.sampling.outcome import Integers, ResultMetadata
 from howsure.tasks.segmentation.outcome import Positions
 from howsure.tasks.segmentation.padding import given_counts
 from howsure.tasks.segmentation.result import DenseCertainty
@@ -223,7 +223,7 @@ def _results(
             numbers: Integers = np.arange(min(rows, 1) * len(tiles)) + row * len(tiles)
             for start in range(0, max(1, len(numbers)), size):
                 block = numbers[start : start + size]
-                of_block = Told(block, "image", settings, job.seed, None, version)
+                of_block = ResultMetadata(block, "image", settings, job.seed, None, version)
                 estimates = passes.draw(block, finished)
                 part = job.outcome.result(estimates, of_block)
                 counts.extend(estimates.of_rows)

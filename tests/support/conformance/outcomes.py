@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import howsure
 from howsure.results.result import Result
-from howsure.sampling.estimate import Sums, sum_up
-from howsure.sampling.outcome import Estimates, Outcome, Told
+from howsure.sampling.estimate import RunningMoments, sum_up
+from howsure.sampling.outcome import Estimates, Outcome, ResultMetadata
 from howsure.tasks.registry import answer_of
 
 
@@ -75,10 +75,13 @@ def _check_columns(outcome: Outcome, values: Array) -> None:
     )
     require(len(outcome.least_error) == count, "Every column has a least error", len(outcome.least_error))
     columns = np.concatenate([mean, derived.mean(axis=0)], axis=-1)
-    goes_by = outcome.goes_by(columns)
-    require(goes_by.shape == columns.shape, "Every column goes by a probability", goes_by.shape)
-    require(((goes_by >= 0) & (goes_by <= 1)).all(), "Every probability of a column is between 0 and 1")
-    require((outcome.moves(goes_by * (1 - goes_by) + 1e-4) >= 0).all(), "Columns move by 0 or more")
+    driver = outcome.error_driver(columns)
+    require(driver.shape == columns.shape, "Every column goes by a probability", driver.shape)
+    require(((driver >= 0) & (driver <= 1)).all(), "Every probability of a column is between 0 and 1")
+    require(
+        (outcome.sensitivity(driver * (1 - driver) + 1e-4) >= 0).all(),
+        "Columns move by 0 or more",
+    )
     doubt = outcome.doubt(mean)
     require(doubt.shape == (len(mean),), "Every row has one doubt", doubt.shape)
     again = outcome.regrouped(columns, mean)
@@ -96,10 +99,12 @@ def _check_sums(outcome: Outcome, values: Array) -> None:
         _close(at_once[..., : outcome.width], values.mean(axis=0)),
         "The mean of the values is their plain mean",
     )
-    sums = Sums(len(every), outcome.columns, precision=outcome.precision)
+    moments = RunningMoments(len(every), outcome.columns, precision=outcome.precision)
     for one in values:
-        sums.add_group(one[None], outcome, every)
-    require(_close(sums.mean[..., : outcome.width], values.mean(axis=0)), "Passes can be added one at a time")
+        moments.add_group(one[None], outcome, every)
+    require(
+        _close(moments.mean[..., : outcome.width], values.mean(axis=0)), "Passes can be added one at a time"
+    )
     enough = outcome.is_enough(_known_to(at_once, 0.0), 0.01)
     require(enough.shape == every.shape and enough.dtype == bool, "`is_enough` says yes or no for each row")
     never = outcome.is_enough(_known_to(at_once, np.inf), 0.01)
@@ -117,16 +122,16 @@ def _check_result(outcome: Outcome, values: Array, numbers: NDArray[np.int64]) -
     mean = sum_up(values, (), outcome).mean
     error = np.full_like(mean, 0.01)
     passes = np.full(len(mean), len(values))
-    told = Told(numbers, "row", {"name": "made up"}, 0, None, "0")
+    metadata = ResultMetadata(numbers, "row", {"name": "made up"}, 0, None, "0")
     found = _with_networks(Estimates(mean, error, error**2, error**2, passes), values, outcome)
-    result = outcome.result(found, told)
+    result = outcome.result(found, metadata)
     require(len(result) == len(mean), "The result has a row for each row", len(result))
     require(str(result[0]) != "", "A row of the result prints as words")
     joined = type(result).joined([result[:1], result[1:]])
     same = len(joined) == len(result) and [*map(str, joined)] == [*map(str, result)]
     require(same, "Parts of a result join to the whole", len(joined))
     nothing = found.take(numbers[:0])
-    empty = outcome.result(nothing, replace(told, row=numbers[:0]))
+    empty = outcome.result(nothing, replace(metadata, row=numbers[:0]))
     require(len(empty) == 0, "A result of no rows is one of no rows", len(empty))
 
 
@@ -137,7 +142,7 @@ def _with_networks(estimates: Estimates, values: Array, outcome: Outcome) -> Est
         return estimates
     for one in values:
         tally.add(one[None], estimates.mean[..., : outcome.width], np.arange(len(estimates)))
-    return tally.told(estimates)
+    return tally.completed(estimates)
 
 
 def _close(one: Array, other: Array) -> bool:
