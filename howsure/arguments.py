@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.errors import InputError
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 LEAST_SHARE = 1e-9
 """The least share that is told from 0, and 1 from the largest: more takes a thousand million rows to see."""
@@ -106,60 +101,7 @@ def check_by_name(value: object, name: str) -> dict[str, Any]:
     return dict(value)
 
 
-def as_array(values: object, called: str) -> NDArray[Any]:
-    """An array, or an `InputError` for what numpy makes none of.
-
-    Args:
-        values: Anything.
-        called: The values in words, for the message.
-    """
-    try:
-        return np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{called} are not an array ({error})",
-            expected="values that numpy.asarray takes, all of one shape",
-            received=repr(values)[:200],
-        ) from error
-
-
-def as_floats(values: object, called: str) -> NDArray[np.float64]:
-    """Numbers in double precision, or an `InputError` for what are none.
-
-    Args:
-        values: Anything.
-        called: The values in words, for the message.
-    """
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind in "biufO":
-            return np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError):
-        pass
-    raise InputError(f"{called} are not numbers", expected="an array of numbers", received=repr(values)[:200])
-
-
 def check_type(value: object, types: Any, name: str, example: str) -> None:
     """Raise an `InputError` unless `value` is of a type; `example` shows what is."""
     if not isinstance(value, types):
         raise InputError(f"`{name}` cannot be used", expected=example, received=repr(value))
-
-
-def removed_arguments(**instead: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A decorator for a function that has lost arguments: a TypeError says of each what to do instead.
-
-    Args:
-        instead: By the name of the argument, a sentence without its stop.
-    """
-
-    def mended(function: Callable[P, T]) -> Callable[P, T]:
-        @wraps(function)
-        def called(*args: P.args, **kwargs: P.kwargs) -> T:
-            for name, sentence in instead.items():
-                if name in kwargs:
-                    raise TypeError(f"{function.__name__}() takes no argument {name!r} any more. {sentence}.")
-            return function(*args, **kwargs)
-
-        return called
-
-    return mended

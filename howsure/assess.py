@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.adapters.protocol import FLOAT32
 from howsure.adapters.resolve import resolve_model
-from howsure.arguments import check_choice, check_progress, check_type, check_whole, removed_arguments
+from howsure.arguments import check_choice, check_progress, check_type, check_whole
 from howsure.errors import InputError
 from howsure.inputs.align import ID, check_ids
 from howsure.inputs.rows import Rows, row_kind
@@ -30,7 +30,7 @@ from howsure.methods.misplaced_arguments import accept_alias, redirect_method_kw
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, progress_callback
-from howsure.request import KEEP_GROUPS, ONE_LABEL, Request
+from howsure.request import KEEP_GROUPS, Request
 from howsure.results import result as results
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome, ResultMetadata
@@ -43,7 +43,6 @@ Result = Any
 
 @accept_alias
 @redirect_method_kwargs
-@removed_arguments(of_label=ONE_LABEL)
 def assess(
     model: Any,
     x: Any,
@@ -129,7 +128,6 @@ def assess(
 
 @accept_alias
 @redirect_method_kwargs
-@removed_arguments(of_label=ONE_LABEL)
 def stream(
     model: Any,
     x: Any,
@@ -268,7 +266,6 @@ def _version() -> str:
 
 @accept_alias
 @redirect_method_kwargs
-@removed_arguments(of_label=ONE_LABEL)
 def plan(
     model: Any,
     x: Any,

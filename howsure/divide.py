@@ -8,9 +8,8 @@ import numpy as np
 
 from howsure.adapters.resolve import resolve_model
 from howsure.errors import InputError, warn
-from howsure.inputs.batches import numpy_of
 from howsure.inputs.frames import is_frame
-from howsure.inputs.rows import Array
+from howsure.inputs.rows import Array, as_array
 from howsure.request import Request
 from howsure.tasks.registry import fed
 
@@ -62,8 +61,8 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
     if isinstance(x, dict):
         return {name: _divided_array(array, divisor) for name, array in x.items()}
     if isinstance(x, list) and all(hasattr(array, "dtype") for array in x):
-        return [_divided_array(numpy_of(array), divisor) for array in x]
-    return _divided_array(numpy_of(x, "The rows"), divisor)
+        return [_divided_array(as_array(array, "The rows"), divisor) for array in x]
+    return _divided_array(as_array(x, "The rows"), divisor)
 
 
 def _divided_array(array: Array, divisor: float) -> Array:

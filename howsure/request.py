@@ -18,13 +18,6 @@ from howsure.sampling.outcome import Outcome
 KEEP_PROBABILITIES, KEEP_GROUPS = "probabilities", "groups"
 """The values of `keep`."""
 
-ONE_LABEL = (
-    "A position with K labels has a result for each, from a model of that label alone: in PyTorch a module "
-    "that returns module(x)[:, k : k + 1], in Keras "
-    "keras.Model(model.inputs, model.outputs[0][..., k : k + 1])"
-)
-"""The remedy where a model has several labels at each position."""
-
 
 @dataclass(frozen=True)
 class Request:

@@ -50,7 +50,7 @@ ROOMS = (
     *("arguments.py", "atomic.py", "optional.py", "tuning.py", "random_ops.py"),
     *("onnx.py", "inputs"),
     *("adapters", "sampling", "results", "progress.py", "request.py", "tasks", "evaluation", "methods"),
-    *("training.py", "prepare.py", "shifts.py", "divide.py", "audit.py", "passes.py", "assess.py", "scale"),
+    *("prepare.py", "shifts.py", "divide.py", "audit.py", "passes.py", "assess.py", "scale"),
     *("compare", "report", "external", "tasks/*", "export", "__init__.py", "demo", "cli"),
     "__main__.py",
 )

@@ -1,6 +1,5 @@
 """No framework is loaded by what does not touch a model, and every public name is explained."""
 
-import importlib
 import inspect
 import pkgutil
 import subprocess
@@ -17,7 +16,6 @@ WITH_A_FRAMEWORK = (
     "howsure.adapters.keras",
     "howsure.adapters.torch",
     "howsure.__main__",
-    "howsure.training",  # says where it went
 )
 WITHOUT_A_MODEL = sorted(
     module.name
@@ -49,11 +47,6 @@ def test_none_of_it_loads_a_framework_whichever_comes_first():
         f"import {', '.join(WITHOUT_A_MODEL)}\n"
     )
     assert loaded_after(alone) == []
-
-
-def test_what_left_says_what_to_do_instead():
-    with pytest.raises(ImportError, match=r"howsure\.Ensemble.*docs/members\.md"):
-        importlib.import_module("howsure.training")
 
 
 def test_the_check_sees_what_is_loaded():

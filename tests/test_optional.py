@@ -127,15 +127,3 @@ def test_a_command_without_the_package_of_its_model_says_so(tmp_path):
     for text, said in zip(told, WITHOUT.values(), strict=True):
         assert " ".join(text.split()).startswith(said)
         assert "Traceback" not in text
-
-
-@pytest.mark.parametrize(
-    ("call", "said"),
-    [
-        (lambda: howsure.compare(None, [], familiarity=None), "roc_auc_score"),
-        (lambda: howsure.prediction_intervals(None, [], by=None), r"result\[rows\]"),
-    ],
-)
-def test_an_argument_that_is_gone_says_what_to_do_instead(call, said):
-    with pytest.raises(TypeError, match=rf"takes no argument '\w+' any more\. .*{said}"):
-        call()

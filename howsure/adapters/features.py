@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from howsure.adapters.fingerprint import fingerprint_of
 from howsure.adapters.protocol import FeatureModel, RawOutputs
 from howsure.adapters.resolve import resolve_model
-from howsure.arguments import as_array, check_whole
+from howsure.arguments import check_whole
 from howsure.errors import InputError, ModelError
 from howsure.inputs.align import RowNames, row_names_of
 from howsure.inputs.own_arrays import adopted, own_copy
-from howsure.inputs.rows import cast_rows, in_rows, made_up_rows
+from howsure.inputs.rows import as_array, cast_rows, in_rows, made_up_rows
 from howsure.inputs.targets import LARGEST, check_sizes
 
 

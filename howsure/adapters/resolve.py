@@ -41,7 +41,7 @@ from howsure.inputs.frames import is_frame, labelled_frame
 from howsure.inputs.loaders import first, gather
 from howsure.inputs.reading import reading
 from howsure.inputs.rows import InputSpec, Rows, check_rows
-from howsure.inputs.table_files import CSV, CsvForm, read_named
+from howsure.inputs.table_files import CsvForm, has_columns, read_named
 from howsure.inputs.tables import Roles
 from howsure.optional import needs, needs_keras
 from howsure.words import listed
@@ -160,7 +160,7 @@ class ModelHandle:
         form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
     ) -> Rows:
         """The rows in a file or folder, in the form that the model takes."""
-        if self.feature_names and path.suffix.lower() in (CSV, ".parquet"):
+        if self.feature_names and has_columns(path):
             return read_named(path, self.feature_names, roles or Roles(), form)
         specs = self._specs_or_none()
         return rows_in(path, specs, self.channels, skip_unreadable=skip_unreadable, roles=roles, form=form)

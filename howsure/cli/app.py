@@ -82,7 +82,7 @@ _BY_NAME = {command.name(): command for command in COMMANDS}
 
 
 class _TyperCommand(TyperCommand):
-    """A command that says of an option that is a setting now, what to type instead."""
+    """A command that says of a setting that is typed as an option, what to type instead."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         option_names = {name for parameter in self.params for name in parameter.opts}

@@ -23,13 +23,14 @@ import msgspec
 from howsure.errors import InputError
 from howsure.inputs.files import read_class_names
 from howsure.inputs.reading import reading
-from howsure.inputs.table_files import CSV, CsvForm
+from howsure.inputs.table_files import COLUMN_READERS, CSV, CsvForm, has_columns
 from howsure.inputs.tables import Roles
 from howsure.methods.mc_dropout import MCDropout
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.plan import Plan
 from howsure.scale.read import parquet_files
+from howsure.words import listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +172,10 @@ class Settings:
         label_column = self.label_column if labels is None else None  # else a column of that file
         named = {"label_column": label_column, "--id-column": id_column, "drop": self.drop}
         first = next((name for name, value in named.items() if value), None)
-        has_columns = data.suffix.lower() in (CSV, ".parquet") or (data.is_dir() and parquet_files(data))
-        if first is not None and not has_columns:
+        if first is not None and not (has_columns(data) or (data.is_dir() and parquet_files(data))):
             raise InputError(
-                f"{first} names columns, but '{data}' has no columns", expected="a .csv or .parquet file"
+                f"{first} names columns, but '{data}' has no columns",
+                expected=f"a {listed([*COLUMN_READERS], 'or')} file",
             )
         return Roles(label_column, id_column, tuple(dict.fromkeys(self.drop)))
 
@@ -256,8 +257,6 @@ def _check_taken(name: str, allowed: Sequence[str], command: str) -> None:
     if name in allowed:
         return
     alike = difflib.get_close_matches(name.replace("-", "_"), allowed, 1)
-    if name in _GONE:
-        raise InputError(f"The setting `{name}` is gone", hint=_GONE[name])
     if name == "allow_code":
         why = "no file can allow code: type --allow-code"
     elif alike:
@@ -288,24 +287,11 @@ def _path(kind: type, value: object) -> object:
     return kind(value)
 
 
-# --- options that are settings now ------------------------------------------------------------------
-
-_RENAMED = {"member": "members", "shifted": "shifts"}
-_GONE = {
-    "skip_rows": "A part that fails is named with the row that failed: take such rows out of the file",
-    "outcome": "In Python: howsure.assess(model, x, outcome=…)",
-    "regions": "In Python: howsure.load(path).regions(row)",
-    **dict.fromkeys(
-        ("maps", "map_format", "map_names"),
-        "Maps are arrays in Python: howsure.load(path).label, or .entropy. Pillow makes a picture of one: "
-        "Image.fromarray(result.label[0].astype('uint8')).save('label.png')",
-    ),
-    "score": "Sets are by the probability of a class; MAPIE makes others of a table of probabilities",
-}
+# --- settings that are typed as options --------------------------------------------------------------
 
 
 def of_an_option(option: str, value: str | None, allowed: Sequence[str]) -> str | None:
-    """The error for an option that is a setting now, or is gone; None for any other option.
+    """The error for an option that is a setting; None for any other option.
 
     Args:
         option: As it was typed, `--passes`.
@@ -313,9 +299,6 @@ def of_an_option(option: str, value: str | None, allowed: Sequence[str]) -> str 
         allowed: Names of the settings that the command takes.
     """
     name = option.removeprefix("--").replace("-", "_")
-    name = _RENAMED.get(name, name)
-    if name in _GONE:
-        return f"{option} is gone. {_GONE[name]}."
     if name not in allowed:
         return None
     value = "true" if bool in _kinds_of(name) else value or "VALUE"

@@ -17,7 +17,7 @@ import numpy as np
 from howsure.adapters.choose_output import Output
 from howsure.adapters.protocol import PassModel
 from howsure.adapters.resolve import adapt, rows_for
-from howsure.arguments import check_by_name, check_flag, check_progress, removed_arguments
+from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.comparison import Comparison
 from howsure.compare.passes import InGroups, MemberRecorder, PassGroups, RecordingEnsemble
@@ -37,7 +37,7 @@ from howsure.methods.misplaced_arguments import accept_alias, redirect_method_kw
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Passes
 from howsure.progress import Progress, progress_callback
-from howsure.request import ONE_LABEL, Request
+from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import random_ops_of
@@ -53,9 +53,6 @@ FIRST = 512
 
 @accept_alias
 @redirect_method_kwargs
-@removed_arguments(
-    familiarity="docs/familiarity.md scores it beside the entropy, with roc_auc_score", of_label=ONE_LABEL
-)
 @keeping_what_is_said
 def compare(
     model: Any,

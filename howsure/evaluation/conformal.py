@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from scipy.special import betaincinv
 
-from howsure.arguments import as_share, check_flag, removed_arguments
+from howsure.arguments import as_share, check_flag
 from howsure.errors import InputError
 from howsure.evaluation.fitted_rows import warn_of_promise
 from howsure.inputs.rows import quoted
@@ -98,10 +98,6 @@ def prediction_sets(
 def prediction_sets(
     certainty: DenseCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.95
 ) -> DensePredictionSets: ...
-@removed_arguments(
-    score="Sets are by 1 − p; MAPIE makes others, such as aps, of `certainty.probabilities`",
-    seed="Nothing is drawn",
-)
 def prediction_sets(
     certainty: Any,
     labels: ArrayLike | None = None,
@@ -143,9 +139,6 @@ def prediction_sets(
     return found
 
 
-@removed_arguments(
-    by="Fit the rows of each group by themselves: prediction_intervals(result[rows], labels[rows])"
-)
 def prediction_intervals(
     result: RegressionCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.9
 ) -> PredictionIntervals:

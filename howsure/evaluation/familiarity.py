@@ -20,13 +20,13 @@ from scipy.special import betaincinv
 
 from howsure.adapters.features import Features
 from howsure.adapters.fingerprint import check_fingerprint
-from howsure.arguments import as_array, as_share, check_choice
+from howsure.arguments import as_share, check_choice
 from howsure.errors import InputError, warn
 from howsure.evaluation.familiarity_scores import FITS, FITTED, OF_LOGITS, SCORES, FittedScore
 from howsure.evaluation.fitted_rows import FittedRows, digests_of
 from howsure.inputs.align import aligned
 from howsure.inputs.labels import check_class_names, check_labels
-from howsure.inputs.rows import quoted
+from howsure.inputs.rows import as_array, quoted
 from howsure.inputs.typed_json import COUNT, read_sealed, typed, write_sealed
 from howsure.onnx import Value
 from howsure.sampling.outcome import Booleans, Floats, Integers

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import as_array, removed_arguments
 from howsure.atomic import LINES, check_ending
 from howsure.errors import InputError
 from howsure.inputs.align import ID
-from howsure.inputs.rows import check_unmasked, in_rows
+from howsure.inputs.rows import as_array, in_rows
 from howsure.results.export import write_csv_file
 from howsure.tasks.registry import part_of
 
@@ -28,7 +27,6 @@ OWN = ("row", "set", "truth")
 """Columns that no id has the name of."""
 
 
-@removed_arguments(names="`certainty.with_ids(names)` has them in the column 'id'")
 def hand_over(
     certainty: Any,
     rows: ArrayLike,
@@ -87,7 +85,6 @@ def hand_over(
 
 def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:
     """Positions in the result, of booleans or of positions."""
-    check_unmasked(rows, "The rows to hand over")
     given = as_array(rows, "The rows to hand over")
     if given.dtype == bool and given.shape == (number,):
         return np.flatnonzero(given).astype(np.int64)

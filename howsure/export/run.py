@@ -19,7 +19,7 @@ from howsure.adapters.features import read_features
 from howsure.adapters.fingerprint import fingerprint_of
 from howsure.adapters.protocol import FLOAT32, Array, ExportModel, FeatureModel
 from howsure.adapters.resolve import ModelHandle, capable, resolve_model
-from howsure.arguments import check_type, removed_arguments
+from howsure.arguments import check_type
 from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
@@ -32,7 +32,7 @@ from howsure.methods.misplaced_arguments import accept_alias
 from howsure.methods.protocol import Job
 from howsure.optional import needs
 from howsure.prepare import prepare
-from howsure.request import ONE_LABEL, Request
+from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import of_error
 from howsure.sampling.first_passes import first_passes
@@ -115,7 +115,6 @@ class Exported:
 
 
 @accept_alias
-@removed_arguments(of_label=ONE_LABEL)
 def export(
     model: Any,
     path: str | os.PathLike[str],

@@ -18,7 +18,7 @@ from howsure.inputs.align import RowNames
 from howsure.inputs.by_name import ANY
 from howsure.inputs.files import check_readable, open_npy
 from howsure.inputs.rows import Array
-from howsure.inputs.table_files import CsvForm, open_columns
+from howsure.inputs.table_files import COLUMN_READERS, NPY, PARQUET, CsvForm, open_columns
 from howsure.inputs.tables import (
     Roles,
     Table,
@@ -34,7 +34,7 @@ from howsure.tasks.registry import CLASSES, LABELS, Answer, answers
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ENDINGS = (".parquet", ".csv", ".npy")
+ENDINGS = (*COLUMN_READERS, NPY)
 
 Result = Any
 """A `Certainty`, or a result of another kind."""
@@ -128,10 +128,10 @@ def read_result(
             f"'{source}' is not a kind of file that results or probabilities are read from",
             expected=f"a file that ends in {', '.join(ENDINGS)}",
         )
-    if suffix == ".parquet" and is_saved(source):
+    if suffix == PARQUET and is_saved(source):
         _check_no_settings(source, columns)
         return load_sample(source, for_scores=for_scores)[0]
-    if suffix == ".npy":
+    if suffix == NPY:
         values = np.asarray(open_npy(source))
         values = values[:, None] if columns.several and values.ndim == 1 else values
         return _result_from(source, _normalised(values, columns, source), columns)

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.arguments import as_array
 from howsure.errors import InputError
 from howsure.inputs.by_name import chosen_columns, places_of_names
 from howsure.inputs.frames import in_memory, is_frame, labelled_frame
 from howsure.inputs.labels import check_names, in_order
-from howsure.inputs.rows import check_unmasked, quoted
+from howsure.inputs.rows import as_array, quoted
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 
@@ -103,13 +102,8 @@ def read_given(p: Any, names: Any, kind: Kind, called: str, labels: Any = None) 
 
 def numbers_of(p: Any, called: str) -> tuple[Floats, str]:
     """An array of doubles, and the name of the type it came in."""
-    check_unmasked(p, called)
-    if hasattr(p, "detach"):  # a tensor of PyTorch
-        p = p.detach().cpu()
-        if str(p.dtype) == "torch.bfloat16":  # which numpy lacks
-            return np.asarray(p.float().numpy(), np.float64), "bfloat16"
     array = as_array(p, called)
-    dtype = array.dtype.name
+    dtype = "bfloat16" if str(getattr(p, "dtype", "")) == "torch.bfloat16" else array.dtype.name
     numbers = array.dtype.kind in "biuf" or dtype == "bfloat16"
     if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
         try:

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.arguments import as_array
 from howsure.errors import InputError, warn
 from howsure.inputs.labels import is_missing
-from howsure.inputs.rows import check_unmasked, in_rows, row_number
+from howsure.inputs.rows import as_array, in_rows, row_number
 
 Names = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -315,7 +314,6 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
     Raises:
         InputError: Ids are missing, are neither texts nor whole numbers, or have another length.
     """
-    check_unmasked(ids, called)
     array = as_array(ids, called)
     if array.shape != (rows,):
         raise InputError(

@@ -11,9 +11,9 @@ from howsure.errors import InputError
 from howsure.inputs.align import ID, check_ids
 from howsure.inputs.frames import is_frame
 from howsure.inputs.labels import are_names
-from howsure.inputs.rows import Array, InputSpec, Rows, check_unmasked, fits
+from howsure.inputs.rows import InputSpec, Rows, as_array, fits
 
-_LABELS = "labels"
+_LABELS, _CALLED = "labels", "The values in a batch"
 IDS = (ID, "ids", "path", "paths", "file", "filename", "file_name", "image_id", "image_path", "idx", "index")
 """Names of ids in dicts."""
 
@@ -58,9 +58,9 @@ class Batches:
             )
         named = x if form is dict else dict(enumerate(x)) if form is list else {0: x}
         _check_no_frames([*named.values(), labels, ids])
-        arrays: dict[Any, Any] = {("x", name): numpy_of(value) for name, value in named.items()}
+        arrays: dict[Any, Any] = {("x", name): as_array(value, _CALLED) for name, value in named.items()}
         arrays |= {(_LABELS, None): named_or_array(labels)} if labels is not None else {}
-        arrays |= {(ID, None): numpy_of(ids)} if ids is not None else {}
+        arrays |= {(ID, None): as_array(ids, _CALLED)} if ids is not None else {}
         if self._single is None:
             self._form, self._single = form, self._is_single(arrays)
             self._parts = {key: [] for key in arrays}
@@ -112,7 +112,7 @@ class Batches:
         if not isinstance(batch, (tuple, list)):
             return batch, None, None
         if isinstance(batch, list) and not any(map(_is_array, batch)):
-            return numpy_of(batch), None, None  # rows as lists of numbers, or texts
+            return as_array(batch, _CALLED), None, None  # rows as lists of numbers, or texts
         if not batch:
             return [], None, None
         inputs = None if self._inputs is None else len(self._inputs)
@@ -120,7 +120,10 @@ class Batches:
         several = isinstance(x, Mapping)
         if isinstance(x, (tuple, list)):
             several = any(map(_is_array, x)) or (len(x) == inputs and inputs > 1)
-        x = dict(x) if isinstance(x, Mapping) else list(x) if several else x if is_frame(x) else numpy_of(x)
+        if isinstance(x, Mapping):
+            x = dict(x)
+        elif not is_frame(x):
+            x = list(x) if several else as_array(x, _CALLED)
         if len(batch) == inputs and not several and inputs > 1:
             return list(batch), None, None
         if inputs is not None and len(batch) == inputs + 1 > 2 and not several:
@@ -255,39 +258,12 @@ def has_names(labels: Any) -> bool:
 
 def named_or_array(labels: Any, called: str = "The labels") -> Any:
     """Labels in their own form if that may have names in it, None for none, otherwise an array."""
-    return labels if labels is None or has_names(labels) else numpy_of(labels, called)
+    return labels if labels is None or has_names(labels) else as_array(labels, called)
 
 
 def _is_array(value: object) -> bool:
     """True for an array, or a dict of arrays."""
     return hasattr(value, "shape") or isinstance(value, Mapping)
-
-
-def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
-    """A tensor of any framework, on any device, as an array."""
-    check_unmasked(value, called)
-    if hasattr(value, "detach") and hasattr(value, "cpu"):
-        empty, layout = getattr(value, "is_meta", False), str(getattr(value, "layout", "torch.strided"))
-        if empty or layout != "torch.strided":
-            raise InputError(
-                f"{called} cannot be made an array",
-                expected="an ordinary tensor",
-                received="a tensor without numbers, on the device 'meta'"
-                if empty
-                else f"one of layout {layout}",
-                hint=None if empty else "Convert it with `x.to_dense()`",
-            )
-        value = value.detach().cpu()
-        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{called} cannot be made an array ({error})",
-            expected="numbers that numpy.asarray takes, all rows of one shape",
-            received=type(value).__qualname__,
-            hint=PAD,
-        ) from error
 
 
 def _part_in_words(key: tuple[str, Any]) -> str:

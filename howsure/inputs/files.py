@@ -17,11 +17,12 @@ from howsure.inputs import images, table_files
 from howsure.inputs.align import ID, check_ids
 from howsure.inputs.reading import reading
 from howsure.inputs.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, quoted
-from howsure.inputs.table_files import CSV, CsvForm
+from howsure.inputs.table_files import COLUMN_READERS, NPY, NPZ, CsvForm, has_columns
 from howsure.inputs.tables import ANY_VECTOR, Roles
+from howsure.words import listed
 
 _LABELS = "y"
-_ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image, or a folder of these"
+_ACCEPTED = f"a {listed((NPZ, NPY, *COLUMN_READERS), 'or')} file, an image, or a folder of these"
 
 
 def read_rows(
@@ -66,13 +67,13 @@ names of the files |
     source = check_path(path)
     suffix = source.suffix.lower()
     check_readable(source)
-    if suffix in (CSV, ".parquet") and source.is_file():
+    if has_columns(source) and source.is_file():
         return _checked_rows(table_files.read_table(source, inputs, roles or Roles(), form), source, inputs)
     if source.is_dir() or images.is_image_name(source):
         rows = images.read_images(source, inputs, skip_unreadable)
-    elif suffix == ".npz":
+    elif suffix == NPZ:
         rows = rows_in_npz(source, inputs)
-    elif suffix == ".npy":
+    elif suffix == NPY:
         if len(inputs) > 1:
             raise InputError(
                 f"'{source}' holds one array, but the model has {len(inputs)} inputs",
@@ -117,9 +118,9 @@ def rows_in(
     if source.is_dir() or images.is_image_name(source):
         rows = read_rows(source, [images.undeclared_input(channels())], skip_unreadable=skip_unreadable)
         return replace(rows, x=np.moveaxis(rows.x, -1, 1))
-    if suffix not in (".npy", ".npz"):
+    if suffix not in (NPY, NPZ):
         return read_rows(source, [ANY_VECTOR], roles=roles, form=form)
-    if suffix == ".npy":
+    if suffix == NPY:
         return Rows(open_npy(source))
     return rows_in_npz(source, None)
 

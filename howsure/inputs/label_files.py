@@ -19,7 +19,7 @@ from howsure.inputs.files import check_label_shape, check_readable, open_npy
 from howsure.inputs.images import readable, without_ending
 from howsure.inputs.loaders import length
 from howsure.inputs.rows import Array, Rows, quoted
-from howsure.inputs.table_files import CSV, CsvForm
+from howsure.inputs.table_files import CSV, NPY, CsvForm
 
 _BY_PLACE = "If they are in the order of the rows, leave out the first column"
 _BY_NAME = ". If not, sort the labels by it into the order of the rows"
@@ -277,7 +277,7 @@ def read_label_file(
     check_readable(source)
     if source.is_dir():
         return LabelFolder.of_folder(source)
-    if source.suffix.lower() == ".npy":
+    if source.suffix.lower() == NPY:
         if column is not None:
             raise InputError(
                 f"'{source}' has no columns of which one could be named",

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.arguments import as_array
 from howsure.errors import InputError
 from howsure.inputs.by_name import (
     by_column_name,
@@ -22,7 +21,7 @@ from howsure.inputs.by_name import (
     only_count,
     places_of_names,
 )
-from howsure.inputs.rows import check_unmasked, in_rows, quoted, row_number
+from howsure.inputs.rows import as_array, in_rows, quoted, row_number
 from howsure.words import is_printable
 
 Integers = NDArray[np.int64]
@@ -66,7 +65,6 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         >>> check_labels(["dog", "cat"], 2, 2, ("cat", "dog")).tolist()
         [1, 0]
     """
-    check_unmasked(labels, "The labels")
     listed = _lists_of_names(labels) or ()
     if len({len(of_row) for of_row in listed}) > 1:
         several = next(row for row, of_row in enumerate(listed) if len(of_row) != 1)
@@ -233,7 +231,6 @@ def check_yes_or_no(
     Raises:
         InputError: Another shape, other values, or unknown names.
     """
-    check_unmasked(labels, "The labels")
     listed = _lists_of_names(labels)
     if listed is not None:
         if len(listed) != rows:

@@ -18,7 +18,7 @@ from typing import Any
 
 from howsure.errors import InputError, warn
 from howsure.inputs.align import RowNames, aligned, check_ids, together
-from howsure.inputs.batches import Batches, named_or_array, numpy_of, split_mapping
+from howsure.inputs.batches import Batches, named_or_array, split_mapping
 from howsure.inputs.frames import as_array, is_frame, read_frame, with_index
 from howsure.inputs.rows import InputSpec, Rows
 
@@ -156,7 +156,7 @@ def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names:
     of = f"x[{next(iter(named), id_name)!r}]" + (".index" if named else "")
     if ids is not None:
         ids = aligned(ids, index, "The ids", f"x[{id_name!r}]", of)
-        ids = check_ids(numpy_of(ids, "The ids"), length(rest))
+        ids = check_ids(ids, length(rest))
     labels = aligned(named_or_array(labels), RowNames(ids, id_name, index.frame_index), of=of)
     arrays = {
         name: as_array(value, spec_of.get(name)) if is_frame(value) else value for name, value in rest.items()

@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from howsure.arguments import as_array
-from howsure.inputs.rows import check_unmasked
+from howsure.inputs.rows import as_array
 
 AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
 
@@ -43,7 +42,6 @@ def own_copy(values: Any, called: str, dtype: DTypeLike | None = None) -> NDArra
     Raises:
         InputError: Masked values, or what numpy makes no array of.
     """
-    check_unmasked(values, called)
     array = as_array(values, called)
     if _is_own(array) and dtype in (None, array.dtype):
         return read_only(array)

@@ -8,7 +8,7 @@ on disk, 8-bit images stay 8-bit. The code that runs the model casts to its dtyp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,6 +298,59 @@ def check_unmasked(value: object, called: str) -> None:
             else "a list with masked arrays in it",
             hint="Leave those rows out, or fill them in with `x.filled(value)`",
         )
+
+
+def as_array(values: Any, called: str) -> NDArray[Any]:
+    """An array, also from a tensor of PyTorch on any device.
+
+    Args:
+        values: Anything.
+        called: The values in words, for the message.
+
+    Raises:
+        InputError: Masked values, a tensor without plain numbers, or what numpy makes no array of.
+    """
+    check_unmasked(values, called)
+    if hasattr(values, "detach") and hasattr(values, "cpu"):
+        values = _on_the_processor(values, called)
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{called} are not an array ({error})",
+            expected="values that numpy.asarray takes, all of one shape",
+            received=repr(values)[:200],
+        ) from error
+
+
+def _on_the_processor(tensor: Any, called: str) -> Any:
+    """A tensor of PyTorch that numpy can read; of bfloat16, which numpy lacks, in float32."""
+    layout = str(getattr(tensor, "layout", "torch.strided"))
+    if getattr(tensor, "is_meta", False) or layout != "torch.strided":
+        raise InputError(
+            f"{called} are not an array",
+            expected="an ordinary tensor",
+            received="a tensor without numbers, on the device 'meta'"
+            if tensor.is_meta
+            else f"one of layout {layout}",
+            hint=None if tensor.is_meta else "Convert it with `x.to_dense()`",
+        )
+    tensor = tensor.detach().cpu()
+    return tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+
+
+def as_floats(values: Any, called: str) -> NDArray[np.float64]:
+    """Numbers in double precision, also from a tensor of PyTorch, or an `InputError` for what are none.
+
+    Args:
+        values: Anything.
+        called: The values in words, for the message.
+    """
+    array = as_array(values, called)
+    with suppress(TypeError, ValueError):
+        if array.dtype.kind in "biufO":
+            return np.asarray(array, dtype=np.float64)
+    raise InputError(f"{called} are not numbers", expected="an array of numbers", received=repr(values)[:200])
 
 
 def _first_that_differs(rows: Sequence[Any]) -> str:

@@ -6,7 +6,7 @@ A csv file is in UTF-8, with a header, then rows. Options say separator and deci
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,8 @@ from howsure.words import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CSV = ".csv"
+CSV, PARQUET, NPY, NPZ = ".csv", ".parquet", ".npy", ".npz"
+"""Endings of files of rows that are no images."""
 
 _LONGEST_LINE = 2**24
 """Bytes of the longest line: pyarrow reads blocks of this size, and a line must fit into one."""
@@ -237,9 +238,13 @@ def open_columns(
         FileError: The file is damaged.
         InputError: The csv file has no header, or rows of different length.
     """
-    if source.suffix.lower() != CSV:
-        return _open_parquet(source)
-    columns = [name for name in (*ANY, ID, roles.label, roles.id, *roles.drop) if name is not None]
+    named = [name for name in (*ANY, ID, roles.label, roles.id, *roles.drop) if name is not None]
+    return COLUMN_READERS[source.suffix.lower()](source, form, texts, known_names, named)
+
+
+def _open_csv(
+    source: Path, form: CsvForm, texts: Sequence[str], known_names: Sequence[str], columns: Sequence[str]
+) -> Table:
     table = read_csv(source, form, texts, known_names, columns)
     names = tuple(table.column_names)
     return Table(
@@ -251,7 +256,7 @@ def open_columns(
     )
 
 
-def _open_parquet(source: Path) -> Table:
+def _open_parquet(source: Path, *_: Any) -> Table:
     import pyarrow.parquet as pq
 
     with reading(source, "Parquet"):
@@ -261,6 +266,19 @@ def _open_parquet(source: Path) -> Table:
                 raise ValueError(f"it ends after {len(table)} rows, and its footer says more")
         table.validate(full=True)
     return parquet_columns(source, table)
+
+
+COLUMN_READERS: Mapping[str, Callable[..., Table]] = {PARQUET: _open_parquet, CSV: _open_csv}
+"""The formats of files with named columns, by their endings, and what reads them; a new format is one entry.
+
+A reader takes the file, the form of csv files, the columns that stay text, names of classes or features that
+may be numbers, and columns that may be there.
+"""
+
+
+def has_columns(path: Path) -> bool:
+    """Whether a file of this name has columns with names."""
+    return path.suffix.lower() in COLUMN_READERS
 
 
 def parquet_columns(source: Path, table: pa.Table) -> Table:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.arguments import as_floats
 from howsure.errors import HowsureError, InputError
 from howsure.inputs.by_name import by_column_name, chosen_columns, columns_of, has_columns
 from howsure.inputs.labels import check_names
 from howsure.inputs.own_arrays import own_copy
-from howsure.inputs.rows import check_unmasked, in_rows
+from howsure.inputs.rows import as_floats, in_rows
 
 Floats = NDArray[np.float64]
 
@@ -76,8 +75,7 @@ def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
         InputError: Another shape, no numbers, or not finite.
     """
     called, count = "The true numbers", len(names)
-    check_unmasked(labels, called)
-    numbers = floats_of(by_column_name(labels, count, names, "target"), called)
+    numbers = as_floats(by_column_name(labels, count, names, "target"), called)
     shape = numbers.shape
     if numbers.shape == (rows,) and count == 1:
         numbers = numbers[:, None]
@@ -89,14 +87,6 @@ def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
         )
     check_finite(numbers, called)
     return own_copy(numbers, called)
-
-
-def floats_of(values: Any, called: str) -> Floats:
-    """Numbers in double precision, also from a tensor of PyTorch; an `InputError` for masked ones."""
-    check_unmasked(values, called)
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().double().numpy()
-    return as_floats(values, called)
 
 
 def check_finite(values: Floats, called: str) -> None:

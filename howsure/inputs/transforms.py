@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import InputError
-from howsure.inputs.batches import numpy_of
 from howsure.inputs.loaders import is_several, of_each
-from howsure.inputs.rows import channels_are_first, quoted
+from howsure.inputs.rows import as_array, channels_are_first, quoted
 
 Array = NDArray[Any]
 Change = Callable[[Any], Any]
@@ -109,7 +108,7 @@ def parts(rows: Any) -> list[Array]:
     """The array of each input."""
     if isinstance(rows, Mapping):
         rows = list(rows.values())
-    return [numpy_of(part) for part in rows] if is_several(rows) else [numpy_of(rows)]
+    return [as_array(part, "The rows") for part in rows] if is_several(rows) else [as_array(rows, "The rows")]
 
 
 def is_transform(value: Any) -> bool:

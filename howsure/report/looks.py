@@ -14,10 +14,9 @@ from PIL import Image
 
 from howsure.errors import InputError
 from howsure.inputs.align import places
-from howsure.inputs.batches import numpy_of
 from howsure.inputs.frames import is_frame, labelled_frame
 from howsure.inputs.loaders import gather, is_several
-from howsure.inputs.rows import Rows
+from howsure.inputs.rows import Rows, as_array
 from howsure.words import counted
 
 Pixels = NDArray[Any]
@@ -285,10 +284,10 @@ def _columns(rows: Any) -> tuple[list[tuple[str, Pixels]], Rows]:
         return [(name, opened[name].to_numpy()) for name in opened.columns], found
     found = gather(rows, lambda: None)
     if isinstance(found.x, Mapping):
-        return [(str(name), numpy_of(array, "The rows")) for name, array in found.x.items()], found
+        return [(str(name), as_array(array, "The rows")) for name, array in found.x.items()], found
     if is_several(found.x):
-        return [(f"input {number}", numpy_of(each, "The rows")) for number, each in enumerate(found.x)], found
-    return [("", numpy_of(found.x, "The rows"))], found
+        return [(f"input {number}", as_array(each, "The rows")) for number, each in enumerate(found.x)], found
+    return [("", as_array(found.x, "The rows"))], found
 
 
 def are_words(rows: Any) -> bool:

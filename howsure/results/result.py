@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overloa
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import as_array, check_choice, check_path
+from howsure.arguments import check_choice, check_path
 from howsure.atomic import TABLES, check_ending, check_place, new_folder, write_whole
 from howsure.errors import FileError, InputError
 from howsure.inputs.align import ID, aligned, without_index
 from howsure.inputs.labels import check_names
 from howsure.inputs.own_arrays import OwnSettings, adopted, own_copy, read_only
-from howsure.inputs.rows import check_unmasked
+from howsure.inputs.rows import as_array
 from howsure.inputs.typed_json import typed, types_of
 from howsure.on_first_use import Displayed, imported
 from howsure.optional import needs
@@ -333,7 +333,6 @@ class Result(Shown, Generic[OneRow]):
         if not self.has("truth"):
             raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
         labels = aligned(labels, self)
-        check_unmasked(labels, "The true answers")
         labels = as_array(labels, "The true answers")
         one_each = labels.shape == (len(self),) and len(getattr(self, self.names)) == 1
         wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.adapters.protocol import Model, ModelInfo, RawOutputs
-from howsure.arguments import as_array
 from howsure.errors import InputError, ModelError
+from howsure.inputs.rows import as_array
 
 if TYPE_CHECKING:
     from howsure.inputs.transforms import Layout

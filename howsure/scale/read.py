@@ -28,15 +28,13 @@ from howsure.inputs.files import check_lengths, check_readable, open_npy, rows_i
 from howsure.inputs.loaders import of_each
 from howsure.inputs.reading import open_native, reading
 from howsure.inputs.rows import Array, InputSpec, Rows, quoted
-from howsure.inputs.table_files import parquet_columns
+from howsure.inputs.table_files import CSV, NPY, NPZ, PARQUET, parquet_columns
 from howsure.inputs.tables import ANY_VECTOR, Roles, is_numeric, rows_of
 from howsure.inputs.typed_json import digest
 from howsure.scale.parts import Part, RowFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-PARQUET = ".parquet"
 
 Columns = list[tuple[str, str]]
 """Name and kind of each column, in the order in which they form a row."""
@@ -77,7 +75,7 @@ class RowSource:
             return ParquetReader(parts, inputs, self.roles, tuple(_not_read(self.path)))
         if suffix == PARQUET:
             return ParquetReader([self.path], inputs, self.roles)
-        if suffix in (".npy", ".npz"):
+        if suffix in (NPY, NPZ):
             return ArrayReader(self.path, inputs)
         if self.path.is_dir() or images.is_image_name(self.path):
             try:
@@ -89,7 +87,7 @@ class RowSource:
         raise InputError(
             f"'{self.path}' is not a kind of file from which rows are read part by part",
             expected="a .parquet, .npy or .npz file, an image, or a folder of .parquet files or of images",
-            hint=hint if suffix == ".csv" else None,
+            hint=hint if suffix == CSV else None,
         )
 
 
@@ -320,7 +318,7 @@ class ArrayReader(Reader):
     @functools.cached_property
     def _whole(self) -> Rows:
         """All arrays in the file; each process opens them for itself."""
-        if self._path.suffix.lower() == ".npy":
+        if self._path.suffix.lower() == NPY:
             return check_lengths(Rows(open_npy(self._path)), self._path)
         return check_lengths(rows_in_npz(self._path, self._specs), self._path)
 

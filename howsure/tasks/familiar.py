@@ -11,7 +11,7 @@ from howsure.arguments import as_share
 from howsure.errors import InputError
 from howsure.inputs.align import aligned
 from howsure.inputs.own_arrays import read_only
-from howsure.inputs.targets import floats_of
+from howsure.inputs.rows import as_floats
 from howsure.results.columns import FLOAT, PER_ROW, Column
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
@@ -65,7 +65,7 @@ class Familiar:
             53 ± 2 % '6', then '8' and '9' (18 to 21 % each): leaning. Most networks say 2 to 99 %; at ...
         """
         called = "The familiarities"
-        given = floats_of(aligned(familiarity, self, called, "familiarity"), called)
+        given = as_floats(aligned(familiarity, self, called, "familiarity"), called)
         if given.shape != (len(self.row),) or not np.all((given > 0) & (given <= 1)):
             raise InputError(
                 "This is not how familiar these rows are",

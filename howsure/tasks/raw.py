@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from howsure.adapters.protocol import RawOutputs
-from howsure.arguments import as_array
 from howsure.errors import InputError
+from howsure.inputs.rows import as_array
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, ResultMetadata
 
 

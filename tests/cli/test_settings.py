@@ -130,15 +130,8 @@ def test_a_setting_that_is_given_twice_is_refused():
         ("assess m.keras x.npz --passes=50", "--passes is a setting: write --set passes=50"),
         ("assess m.keras --divide-by 255 x.npz", "--divide-by is a setting: write --set divide_by=255"),
         ("assess m.keras x.npz --skip-unreadable --out o", "write --set skip_unreadable=true"),
-        ("assess m.keras x.npz --member b.keras", "--member is a setting: write --set members=b.keras"),
-        ("compare m.keras x.npz --shifted b.npz", "--shifted is a setting: write --set shifts=b.npz"),
         ("evaluate t.csv --separator ;", "--separator is a setting: write --set 'separator=;'"),
         ("assess m.keras x.npz --passes", "write --set passes=VALUE"),
-        (
-            "assess m.keras x.npz --outcome m:A",
-            "--outcome is gone. In Python: howsure.assess(model, x, outcome",
-        ),
-        ("assess m.keras x.npz --map-format npy", "--map-format is gone. Maps are arrays in Python"),
         (
             "evaluate t.csv --set passes=50",
             "evaluate takes no setting `passes`; other commands do. Expected: above,",

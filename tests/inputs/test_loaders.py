@@ -276,7 +276,7 @@ def test_what_never_ends_is_refused(endless):
         ([(X, X, X, Y)], None, ["4 parts"]),
         ([(X[:, 0], X[:, 1:], Y, Y)], TWO, ["4 parts"]),
         ([(X, Y), (X, 1)], FLAT, ["different lengths"]),
-        ([[[1, 2, 3], [1, 2]]], FLAT, ["What is in a batch cannot be made an array", "Pad or cut"]),
+        ([[[1, 2, 3], [1, 2]]], FLAT, ["The values in a batch are not an array", "all of one shape"]),
         ([([[1, 2, 3]], [1, 2])], FLAT, ["different lengths"]),
         ([X[0], X[1, :2]], FLAT, ["Row 1 differs in shape"]),
         ([np.ma.array(X, mask=X == 4)], FLAT, ["masked in row 1"]),

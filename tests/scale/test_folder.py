@@ -389,12 +389,6 @@ def test_killed_at_a_random_moment(tmp_path, seed):
 # --- refusals -------------------------------------------------------------------------------------
 
 
-def test_rows_that_fail_are_taken_out_by_the_caller(tmp_path, rows):
-    done = into(tmp_path / "results", rows, "--skip-rows")
-    assert done.exit_code == 2
-    assert "--skip-rows is gone. A part that fails is named with the row that failed" in done.stderr
-
-
 def test_a_folder_of_somebody_else(tmp_path, rows):
     out = tmp_path / "holiday"
     out.mkdir()

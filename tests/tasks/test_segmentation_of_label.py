@@ -13,8 +13,6 @@ METHOD = howsure.MCDropout(passes=20)
 def test_several_labels_are_refused_with_what_to_do():
     with pytest.raises(howsure.ModelError, match=r"has 3 labels at each position.*module\(x\)\[:, k"):
         howsure.assess(of_labels(), ROWS)
-    with pytest.raises(TypeError, match=r"takes no argument 'of_label' any more.*keras\.Model"):
-        howsure.assess(of_labels(), ROWS, of_label=0)
     assert "has 3 labels at each position" in str(howsure.audit(of_labels()))
 
 

@@ -161,7 +161,7 @@ def test_rows_on_which_pytorch_fails_are_refused_with_what_it_says(x):
     ],
 )
 def test_tensors_that_are_no_arrays_are_refused(convert, words):
-    with pytest.raises(howsure.InputError, match=f"The rows cannot be made an array.*{words}"):
+    with pytest.raises(howsure.InputError, match=f"The rows are not an array.*{words}"):
         assess(build("mlp"), convert(torch.from_numpy(rows_for("mlp"))))
 
 

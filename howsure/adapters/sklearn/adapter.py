@@ -40,10 +40,9 @@ from howsure.adapters.sklearn.members import (
     members_of,
 )
 from howsure.adapters.sklearn.regressors import call_for_std, fitted_for
-from howsure.arguments import as_array
 from howsure.errors import FileError, InputError, ModelError, warn, warnings_never_errors
 from howsure.inputs.frames import in_memory, is_frame
-from howsure.inputs.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
+from howsure.inputs.rows import InputSpec, as_array, check_rows, check_unmasked, in_rows, quoted
 from howsure.optional import needs
 
 Array = NDArray[Any]

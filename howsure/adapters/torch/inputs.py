@@ -16,8 +16,7 @@ from torch import nn
 from howsure.adapters.choose_output import Output, Pair, place_of, places_of_pair
 from howsure.adapters.torch.snapshot import device_of
 from howsure.errors import InputError, ModelError
-from howsure.inputs.batches import numpy_of
-from howsure.inputs.rows import InputSpec, made_up_rows
+from howsure.inputs.rows import InputSpec, as_array, made_up_rows
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
@@ -186,7 +185,7 @@ def _float_of(module: nn.Module) -> torch.dtype:
 def _as_numpy(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
-    return numpy_of(value.float() if value.dtype == torch.float16 else value, "The rows")
+    return as_array(value.float() if value.dtype == torch.float16 else value, "The rows")
 
 
 def _named(module: nn.Module, x: Any) -> tuple[str, dict[str, Any]]:

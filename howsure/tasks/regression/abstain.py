@@ -11,8 +11,8 @@ import numpy as np
 from howsure.digits import exactly
 from howsure.errors import InputError
 from howsure.evaluation.selective import Acceptance, decided
-from howsure.inputs.rows import quoted
-from howsure.inputs.targets import by_target, floats_of
+from howsure.inputs.rows import as_floats, quoted
+from howsure.inputs.targets import by_target
 from howsure.sampling.outcome import Booleans, Floats
 from howsure.tasks.registry import NUMBERS, check_kind
 from howsure.tasks.regression.doubt import scale_of
@@ -105,7 +105,7 @@ def _limits_of(tolerance: Any, names: tuple[str, ...]) -> Floats:
     )
     if tolerance is None:
         raise InputError("Numbers are never exactly right, so say how far one may be off", expected=expected)
-    limits = floats_of(by_target(tolerance, names, "The numbers of `tolerance`"), "`tolerance`")
+    limits = as_floats(by_target(tolerance, names, "The numbers of `tolerance`"), "`tolerance`")
     if limits.shape not in ((), (len(names),)) or not np.all((limits > 0) & np.isfinite(limits)):
         raise InputError("`tolerance` cannot be used", expected=expected, received=repr(tolerance)[:200])
     return np.broadcast_to(limits, len(names))

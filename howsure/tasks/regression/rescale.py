@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from howsure.arguments import check_choice
 from howsure.errors import InputError
-from howsure.inputs.targets import by_target, floats_of
+from howsure.inputs.rows import as_floats
+from howsure.inputs.targets import by_target
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats
 
@@ -32,7 +33,7 @@ def rescaled(
     check_choice(truth, (STANDARDISED, REAL, None), "truth")
     count = len(result.target_names)
     shift, scale = (
-        floats_of(by_target(value, result.target_names, f"The numbers of `{name}`"), f"`{name}`")
+        as_floats(by_target(value, result.target_names, f"The numbers of `{name}`"), f"`{name}`")
         for name, value in (("mean", mean), ("std", std))
     )
     for name, value in (("mean", shift), ("std", scale)):

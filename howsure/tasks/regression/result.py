@@ -26,14 +26,13 @@ from howsure.errors import InputError
 from howsure.inputs.align import ID, RowNames, aligned, check_ids, index_names, together, without_index
 from howsure.inputs.by_name import columns_of, has_columns
 from howsure.inputs.duplicates import mark_of_pass, warn_of_same_passes
-from howsure.inputs.rows import check_unmasked, in_rows, quoted
+from howsure.inputs.rows import as_floats, check_unmasked, in_rows, quoted
 from howsure.inputs.targets import (
     LARGEST,
     by_target,
     check_finite,
     check_numbers,
     check_sizes,
-    floats_of,
     target_names,
     targets_in,
 )
@@ -426,7 +425,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: Another shape, or negative.
         """
         noise = by_target(noise, self.target_names, "The numbers of `noise`")
-        values = floats_of(aligned(noise, self, "The `noise`", "noise"), "The numbers of `noise`")
+        values = as_floats(aligned(noise, self, "The `noise`", "noise"), "The numbers of `noise`")
         if values.ndim == 1 and len(self.target_names) == 1:
             values = values[:, None]
         try:
@@ -504,7 +503,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         std = by_target(std, _columns_of(mean) or names, "The standard deviations")
         called = _row_names(index_names(mean), ids, len(means))
         std = aligned(std, called, "The standard deviations", "std", "mean.index")
-        std = np.broadcast_to(floats_of(std, "`std`"), means.shape) if np.ndim(std) == 0 else std
+        std = np.broadcast_to(as_floats(std, "`std`"), means.shape) if np.ndim(std) == 0 else std
         stds, _ = _numbers_and_names(std, names, "The standard deviations")
         if stds.shape != means.shape:
             raise InputError(
@@ -569,7 +568,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             listed = [by_target(part, alike, "The samples") if alike else part for part in parts.values()]
             for number, part in enumerate(listed):
                 check_unmasked(part, f"The numbers of sample {number}")
-        values = floats_of(listed, "The samples")
+        values = as_floats(listed, "The samples")
         values = values[..., None] if values.ndim == 2 else values
         if values.ndim != 3 or len(values) < 2:
             raise InputError(
@@ -640,7 +639,7 @@ def _row_names(index: RowNames, ids: Any, rows: int) -> RowNames:
 def _numbers_and_names(
     values: Any, names: Sequence[str] | None, called: str
 ) -> tuple[Floats, tuple[str, ...]]:
-    numbers = floats_of(values, called)
+    numbers = as_floats(values, called)
     numbers = numbers[:, None] if numbers.ndim == 1 else numbers
     if numbers.ndim != 2 or numbers.shape[1] < 1:
         raise InputError(

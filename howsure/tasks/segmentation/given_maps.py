@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from howsure.adapters.protocol import PROBABILITIES
-from howsure.arguments import as_array, check_whole
+from howsure.arguments import check_whole
 from howsure.errors import InputError
 from howsure.external.given import numbers_of
 from howsure.external.results import limits_of, metadata_of, settings_of, too_few
 from howsure.external.rounding import distributions
 from howsure.inputs.duplicates import mark_of_pass, warn_of_same_passes
 from howsure.inputs.labels import check_class_names, check_names
+from howsure.inputs.rows import as_array
 from howsure.inputs.tables import Table
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.estimate import RunningMoments

@@ -34,7 +34,7 @@ from howsure.errors import InputError, ModelError
 from howsure.inputs.labels import check_class_names
 from howsure.inputs.rows import in_rows, row_number
 from howsure.inputs.transforms import Change, Layout
-from howsure.request import KEEP_PROBABILITIES, ONE_LABEL, Request
+from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, ResultMetadata
 from howsure.sampling.run import InputRows
@@ -57,6 +57,14 @@ the bottom, and changes neither accuracy nor log-likelihood (docs/segmentation-s
 
 MOST_AXES = 3
 """Axes of positions: of a text or a signal, of an image, of a volume."""
+
+
+_ONE_LABEL = (
+    "A position with K labels has a result for each, from a model of that label alone: in PyTorch a module "
+    "that returns module(x)[:, k : k + 1], in Keras "
+    "keras.Model(model.inputs, model.outputs[0][..., k : k + 1])"
+)
+"""The remedy where a model has several labels at each position."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ class Positions(OneOfClasses):
                     "another",
                     expected="one of them, yes or no at each position",
                     received=f"an output of shape (rows, {', '.join(map(str, shape))})",
-                    hint=f"{ONE_LABEL}. If a position has one class, say so: outputs='logits' or "
+                    hint=f"{_ONE_LABEL}. If a position has one class, say so: outputs='logits' or "
                     "'probabilities'",
                 )
             (name,) = labels.label_names

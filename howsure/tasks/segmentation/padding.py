@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from howsure.adapters.protocol import MaskedModel, Model
-from howsure.arguments import as_array
 from howsure.errors import InputError, warn
-from howsure.inputs.rows import check_unmasked, in_rows
+from howsure.inputs.rows import as_array, in_rows
 from howsure.sampling.outcome import Booleans
 from howsure.sampling.run import InputRows
 
@@ -35,7 +34,6 @@ def given_counts(positions: Any, shape: tuple[int, ...]) -> Booleans | None:
     Raises:
         InputError: Another shape or other values, or a row without any position.
     """
-    check_unmasked(positions, "`positions`")
     counts = as_array(positions, "`positions`")
     if counts.shape == (*shape, 1):
         counts = counts[..., 0]

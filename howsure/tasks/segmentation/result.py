@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.arguments import as_array, check_whole
+from howsure.arguments import check_whole
 from howsure.errors import InputError
 from howsure.inputs.align import ID, aligned
 from howsure.inputs.own_arrays import read_only
-from howsure.inputs.rows import check_unmasked
+from howsure.inputs.rows import as_array, check_unmasked
 from howsure.on_first_use import imported
 from howsure.results.columns import (
     BOOLEAN,

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from howsure.arguments import as_array
 from howsure.errors import InputError
 from howsure.inputs.align import aligned
-from howsure.inputs.rows import check_unmasked, in_rows, quoted
+from howsure.inputs.rows import as_array, in_rows, quoted
 from howsure.sampling.outcome import Integers
 from howsure.tasks.registry import POSITIONS, check_kind
 
@@ -48,7 +47,6 @@ def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
     Raises:
         InputError: Another shape.
     """
-    check_unmasked(labels, "The labels")
     array = as_array(labels, "The labels")
     rows, *positions = shape
     alone = [tuple(positions)] if rows == 1 else []
