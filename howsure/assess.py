@@ -186,27 +186,27 @@ def streamed(
     """As `stream`, with all that is wished in one object."""
     check_progress(progress)
     handle = resolve_model(model)
-    given = handle.rows(x, None if isinstance(progress, bool) else progress)
-    chosen: Method = default_method(handle, given) if method is None else method
+    rows = handle.rows(x, None if isinstance(progress, bool) else progress)
+    chosen: Method = default_method(handle, rows) if method is None else method
     check_method(chosen)
     if request.keep == KEEP_GROUPS:
         chosen = KeptGroups(chosen)
     blocks: Iterator[Result]
     if request.tile is None:
-        job = prepare(handle, given, chosen, request)
+        job = prepare(handle, rows, chosen, request)
     else:
-        job, blocks = tiled_by()(handle, given, chosen, request, progress)
-    truth = _truth_of(given, job, came_along=given is not x)
-    if given.ids is not None:
-        given = replace(given, ids=check_ids(given.ids, job.total))
+        job, blocks = tiled_by()(handle, rows, chosen, request, progress)
+    truth = _truth_of(rows, job, came_along=rows is not x)
+    if rows.ids is not None:
+        rows = replace(rows, ids=check_ids(rows.ids, job.total))
     if request.tile is None:
         blocks = _blocks(job, chosen, chosen.begin(job), progress)
-    return (_with_what_came(block, given, truth) for block in blocks)
+    return (_with_what_came(block, rows, truth) for block in blocks)
 
 
-def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
+def _truth_of(rows: Rows, job: Job, *, came_along: bool) -> Any:
     """The true answers of all rows as the result keeps them, read before work begins, or None."""
-    labels = given.truth(job.outcome.truth_names)
+    labels = rows.truth(job.outcome.truth_names)
     try:
         return None if labels is None else job.outcome.check_truth(labels, job.total)
     except InputError as error:
@@ -219,16 +219,16 @@ def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
         raise error.told_of(whom, hint) from error
 
 
-def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
+def _with_what_came(block: Result, rows: Rows, truth: Any) -> Result:
     """A block of results with the ids and labels of its rows."""
     if not isinstance(block, results.Result):  # the outcome is of a package that has results of its own
         return block
-    if given.frame_index is not None and block.has(results.INDEX):
-        named: dict[str, Any] = {results.INDEX: given.frame_index[vars(block)["row"]]}
+    if rows.frame_index is not None and block.has(results.INDEX):
+        named: dict[str, Any] = {results.INDEX: rows.frame_index[vars(block)["row"]]}
         block = block._changed(named)
-    if given.ids is not None and block.has("ids"):
+    if rows.ids is not None and block.has("ids"):
         block = block.with_ids(
-            given.ids[vars(block)["row"]], given.id_name if block.can_call(given.id_name) else ID
+            rows.ids[vars(block)["row"]], rows.id_name if block.can_call(rows.id_name) else ID
         )
     if truth is not None and block.has("truth"):
         there: dict[str, Any] = {"truth": truth[vars(block)["row"]]}

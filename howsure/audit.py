@@ -69,8 +69,8 @@ class Audit(Displayed):
 
     def __str__(self) -> str:
         if not self.layers:
-            said = f"{self.in_words} {self.advice or ''}".rstrip()
-            return f"{self.model}, a model of {self.backend}\n\n{said}"
+            text = f"{self.in_words} {self.advice or ''}".rstrip()
+            return f"{self.model}, a model of {self.backend}\n\n{text}"
         width = max([5, *(len(layer.name) for layer in self.layers)])
         kinds = max([4, *(len(layer.kind) for layer in self.layers)])
         lines = [f"Model '{self.model}' on {self.backend}", ""]
@@ -164,7 +164,7 @@ def audit(
         layers=() if handle.is_estimator else info.layers,
         passes_differ=difference > 0,
         largest_difference=difference,
-        warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
+        warnings=tuple(f"'{layer.name}': {layer.what}" for layer in info.unswitchable),
         advice=_of_estimator(adapted) if handle.is_estimator else _advice(info, random, difference > 0),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,

@@ -111,8 +111,8 @@ class Nodes:
 
 def rename_inputs(graph: Any, names: Mapping[str, str]) -> None:
     """Rename inputs of an `onnx.GraphProto`, and what its nodes and the graphs inside them read."""
-    for given in graph.input:
-        given.name = names.get(given.name, given.name)
+    for graph_input in graph.input:
+        graph_input.name = names.get(graph_input.name, graph_input.name)
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         for attribute in node.attribute:
@@ -124,9 +124,9 @@ def keep_one_of_equals(graph: Any) -> None:
     """Keep one of the constants of an `onnx.GraphProto` that are equal, such as weights of two passes."""
     kept: dict[Any, Any] = {}
     names = {}
-    for each in graph.initializer:
-        key = each.data_type, *each.dims, hashlib.sha256(each.raw_data).digest()
-        names[each.name] = kept.setdefault(key if each.raw_data else each.name, each).name
+    for tensor in graph.initializer:
+        key = tensor.data_type, *tensor.dims, hashlib.sha256(tensor.raw_data).digest()
+        names[tensor.name] = kept.setdefault(key if tensor.raw_data else tensor.name, tensor).name
     unique = list(kept.values())
     del graph.initializer[:]
     graph.initializer.extend(unique)
@@ -137,15 +137,15 @@ def keep_one_of_equals(graph: Any) -> None:
 def quiet(*loggers: str) -> Iterator[None]:
     """Nothing of these loggers below a critical message, and no warnings."""
     loud = [logging.getLogger(name) for name in loggers]
-    levels = [each.level for each in loud]
+    levels = [logger.level for logger in loud]
     try:
-        for each in loud:
-            each.setLevel(logging.CRITICAL)
+        for logger in loud:
+            logger.setLevel(logging.CRITICAL)
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        for each, level in zip(loud, levels, strict=True):
-            each.setLevel(level)
+        for logger, level in zip(loud, levels, strict=True):
+            logger.setLevel(level)
 
 
 # --- traced arrays -------------------------------------------------------------------------------
@@ -244,29 +244,29 @@ class Traced(NDArrayOperatorsMixin):
     def var(self, axis: int) -> Traced:
         """Variance over an axis, with divisor N."""
         distances = self - self.mean(axis, keepdims=True)
-        found: Traced = (distances * distances).mean(axis)
-        return found
+        variance: Traced = (distances * distances).mean(axis)
+        return variance
 
     def __getitem__(self, keys: Any) -> Traced:
         """Slices, `...` and `None`, as numpy has them; whole numbers take one place of an axis."""
-        given = list(keys) if isinstance(keys, tuple) else [keys]
-        if Ellipsis in given:
-            at = given.index(Ellipsis)
-            named = sum(key is not None for key in given) - 1
-            given[at : at + 1] = [slice(None)] * (self.ndim - named)
-        found, axis = self, 0
-        for key in given:
+        indices = list(keys) if isinstance(keys, tuple) else [keys]
+        if Ellipsis in indices:
+            at = indices.index(Ellipsis)
+            named = sum(key is not None for key in indices) - 1
+            indices[at : at + 1] = [slice(None)] * (self.ndim - named)
+        result, axis = self, 0
+        for key in indices:
             if key is None:
-                side: list[int | None] = [*found.shape[:axis], 1, *found.shape[axis:]]
-                found = found.like(found.apply("Unsqueeze", found.nodes.whole([axis])), tuple(side))
+                side: list[int | None] = [*result.shape[:axis], 1, *result.shape[axis:]]
+                result = result.like(result.apply("Unsqueeze", result.nodes.whole([axis])), tuple(side))
                 axis += 1
             elif isinstance(key, slice):
-                found = found._sliced(key, axis)
+                result = result._sliced(key, axis)
                 axis += 1
             else:
-                rest = (*found.shape[:axis], *found.shape[axis + 1 :])
-                found = found.like(found.apply("Gather", found.nodes.whole(key), axis=axis), rest)
-        return found
+                rest = (*result.shape[:axis], *result.shape[axis + 1 :])
+                result = result.like(result.apply("Gather", result.nodes.whole(key), axis=axis), rest)
+        return result
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if ufunc is np.power and inputs[1] == 2:
@@ -274,16 +274,16 @@ class Traced(NDArrayOperatorsMixin):
         operator = OPERATORS.get(ufunc)
         if operator is None or method != "__call__" or options:
             return NotImplemented
-        shapes = [np.shape(each) if not isinstance(each, Traced) else each.shape for each in inputs]
+        shapes = [np.shape(value) if not isinstance(value, Traced) else value.shape for value in inputs]
         shape = shapes[0] if operator != "MatMul" else (*shapes[0][:-1], shapes[1][-1])
         if len(shapes) > 1 and operator != "MatMul":
             shape = _broadcast(*shapes)
-        name = self.nodes(operator, *(self._named(each) for each in inputs))
+        name = self.nodes(operator, *(self._named(value) for value in inputs))
         return self.like(name, shape, BOOLEAN if operator in TRUE_OR_FALSE else None)
 
-    def __array_function__(self, function: Any, types: Any, given: Any, options: Any) -> Any:
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         traced = FUNCTIONS.get(function)
-        return NotImplemented if traced is None else traced(*given, **options)
+        return NotImplemented if traced is None else traced(*arguments, **options)
 
     def _named(self, value: Any) -> str:
         """The name of a value; numbers and arrays become constants, whole numbers beside whole numbers."""
@@ -309,7 +309,7 @@ class Traced(NDArrayOperatorsMixin):
         if side is None:
             raise TypeError("rows cannot be sliced")
         start, stop, step = part.indices(side)
-        ends = (self.nodes.whole([each]) for each in (start, stop, axis, step))
+        ends = (self.nodes.whole([end]) for end in (start, stop, axis, step))
         shape = (*self.shape[:axis], len(range(start, stop, step)), *self.shape[axis + 1 :])
         return self.like(self.apply("Slice", *ends), shape)
 
@@ -317,8 +317,8 @@ class Traced(NDArrayOperatorsMixin):
 def joined(arrays: Sequence[Traced], axis: int) -> Traced:
     """Arrays one after the other along an axis."""
     first, axis = arrays[0], axis % arrays[0].ndim
-    name = first.apply("Concat", *(each.name for each in arrays[1:]), axis=axis)
-    sides = [each.shape[axis] or 0 for each in arrays]
+    name = first.apply("Concat", *(array.name for array in arrays[1:]), axis=axis)
+    sides = [array.shape[axis] or 0 for array in arrays]
     return first.like(name, (*first.shape[:axis], sum(sides), *first.shape[axis + 1 :]))
 
 
@@ -361,13 +361,13 @@ def place_of_largest(values: Value) -> Value:
 
 
 def _where(condition: Traced, yes: Any, no: Any) -> Traced:
-    wanted = next((each for each in (yes, no) if isinstance(each, Traced)), None)
+    wanted = next((choice for choice in (yes, no) if isinstance(choice, Traced)), None)
     made = WHOLE if isinstance(yes, int) else NUMBER
     beside = condition.like("", dtype=made if wanted is None else wanted.dtype)
-    name = condition.nodes("Where", condition.name, *(beside._named(each) for each in (yes, no)))
+    name = condition.nodes("Where", condition.name, *(beside._named(choice) for choice in (yes, no)))
     shape = condition.shape
-    for each in (yes, no):
-        shape = _broadcast(shape, each.shape if isinstance(each, Traced) else np.shape(each))
+    for choice in (yes, no):
+        shape = _broadcast(shape, choice.shape if isinstance(choice, Traced) else np.shape(choice))
     return beside.like(name, shape)
 
 
@@ -385,24 +385,24 @@ def _moveaxis(values: Traced, source: int, destination: int) -> Traced:
 def _partition(values: Traced, kth: int, axis: int) -> Traced:
     """The kth + 1 smallest alone, in order."""
     several = values.nodes.several
-    found, _ = several("TopK", 2, values.name, values.nodes.whole([kth + 1]), axis=axis, largest=0)
+    smallest, _ = several("TopK", 2, values.name, values.nodes.whole([kth + 1]), axis=axis, largest=0)
     shape = list(values.shape)
     shape[axis] = kth + 1
-    return values.like(found, tuple(shape))
+    return values.like(smallest, tuple(shape))
 
 
 def _searchsorted(numbers: Any, values: Traced, side: str) -> Traced:
     if side != "right":
         raise TypeError("numbers are counted up to and with each value")
     no_more: Value = values[..., None] >= numbers
-    found: Traced = no_more.astype(values.dtype).sum(-1)
-    return found
+    positions: Traced = no_more.astype(values.dtype).sum(-1)
+    return positions
 
 
 def _stack(arrays: Sequence[Traced], axis: int) -> Traced:
     if axis != -1:
         raise TypeError("arrays are stacked along the last axis")
-    return joined([each[..., None] for each in arrays], axis)
+    return joined([array[..., None] for array in arrays], axis)
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {

@@ -84,7 +84,7 @@ def passes(
     job = prepare(model, x, method, Request.of(locals()))
     is_double = job.model.info.output_dtype == "float64" and job.outcome.precision == np.float64
     shape = (int(n), job.total, *job.outcome.columns[:-1], job.outcome.width)
-    found = _room_for(shape, np.float64 if is_double else np.float32)
+    drawn = _room_for(shape, np.float64 if is_double else np.float32)
     flat = Flat(job.model, job.seed, job.outcome, passes=int(n), balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
     (groups,) = flat.rounds()
@@ -93,14 +93,14 @@ def passes(
         for chunk, trunk in run.chunks(run.numbers, flat.rows_per_call):
             first = 0
             for _, values in flat.values(groups, run, chunk, trunk):
-                found[first : first + len(values), chunk] = values
+                drawn[first : first + len(values), chunk] = values
                 first += len(values)
             done += len(chunk)
             if tell is not None:
                 tell(done, job.total)
-    if n > 1 and job.total and np.array_equal(found[:-1], found[1:]):
+    if n > 1 and job.total and np.array_equal(drawn[:-1], drawn[1:]):
         check_that_passes_differ(job.model, [rows[run.numbers[:1]] for rows in job.rows])
-    return found
+    return drawn
 
 
 def _room_for(shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:

@@ -56,9 +56,9 @@ def prepare(
     """
     needs = method.needs
     handle = resolve_model(model)
-    given = handle.rows(x)
+    all_rows = handle.rows(x)
     ready, rows = handle.ready(
-        given,
+        all_rows,
         needs.model,
         type(method).__name__,
         gaussian_noise=needs.gaussian_noise,
@@ -74,17 +74,17 @@ def prepare(
     if raw:
         outcome: Outcome = Raw(ready.info.output_shape)
     else:
-        outcome = meant(ready, rows, request, given, None if first is None else first.model.info)
+        outcome = meant(ready, rows, request, all_rows, None if first is None else first.model.info)
     wished = request
     if request.class_names is None and ready.info.class_names is None:
-        wished = replace(request, class_names=given.class_names)
+        wished = replace(request, class_names=all_rows.class_names)
 
     before = undo
 
     def again(
         method: Method, *, model: Any = handle, change: Change | None = None, undo: Change | None = None
     ) -> Job:
-        x = given.x if change is None else change(given.x)
+        x = all_rows.x if change is None else change(all_rows.x)
         both = before if undo is None else undo if before is None else lambda raw: before(undo(raw))
         return prepare(model, x, method, wished, first=job, undo=both)
 

@@ -54,11 +54,11 @@ def widening(groups: ArrayLike) -> Floats:
     Args:
         groups: Number of replicates, ≥ 2; below, NaN.
     """
-    given = np.asarray(groups)
-    degrees, place = np.unique(given - 1, return_inverse=True)
+    counts = np.asarray(groups)
+    degrees, place = np.unique(counts - 1, return_inverse=True)
     with np.errstate(invalid="ignore"):
         quantile = stdtrit(np.where(degrees > 0, degrees, np.nan), 0.975)
-    return np.asarray(quantile / ndtri(0.975))[place].reshape(given.shape)
+    return np.asarray(quantile / ndtri(0.975))[place].reshape(counts.shape)
 
 
 LARGEST_ERROR = float(widening(2) / 2)
@@ -158,7 +158,7 @@ def simultaneous_critical_value(
     """
     one, other = np.transpose(pairs)
     error = np.sqrt(np.sum((values[one] - values[other]) ** 2, axis=1))
-    one, other, error = (each[error > 0] for each in (one, other, error))
+    one, other, error = (values[error > 0] for values in (one, other, error))
     if not len(error):
         return float(ndtri((1 + confidence) / 2))
     random, largest = np.random.default_rng(0), []

@@ -113,8 +113,10 @@ class Comparison(Displayed):
             0.039 (0.027 to 0.049)
         """
         compared = imported("howsure.compare.results:compared")
-        found: Comparison = compared(results, labels, calibrated=calibrated, seed=seed, background=background)
-        return found
+        comparison: Comparison = compared(
+            results, labels, calibrated=calibrated, seed=seed, background=background
+        )
+        return comparison
 
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.methods)} methods on {counted(self.rows, self.kind)}>"
@@ -168,8 +170,8 @@ class Comparison(Displayed):
     @cached_property
     def comparing(self) -> Comparing:
         """How results of this kind are scored and told: the part `compare` of their kind of answer."""
-        found: Comparing = part_of(next(iter(self.certainties.values())), "compare")
-        return found
+        comparing: Comparing = part_of(next(iter(self.certainties.values())), "compare")
+        return comparing
 
     @property
     def words(self) -> Words:
@@ -205,7 +207,7 @@ class Comparison(Displayed):
         Raises:
             InputError: See `score`.
         """
-        one, two = (self.measured(each, name, rows) for each in (method, other))
+        one, two = (self.measured(side, name, rows) for side in (method, other))
         return one.minus(two, self._reach(name, rows, self.methods[0] in (method, other)))
 
     def part(self, method: str, name: str) -> Score | None:
@@ -232,38 +234,38 @@ class Comparison(Displayed):
         baseline = self.methods[0]
         if method not in self.parts or baseline not in self.parts:
             return None
-        one, two = (self.parts_of(each)[name] for each in (method, baseline))
+        one, two = (self.parts_of(side)[name] for side in (method, baseline))
         return one.minus(two, self._reach_of_parts)
 
     def measured(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Measured:
         """A score with the contribution of each row, and then of the masks of each method."""
-        found = self._evaluation(method, name, rows).measured(name)
-        return found.with_masks(self._of_masks(method, name, rows))
+        measured = self._evaluation(method, name, rows).measured(name)
+        return measured.with_masks(self._of_masks(method, name, rows))
 
     def parts_of(self, method: str) -> Parts:
         """The parts of the NLL of a method, with contributions as `measured` has them."""
 
-        def counted(name: str, each: Measured) -> Measured:
-            return each.with_masks(self._of_masks(method, name, AS_THEY_ARE))
+        def counted(name: str, measured: Measured) -> Measured:
+            return measured.with_masks(self._of_masks(method, name, AS_THEY_ARE))
 
-        return Parts(**{name: counted(name, each) for name, each in vars(self.parts[method]).items()})
+        return Parts(**{name: counted(name, measured) for name, measured in vars(self.parts[method]).items()})
 
     def _of_masks(self, method: str, name: str, rows: str) -> Floats:
         """(R,) what the masks of each method contribute to a score of one; 0 of other methods."""
-        own, found = self.calibrations.get(method, method), [np.zeros(0)]
+        own, contributions = self.calibrations.get(method, method), [np.zeros(0)]
         if own != method and (name, rows) == ("nll", AS_THEY_ARE):
             name = "best"  # the NLL at the best temperature or factor
         for drawn, by_score in self.masks.items():
             none = np.zeros(len(next(iter(by_score.values()), ())))
-            found.append(by_score.get((name, rows), none) if drawn == own else none)
-        return np.concatenate(found)
+            contributions.append(by_score.get((name, rows), none) if drawn == own else none)
+        return np.concatenate(contributions)
 
     @cached_property
     def _reach_of_parts(self) -> float:
         """Half-width of the simultaneous intervals of all parts, in standard errors."""
         baseline, *others = (self.parts_of(method) for method in self.parts)
         names = (*PARTS, DISCRIMINATION)
-        added = [each[name].added for name in names for each in (baseline, *others)]
+        added = [parts[name].added for name in names for parts in (baseline, *others)]
         width = 1 + len(others)
         pairs = [(k * width, k * width + other) for k in range(len(names)) for other in range(1, width)]
         return simultaneous_critical_value(np.stack(added), pairs) if pairs else np.nan
@@ -272,7 +274,7 @@ class Comparison(Displayed):
         """Half-width of the simultaneous intervals, in standard errors."""
         key = name, rows, against_baseline
         if key not in self._reaches:
-            added = np.stack([self.measured(each, name, rows).added for each in self.methods])
+            added = np.stack([self.measured(method, name, rows).added for method in self.methods])
             pairs = [*combinations(range(len(self.methods)), 2)]
             among = pairs[: len(self.methods) - 1] if against_baseline else pairs
             known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
@@ -301,7 +303,7 @@ class Comparison(Displayed):
                 "These answers are not right or wrong, so there are no mistakes to count",
                 expected=f"`score` with one of {quoted([*self.comparing.metrics])}",
             )
-        return {name: count(each, self.truth) for name, each in self.certainties.items()}
+        return {name: count(result, self.truth) for name, result in self.certainties.items()}
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
         """The best method in a score, and those that may be as good."""
@@ -376,7 +378,7 @@ def lines_of(comparison: Comparison) -> list[MethodLine]:
     words = comparison.words
     best = {name: comparison.ranked(name).best for _, name in words.short}
     best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
-    found = []
+    lines = []
     for method in comparison.methods:
         values = [_cell(comparison, method, name) for _, name in words.short]
         marked = [best[name] == method for _, name in words.short]
@@ -384,8 +386,8 @@ def lines_of(comparison: Comparison) -> list[MethodLine]:
             cost = comparison.costs[method]
             values.append(cost_in_words(cost) if np.isfinite(cost) else "–")
             marked.append(False)
-        found.append(MethodLine(method, tuple(values), tuple(marked)))
-    return found
+        lines.append(MethodLine(method, tuple(values), tuple(marked)))
+    return lines
 
 
 def _cell(comparison: Comparison, method: str, name: str) -> str:
@@ -412,13 +414,13 @@ def text_of(comparison: Comparison) -> str:
         short = len(comparison.words.short)
         table.append([line.method, *scores[:short], *line.values[short:]])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    said = [lead(comparison), ""]
+    text_lines = [lead(comparison), ""]
     for first, *others in table:
         cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))]
-        said.append("  ".join(cells).rstrip())
+        text_lines.append("  ".join(cells).rstrip())
     if any(any(line.best) for line in lines):
-        said += ["", "* the best of its column, perhaps by chance"]
-    return "\n".join([*said, *(f"\n{each}" for each in comparison.noticed)])
+        text_lines += ["", "* the best of its column, perhaps by chance"]
+    return "\n".join([*text_lines, *(f"\n{notice}" for notice in comparison.noticed)])
 
 
 SCORE_COLUMNS = (
@@ -438,7 +440,7 @@ def score_lines(comparison: Comparison) -> list[list[Any]]:
 
     for rows in (*comparison.sets, *comparison.outside):
         beside = rows in comparison.outside
-        for name in (each for each in comparison.comparing.metrics if (each in OUTSIDE) == beside):
+        for name in (metric for metric in comparison.comparing.metrics if (metric in OUTSIDE) == beside):
             for method in comparison.methods:
                 gap = comparison.difference(method, baseline, name, rows)
                 add(method, rows, name, comparison.score(method, name, rows), gap)

@@ -53,7 +53,7 @@ class Finding:
     @property
     def answer(self) -> str:
         """The whole answer in one paragraph."""
-        return joined(self.said, *(f"{upper(rows)}: {said}" for rows, said in self.points), self.note)
+        return joined(self.said, *(f"{upper(rows)}: {sentence}" for rows, sentence in self.points), self.note)
 
 
 def lead(comparison: Comparison) -> str:
@@ -78,8 +78,8 @@ def leading(comparison: Comparison) -> tuple[str, str, str, str]:
     if best == baseline:
         besides = joined(_perhaps_better(comparison, best), _when_changed(comparison))
         for price in {f" ({price_of(comparison, method)})" for method in comparison.methods}:
-            before, said, after = besides.partition(price)
-            besides = before + said + after.replace(price, "")  # once is enough
+            before, sentence, after = besides.partition(price)
+            besides = before + sentence + after.replace(price, "")  # once is enough
         return words.keep(comparison), "", "", besides
     alone = one_alone(comparison, best)
     return (
@@ -142,23 +142,23 @@ def _when_changed(comparison: Comparison) -> str:
     It names the best of them, by how often it is surely better and then by its mean score there, and one
     that is surely better as often at a much lower cost.
     """
-    main, found = comparison.words.main, dict[str, list[str]]()
+    main, sentences = comparison.words.main, dict[str, list[str]]()
     for rows in comparison.sets[1:]:
         for method in better(comparison, main, rows):
-            found.setdefault(method, []).append(rows)
-    steady = [method for method in found if not _worse_when_changed(comparison, method)]
+            sentences.setdefault(method, []).append(rows)
+    steady = [method for method in sentences if not _worse_when_changed(comparison, method)]
     if not steady:
         return ""
 
     def loss(method: str) -> float:
         return float(np.mean([comparison.score(method, main, rows).value for rows in comparison.sets[1:]]))
 
-    most = min(steady, key=lambda method: (-len(found[method]), loss(method)))
+    most = min(steady, key=lambda method: (-len(sentences[method]), loss(method)))
     cost = comparison.costs
-    cheap = [m for m in steady if found[m] == found[most] and CHEAP * cost[m] < cost[most]]
-    said = comparison.words.better_if(_with_price(comparison, most))
+    cheap = [m for m in steady if sentences[m] == sentences[most] and CHEAP * cost[m] < cost[most]]
+    sentence = comparison.words.better_if(_with_price(comparison, most))
     also = f", and so has {_with_price(comparison, min(cheap, key=cost.__getitem__))}" if cheap else ""
-    return f"But if {comparison.kind}s are {quoted_list(found[most])}, {said}{also}."
+    return f"But if {comparison.kind}s are {quoted_list(sentences[most])}, {sentence}{also}."
 
 
 def _with_price(comparison: Comparison, method: str) -> str:
@@ -168,54 +168,54 @@ def _with_price(comparison: Comparison, method: str) -> str:
 
 def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[str]:
     """Methods whose score is better than the baseline's by more than chance, in the order of methods."""
-    found = []
+    names = []
     for method in comparison.methods[1:]:
         gap = comparison.difference(method, comparison.methods[0], name, rows)
         if gap.excludes_zero and (gap.value > 0) == comparison.comparing.metrics[name].higher:
-            found.append(method)
-    return found
+            names.append(method)
+    return names
 
 
 def findings(comparison: Comparison) -> list[Finding]:
     """The answers, the most important first."""
     words = comparison.words
-    found = [
+    results = [
         Finding(wording.question, _ranked(comparison, name), note=words.note(comparison, name))
         for name, wording in words.questions.items()
     ]
-    told = reasons(comparison)
-    if told:
-        found.insert(1, Finding(WHY, joined(*told.values())))
+    why = reasons(comparison)
+    if why:
+        results.insert(1, Finding(WHY, joined(*why.values())))
     shifted = [name for name in comparison.sets if name != AS_THEY_ARE]
     if shifted:
-        found.append(_under_shift(comparison, shifted))
-    found += [
+        results.append(_under_shift(comparison, shifted))
+    results += [
         Finding(f"Which method notices '{name}'?", _ood(comparison, name)) for name in comparison.outside
     ]
     costs = _costs(comparison)
     if costs:
-        found.append(Finding("What do the methods cost?", costs))
-    return found
+        results.append(Finding("What do the methods cost?", costs))
+    return results
 
 
 def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> Finding:
     """The baseline on each changed set of rows, and the best of the methods that are surely better."""
     words, baseline = comparison.words, comparison.methods[0]
     than, others, points = the(comparison, baseline), len(comparison.methods) > 1, []
-    said = words.shift.said.format(baseline=than)
+    sentence = words.shift.said.format(baseline=than)
     if others:
-        said += f", and {words.shift.asked.format(baseline=than)}"
+        sentence += f", and {words.shift.asked.format(baseline=than)}"
     for rows in shifted:
-        told = [words.shifted_value(comparison, rows)]
+        clauses = [words.shifted_value(comparison, rows)]
         surely = better(comparison, words.main, rows)
         if surely:
             first = min(surely, key=lambda method: comparison.score(method, words.main, rows).value)
             gap = words.shifted_gap(comparison, comparison.difference(first, baseline, words.main, rows))
-            told.append(words.shift.does.format(method=the(comparison, first), gap=gap))
+            clauses.append(words.shift.does.format(method=the(comparison, first), gap=gap))
         elif others:
-            told.append(words.shift.nothing)
-        points.append((rows, f"{'; '.join(told)}."))
-    return Finding(f"What happens when the {comparison.kind}s change?", f"{said}.", tuple(points))
+            clauses.append(words.shift.nothing)
+        points.append((rows, f"{'; '.join(clauses)}."))
+    return Finding(f"What happens when the {comparison.kind}s change?", f"{sentence}.", tuple(points))
 
 
 def _ranked(comparison: Comparison, name: str) -> str:
@@ -228,24 +228,24 @@ def _ranked(comparison: Comparison, name: str) -> str:
     if len(comparison.methods) == 1:
         return f"There is only {the(comparison, baseline)}: {does}."
     if len({comparison.score(method, name).value for method in comparison.methods}) == 1:
-        each = _does(comparison, ranking.best, name, it="each")
-        return f"{upper(rows)} cannot tell: all methods are equal, and {each}."
+        clause = _does(comparison, ranking.best, name, it="each")
+        return f"{upper(rows)} cannot tell: all methods are equal, and {clause}."
     others = [the(comparison, method) for method in ranking.tied if method not in (ranking.best, baseline)]
     surely = better(comparison, name)
     ahead = _ahead(comparison, ranking.best, baseline, name)
     if len(ranking.tied) == len(comparison.methods):
-        said = (
+        sentence = (
             f"{upper(rows)} cannot tell who is best. {first} comes first: {does}{ahead}. But each of the "
             "others may be as good."
         )
         doubt = comparison.words.doubt(comparison, name)
-        return joined(said, _better_than(comparison, baseline, surely), doubt)
+        return joined(sentence, _better_than(comparison, baseline, surely), doubt)
     comes = "comes first" if len(ranking.tied) > 1 else f"has {comparison.words.questions[name].has}"
-    said = f"{first} {comes}: {does}{ahead}."
+    sentence = f"{first} {comes}: {does}{ahead}."
     if baseline not in ranking.tied or ranking.best == baseline:
-        return joined(said, _as_good(others))
+        return joined(sentence, _as_good(others))
     its = f"But {the(comparison, baseline)} may be as good{_so_may(others)}."
-    return joined(said, its, _better_than(comparison, baseline, surely))
+    return joined(sentence, its, _better_than(comparison, baseline, surely))
 
 
 def _ahead(comparison: Comparison, best: str, baseline: str, name: str) -> str:
@@ -289,14 +289,14 @@ def _ood(comparison: Comparison, rows: str) -> str:
         return f"{the(comparison, name)} finds the former more uncertain in {share}"
 
     pair = f"Given one of '{rows}' and one of the {comparison.kind}s here"
-    said = [f"{pair}, {notices(ranking.best)} of cases; a guess is right in half."]
+    sentences = [f"{pair}, {notices(ranking.best)} of cases; a guess is right in half."]
     others = [the(comparison, name) for name in ranking.tied if name not in (ranking.best, baseline)]
     if baseline in ranking.tied and baseline != ranking.best:
         its = share_in_words(comparison.score(baseline, "outside_auroc", rows))
-        said.append(f"{upper(the(comparison, baseline))} may be as good, with {its}{_so_may(others)}.")
+        sentences.append(f"{upper(the(comparison, baseline))} may be as good, with {its}{_so_may(others)}.")
     else:
-        said += [f"{upper(notices(baseline))}."] if baseline != ranking.best else []
-        said.append(_as_good(others))
+        sentences += [f"{upper(notices(baseline))}."] if baseline != ranking.best else []
+        sentences.append(_as_good(others))
         between = set(better(comparison, "outside_auroc", rows)).difference(
             ranking.tied, comparison.calibrations
         )
@@ -304,7 +304,7 @@ def _ood(comparison: Comparison, rows: str) -> str:
         if also:
             are = "are" if len(also) > 1 else "is"
             than = f"better than {the(comparison, baseline)} by more than chance"
-            said.append(f"{upper(listed(also))} {are} also {than}.")
+            sentences.append(f"{upper(listed(also))} {are} also {than}.")
     worse = [
         the(comparison, name)
         for name in comparison.methods
@@ -312,11 +312,11 @@ def _ood(comparison: Comparison, rows: str) -> str:
     ]
     if worse:
         does = "do" if len(worse) > 1 else "does"
-        said.append(
+        sentences.append(
             f"{upper(listed(worse))} {does} worse than a guess, as '{rows}' seem surer than the "
             f"{comparison.kind}s here."
         )
-    return joined(*said)
+    return joined(*sentences)
 
 
 def _costs(comparison: Comparison) -> str:
@@ -334,5 +334,5 @@ def _costs(comparison: Comparison) -> str:
         return free
     if not all(np.isfinite(comparison.costs[name]) for name in shown):
         return joined("Costs are unknown: a method does not say what it computes.", free)
-    costs = listed([f"{told} {cost_in_words(comparison.costs[name])}" for name, told in shown.items()])
+    costs = listed([f"{label} {cost_in_words(comparison.costs[name])}" for name, label in shown.items()])
     return joined(f"In plain predictions, counted in multiplications: {costs}.", free)

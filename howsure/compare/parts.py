@@ -122,12 +122,12 @@ def at_best(losses: Floats, slopes: Floats, curvatures: Floats, mistakes: int) -
     return Mean(float(np.mean(losses)) + hidden, centred(losses + without), mistakes)
 
 
-def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int, **told: bool) -> Scale:
+def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int, **flags: bool) -> Scale:
     """The logarithm of a scale, with slopes and curvatures (N,) of each loss in that logarithm.
 
-    `told` sets further fields of `Scale`.
+    `flags` sets further fields of `Scale`.
     """
-    return Scale(value, -_steps(slopes, curvatures), mistakes, **told)
+    return Scale(value, -_steps(slopes, curvatures), mistakes, **flags)
 
 
 def _steps(slopes: Floats, curvatures: Floats) -> Floats:

@@ -209,9 +209,9 @@ class PassGroups:
             self._sums[group, at] += part.mean(axis=0)
             self._parts[group, at] += 1
 
-    def keep(self, numbers: Integers, found: Estimates) -> None:
+    def keep(self, numbers: Integers, estimates: Estimates) -> None:
         """Keep the estimates of a block of rows from all their passes."""
-        self._found.append(found.take(np.flatnonzero(np.isin(numbers, self.rows))))
+        self._found.append(estimates.take(np.flatnonzero(np.isin(numbers, self.rows))))
 
     @property
     def count(self) -> int:
@@ -222,14 +222,14 @@ class PassGroups:
     def _moves(self, count: int) -> tuple[Floats, Floats]:
         """(G, n, …, K) by how much leaving out each group moves answers, and log spread where it is told."""
         sums, parts = (
-            np.stack([each[group::count].sum(axis=0) for group in range(count)])
-            for each in (self._sums, self._parts)
+            np.stack([values[group::count].sum(axis=0) for group in range(count)])
+            for values in (self._sums, self._parts)
         )
         width = self._outcome.width  # type: ignore[union-attr]
 
         def moments(sums: Floats, parts: Integers) -> tuple[Floats, Floats]:
-            found = sums / parts.reshape(*parts.shape, *[1] * (sums.ndim - parts.ndim)).astype(sums.dtype)
-            mean, squares = np.split(found, [width], axis=-1)
+            means = sums / parts.reshape(*parts.shape, *[1] * (sums.ndim - parts.ndim)).astype(sums.dtype)
+            mean, squares = np.split(means, [width], axis=-1)
             return mean, squares - mean[..., : squares.shape[-1]] ** 2
 
         whole, variance = moments(sums.sum(axis=0), parts.sum(axis=0))
@@ -241,8 +241,8 @@ class PassGroups:
     def _balance(self, moves: Floats) -> float:
         """b; 1 where unknown, as of members: the errors of their answers also come from how few there are."""
         independent = np.sum(moves**2, dtype=np.float64) * (len(moves) - 1) / len(moves)
-        errors = [each.squared_error[..., : moves.shape[-1]] for each in self._found]
-        known = sum(np.sum(each, dtype=np.float64) for each in errors)
+        errors = [estimates.squared_error[..., : moves.shape[-1]] for estimates in self._found]
+        known = sum(np.sum(error, dtype=np.float64) for error in errors)
         if len(self._of_member) > 1 or not known > 0 or not independent > 0:
             return 1.0
         return float(np.sqrt(known / independent))
@@ -250,9 +250,9 @@ class PassGroups:
     def moved(self, result: Any, count: int) -> Iterator[Any]:
         """The results of the kept rows as other masks might have them, from G groups; all else stays."""
         outcome: Outcome = self._outcome  # type: ignore[assignment]
-        (moves, of_spread), found = self._moves(count), Estimates.joined(self._found)
+        (moves, of_spread), estimates = self._moves(count), Estimates.joined(self._found)
         moves = moves * self._balance(moves)
-        mean, others = np.split(found.mean, [outcome.width], axis=-1)
+        mean, others = np.split(estimates.mean, [outcome.width], axis=-1)
         free = outcome.answers if outcome.has_unit else 0
         settings = [getattr(result, name) for name in ("kind", "method", "seed", "plan", "version")]
         rows = (count - 1) / count * hadamard(count)[1:]
@@ -261,10 +261,12 @@ class PassGroups:
             now = np.concatenate([(mean + off)[..., :free], _above_zero(mean, off)[..., free:]], axis=-1)
             if outcome.are_probabilities:
                 now /= now.sum(axis=-1, keepdims=True)
-            other = replace(found, mean=np.concatenate([now, others], axis=-1).astype(found.mean.dtype))
-            if of_spread.size and found.spread is not None:
+            other = replace(
+                estimates, mean=np.concatenate([now, others], axis=-1).astype(estimates.mean.dtype)
+            )
+            if of_spread.size and estimates.spread is not None:
                 wider = np.exp(np.tensordot(signs, of_spread, 1))
-                other = replace(other, spread=found.spread * wider[..., : found.spread.shape[-1]])
+                other = replace(other, spread=estimates.spread * wider[..., : estimates.spread.shape[-1]])
             yield outcome.result(other, ResultMetadata(self.rows, *settings))
 
 
@@ -287,9 +289,9 @@ class InGroups(Around):
         passes = self.method.begin(replace(job, on_pass=self.groups.add))
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
-            found = passes.draw(numbers, progress)
-            self.groups.keep(numbers, found)
-            return found
+            estimates = passes.draw(numbers, progress)
+            self.groups.keep(numbers, estimates)
+            return estimates
 
         return replace(passes, draw=draw)
 
@@ -299,8 +301,8 @@ def contributions(moved: Sequence[Mapping[Any, float]], count: int) -> dict[Any,
 
     The sum of squares is the mean square of what they differ by, times (t/1.96)² for `count` groups.
     """
-    found = {key: np.array([each[key] for each in moved]) for key in moved[0]}
+    scores = {key: np.array([by_score[key] for by_score in moved]) for key in moved[0]}
     widened = float(widening(count)) / np.sqrt(len(moved))
     return {
-        key: (values - values.mean()) * widened for key, values in found.items() if np.isfinite(values).all()
+        key: (values - values.mean()) * widened for key, values in scores.items() if np.isfinite(values).all()
     }

@@ -312,7 +312,7 @@ def the(comparison: Comparison, name: str) -> str:
 
 
 def besides(
-    comparison: Comparison, method: str, name: str, called: str, told: Callable[[Score], tuple[str, str]]
+    comparison: Comparison, method: str, name: str, called: str, in_words: Callable[[Score], tuple[str, str]]
 ) -> str:
     """Whether a method is better than the baseline in another score too, a sentence; empty if unknown.
 
@@ -321,7 +321,7 @@ def besides(
         method: The method.
         name: The score.
         called: Name of the score in a sentence.
-        told: From the difference to how large it is and its interval, in words.
+        in_words: From the difference to how large it is and its interval, in words.
     """
     gap = comparison.difference(method, comparison.methods[0], name)
     if gap.value == 0:
@@ -331,7 +331,7 @@ def besides(
     if not gap.excludes_zero:
         return f"The {called} does not differ by more than chance."
     better = (gap.value > 0) == comparison.comparing.metrics[name].higher
-    return f"{'Its' if better else 'But its'} {called} is {with_interval(*told(gap))}."
+    return f"{'Its' if better else 'But its'} {called} is {with_interval(*in_words(gap))}."
 
 
 CHEAP = 1.5

@@ -69,26 +69,26 @@ class Claim:
 
 def claims(comparison: Comparison) -> list[Claim]:
     """All that is told, sure or likely, of every method."""
-    found = [each for name in comparison.methods for each in _of_scale(comparison, name)]
-    baseline, off = comparison.methods[0], {each.method for each in found if each.sure}
+    all_claims = [claim for name in comparison.methods for claim in _of_scale(comparison, name)]
+    baseline, off = comparison.methods[0], {claim.method for claim in all_claims if claim.sure}
     for name in comparison.methods[1:]:
         if name in comparison.calibrations:
-            found += _of_calibration(comparison, name)
+            all_claims += _of_calibration(comparison, name)
         else:
-            found += _compared(comparison, name, baseline, WHOLE)
+            all_claims += _compared(comparison, name, baseline, WHOLE)
             parts = {
-                each.about: each
+                claim.about: claim
                 for part in (*PARTS, DISCRIMINATION)
-                for each in _of_part(comparison, name, part)
+                for claim in _of_part(comparison, name, part)
             }
             if CALIBRATION in parts:  # the one whose percentages fit worse is itself too sure or too modest
                 fits = (baseline if parts[CALIBRATION].better else name) in off
                 parts[CALIBRATION] = replace(parts[CALIBRATION], sure=parts[CALIBRATION].sure and fits)
             if {ACCURACY, ORDER} <= parts.keys() and parts[ACCURACY].better is not parts[ORDER].better:
                 del parts[ORDER]  # the fewer mistakes there are, the less their order is worth
-            found += parts.values()
-        found += _together(comparison, name)
-    return found
+            all_claims += parts.values()
+        all_claims += _together(comparison, name)
+    return all_claims
 
 
 def _claim(
@@ -112,7 +112,7 @@ def _claim(
         size: Size of the effect, if its interval is as wide to either side; None for its value.
     """
     if effect.known and parts.any() and (effect.excludes_zero or likely[0] > 0 or likely[1] < 0):
-        of_rows, of_masks = (float(np.sum(each**2)) for each in (parts[:rows], parts[rows:]))
+        of_rows, of_masks = (float(np.sum(values**2)) for values in (parts[:rows], parts[rows:]))
         left = ((effect.value if size is None else size) / POWER) ** 2 - of_masks
         needed = rows * of_rows / left if left > 0 else np.inf  # more rows do not tell what masks hide
         yield Claim(method, about, effect, effect.excludes_zero, needed)
@@ -130,7 +130,7 @@ def _of_scale(comparison: Comparison, name: str) -> Iterator[Claim]:
 
 def _compared(comparison: Comparison, name: str, other: str, about: str) -> Iterator[Claim]:
     main = comparison.words.main
-    one, two = (comparison.measured(each, main) for each in (name, other))
+    one, two = (comparison.measured(method, main) for method in (name, other))
     effect = comparison.difference(name, other, main)
     yield from _of_difference(comparison.rows, name, about, effect, one, two)
 
@@ -148,7 +148,7 @@ def _of_calibration(comparison: Comparison, name: str) -> Iterator[Claim]:
 def _of_part(comparison: Comparison, name: str, part: str) -> Iterator[Claim]:
     effect = comparison.part(name, part)
     if effect is not None:
-        one, two = (comparison.parts_of(each)[part] for each in (name, comparison.methods[0]))
+        one, two = (comparison.parts_of(method)[part] for method in (name, comparison.methods[0]))
         yield from _of_difference(comparison.rows, name, part, effect, one, two)
 
 
@@ -171,37 +171,41 @@ def _together(comparison: Comparison, name: str) -> Iterator[Claim]:
 
 def reasons(comparison: Comparison) -> dict[str, str]:
     """By method, why it is better or worse than the baseline; of the baseline, how true its claims are."""
-    told: dict[str, dict[str, Claim]] = {}
+    by_method: dict[str, dict[str, Claim]] = {}
     for claim in claims(comparison):
-        told.setdefault(claim.method, {})[claim.about] = claim
+        by_method.setdefault(claim.method, {})[claim.about] = claim
     baseline = comparison.methods[0]
-    found = {baseline: joined(*_of_baseline(comparison, told))}
+    sentences = {baseline: joined(*_of_baseline(comparison, by_method))}
     for name in comparison.methods[1:]:
         if name not in comparison.calibrations:
-            found[name] = joined(*_of_method(comparison, name, told.get(name, {})))
-    return {name: said for name, said in found.items() if said}
+            sentences[name] = joined(*_of_method(comparison, name, by_method.get(name, {})))
+    return {name: text for name, text in sentences.items() if text}
 
 
 def because(comparison: Comparison, method: str) -> str:
     """Why a method is better than the baseline, a sentence or two; empty if no part is sure."""
     own, words = comparison.calibrations.get(method, method), comparison.words
-    told = [each for each in claims(comparison) if each.sure]
+    sure = [claim for claim in claims(comparison) if claim.sure]
     better = [
-        each for each in sure_parts({each.about: each for each in told if each.method == own}) if each.better
+        claim
+        for claim in sure_parts({claim.about: claim for claim in sure if claim.method == own})
+        if claim.better
     ]
-    said = list[str]()
+    sentences = list[str]()
     if own != method:  # which mends calibration, and leaves the other parts as they are
-        better = [each for each in better if each.about != CALIBRATION]
-        off = {each.method: each.effect for each in told if each.about == SCALE}
-        said = [
+        better = [claim for claim in better if claim.about != CALIBRATION]
+        off = {claim.method: claim.effect for claim in sure if claim.about == SCALE}
+        sentences = [
             f"{upper(words.of_scale(comparison, name, off[name], the(comparison, name)))}."
             for name in dict.fromkeys((comparison.methods[0], own))
             if name in off
         ]
     better.sort(key=lambda claim: claim.effect.value)
     if better:
-        said.insert(0, f"The reason is that {listed([words.reasons[each.about, True] for each in better])}.")
-    return joined(*said)
+        sentences.insert(
+            0, f"The reason is that {listed([words.reasons[claim.about, True] for claim in better])}."
+        )
+    return joined(*sentences)
 
 
 def perhaps_better(comparison: Comparison, taken: str) -> Claim | None:
@@ -212,12 +216,12 @@ def perhaps_better(comparison: Comparison, taken: str) -> Claim | None:
     return next(_compared(comparison, best, taken, WHOLE), None)
 
 
-def _of_baseline(comparison: Comparison, told: Mapping[str, Mapping[str, Claim]]) -> Iterator[str]:
+def _of_baseline(comparison: Comparison, by_method: Mapping[str, Mapping[str, Claim]]) -> Iterator[str]:
     """How true the claims of the baseline are, and what calibration does to it."""
     baseline, words = comparison.methods[0], comparison.words
     if baseline not in comparison.parts:
         return
-    scale = told.get(baseline, {}).get(SCALE)
+    scale = by_method.get(baseline, {}).get(SCALE)
     if scale is not None and scale.sure:
         yield f"{upper(words.of_scale(comparison, baseline, scale.effect, the(comparison, baseline)))}."
     elif scale is not None:
@@ -234,7 +238,7 @@ def _of_baseline(comparison: Comparison, told: Mapping[str, Mapping[str, Claim]]
                 f"modest {words.scale_in_words(own)}."
             )
     calibrated = next((new for new, old in comparison.calibrations.items() if old == baseline), None)
-    claim = None if calibrated is None else told.get(calibrated, {}).get(CALIBRATING)
+    claim = None if calibrated is None else by_method.get(calibrated, {}).get(CALIBRATING)
     if claim is None:
         return
     effect = words.does(comparison, claim.effect)
@@ -247,57 +251,60 @@ def _of_baseline(comparison: Comparison, told: Mapping[str, Mapping[str, Claim]]
         yield words.one_number
 
 
-def _of_method(comparison: Comparison, name: str, told: Mapping[str, Claim]) -> Iterator[str]:
+def _of_method(comparison: Comparison, name: str, by_part: Mapping[str, Claim]) -> Iterator[str]:
     words, baseline = comparison.words, the(comparison, comparison.methods[0])
-    it, whole, said = the(comparison, name), told.get(WHOLE), list[str]()
-    sure = sure_parts(told)
+    it, whole, sentences = the(comparison, name), by_part.get(WHOLE), list[str]()
+    sure = sure_parts(by_part)
     if whole is not None and whole.sure:
         along, against = (
-            [each for each in sure if (each.better is whole.better) is so] for so in (True, False)
+            [claim for claim in sure if (claim.better is whole.better) is so] for so in (True, False)
         )
         tails = [("because", along), ("although", against)]
-        clauses = [f", {word} {listed(_clauses(comparison, each))}" for word, each in tails if each]
-        said.append(f"{upper(it)} {words.does(comparison, whole.effect, baseline)}{''.join(clauses)}.")
+        clauses = [f", {word} {listed(_clauses(comparison, some))}" for word, some in tails if some]
+        sentences.append(f"{upper(it)} {words.does(comparison, whole.effect, baseline)}{''.join(clauses)}.")
         if not along:
-            guesses = [told[part] for part in PARTS if part in told]
-            said.append(_why_unknown(comparison, [each for each in guesses if each.better is whole.better]))
+            guesses = [by_part[part] for part in PARTS if part in by_part]
+            alike = [claim for claim in guesses if claim.better is whole.better]
+            sentences.append(_why_unknown(comparison, alike))
     elif sure:
-        good, bad = ([each for each in sure if each.better is which] for which in (True, False))
-        parts = [listed(_clauses(comparison, each)) for each in (good, bad) if each]
-        said.append(
+        good, bad = ([claim for claim in sure if claim.better is which] for which in (True, False))
+        parts = [listed(_clauses(comparison, some)) for some in (good, bad) if some]
+        sentences.append(
             f"In all, {_rows(comparison)} cannot tell {it} from {baseline}. But {', and '.join(parts)}."
         )
     elif whole is not None:
-        said.append(
+        sentences.append(
             f"{_too_few(comparison)} to be sure whether {it} is better than {baseline}. The best guess is "
             f"that it {words.does(comparison, whole.effect)}."
         )
-        said.append(needed(comparison, whole))
-    scale = told.get(SCALE)
+        sentences.append(needed(comparison, whole))
+    scale = by_part.get(SCALE)
     if scale is not None and scale.sure:
-        said.append(f"{upper(words.of_scale(comparison, name, scale.effect, 'it' if said else it))}.")
-    said.append(_once_calibrated(comparison, name, told))
-    said.append(_of_masks(comparison, name))
-    said += _of_members(comparison, name, told.get(TOGETHER), "it" if any(said) else it)
-    yield from said
+        sentences.append(
+            f"{upper(words.of_scale(comparison, name, scale.effect, 'it' if sentences else it))}."
+        )
+    sentences.append(_once_calibrated(comparison, name, by_part))
+    sentences.append(_of_masks(comparison, name))
+    sentences += _of_members(comparison, name, by_part.get(TOGETHER), "it" if any(sentences) else it)
+    yield from sentences
 
 
-def sure_parts(told: Mapping[str, Claim]) -> list[Claim]:
+def sure_parts(by_part: Mapping[str, Claim]) -> list[Claim]:
     """The parts of a difference that are sure; their sum where neither accuracy nor order is sure alone."""
-    found = [told[part] for part in PARTS if part in told and told[part].sure]
-    left = told.get(DISCRIMINATION)
-    if left is not None and left.sure and all(each.about == CALIBRATION for each in found):
-        found.append(left)
-    return found
+    sure = [by_part[part] for part in PARTS if part in by_part and by_part[part].sure]
+    left = by_part.get(DISCRIMINATION)
+    if left is not None and left.sure and all(claim.about == CALIBRATION for claim in sure):
+        sure.append(left)
+    return sure
 
 
-def _clauses(comparison: Comparison, found: list[Claim]) -> list[str]:
+def _clauses(comparison: Comparison, sure: list[Claim]) -> list[str]:
     """The subject of each claim and its size, the largest effect first."""
     words = comparison.words
-    told = [(*_worth(comparison, each), words.reasons[each.about, each.better]) for each in found]
+    worth = [(*_worth(comparison, claim), words.reasons[claim.about, claim.better]) for claim in sure]
     return [
         f"{reason} (worth {words.amount(comparison, effect)}{left})"
-        for effect, left, reason in sorted(told, key=lambda each: -abs(each[0].value))
+        for effect, left, reason in sorted(worth, key=lambda clause: -abs(clause[0].value))
     ]
 
 
@@ -324,7 +331,9 @@ def _why_unknown(comparison: Comparison, guesses: list[Claim]) -> str:
 
 def _of_masks(comparison: Comparison, name: str) -> str:
     """That most of the doubt comes from masks, if it is so beyond doubt: three quarters of the variance."""
-    one, two = (comparison.measured(each, comparison.words.main) for each in (name, comparison.methods[0]))
+    one, two = (
+        comparison.measured(method, comparison.words.main) for method in (name, comparison.methods[0])
+    )
     of_rows, of_masks = np.split(one.parts - two.parts, [comparison.rows])
     if np.sum(of_masks**2) <= 3 * np.sum(of_rows**2):
         return ""
@@ -335,12 +344,12 @@ def _of_masks(comparison: Comparison, name: str) -> str:
     )
 
 
-def _once_calibrated(comparison: Comparison, name: str, told: Mapping[str, Claim]) -> str:
+def _once_calibrated(comparison: Comparison, name: str, by_part: Mapping[str, Claim]) -> str:
     """The rest of a difference once both are calibrated, if calibration has a sure part in it."""
     if (
-        CALIBRATION not in told
-        or not told[CALIBRATION].sure
-        or any(each.about == DISCRIMINATION for each in sure_parts(told))
+        CALIBRATION not in by_part
+        or not by_part[CALIBRATION].sure
+        or any(claim.about == DISCRIMINATION for claim in sure_parts(by_part))
     ):
         return ""
     left = comparison.part(name, DISCRIMINATION)
@@ -362,7 +371,7 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
     networks = f"{'its' if it == 'it' else 'the'} {len(members.losses)} networks"
     networks += "" if it == "it" else f" of {it}"
     if alike:
-        copies = upper(listed([member_in_words(each) for each in alike]))
+        copies = upper(listed([member_in_words(member) for member in alike]))
         yield f"{copies} answer alike, so they say no more than one of them."
     best = member_in_words(members.best)
     if claim is None or not claim.sure:

@@ -80,25 +80,25 @@ class MethodScores:
         self.learnt: dict[str, str | None] = {}
         self.masks: dict[str, dict[tuple[str, str], Floats]] = {}
 
-    def add(self, name: str, said: Mapping[str, Any]) -> None:
+    def add(self, name: str, results: Mapping[str, Any]) -> None:
         """Score a method by its results on all sets, with what these lack learned from the rows."""
         through: Mapping[str, Any] = {}
         if self._fits and self.comparing.completed is not None:
-            said, through = self._fitted(self.comparing.completed, said)
-        self._score(name, said, through)
-        self.learnt[name] = in_words(said[AS_THEY_ARE])
+            results, through = self._fitted(self.comparing.completed, results)
+        self._score(name, results, through)
+        self.learnt[name] = in_words(results[AS_THEY_ARE])
         if len(self.kept) == 1:
             evaluation, x = self.evaluations[name, AS_THEY_ARE], self.alike[AS_THEY_ARE]
             # Maps that were moved back may well be the same.
-            seen = {which: each for which, each in said.items() if which not in self.moved}
+            seen = {which: result for which, result in results.items() if which not in self.moved}
             warn_of_rows(self.comparing, name, seen, self.truth, evaluation, self.outside, x)
-        if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
+        if self._calibrated and "calibration" not in results[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
-            self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, said))
+            self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, results))
 
-    def add_masks(self, name: str, said: Mapping[str, Any], groups: Mapping[str, PassGroups]) -> None:
+    def add_masks(self, name: str, results: Mapping[str, Any], groups: Mapping[str, PassGroups]) -> None:
         """Find what the masks of a method contribute to its scores, by its results and passes."""
-        count = min((each.count for each in groups.values()), default=0)
+        count = min((passes.count for passes in groups.values()), default=0)
         if count < 2:
             return
         # Where nothing counts in the few rows that are kept, they have no scores.
@@ -107,9 +107,12 @@ class MethodScores:
             deduplicated_warnings(),
             warnings.catch_warnings(action="ignore", category=HowsureWarning),
         ):
-            moved = zip(*(each.moved(said[which], count) for which, each in groups.items()), strict=True)
+            moved = zip(
+                *(passes.moved(results[which], count) for which, passes in groups.items()), strict=True
+            )
             self.masks[name] = contributions(
-                [self._values(dict(zip(groups, each, strict=True))) for each in moved], count
+                [self._values(dict(zip(groups, moved_results, strict=True))) for moved_results in moved],
+                count,
             )
 
     def comparison(self, costs: Mapping[str, float], kinds: Mapping[str, Any], **others: Any) -> Comparison:
@@ -133,51 +136,51 @@ class MethodScores:
             **others,
         )
 
-    def _values(self, said: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+    def _values(self, results: Mapping[str, Any]) -> dict[tuple[str, str], float]:
         """Scores of some rows, by name and set, and the parts of the NLL of the unchanged ones."""
-        comparing, (own, *others) = self.comparing, said.values()  # the unchanged rows come first
+        comparing, (own, *others) = self.comparing, results.values()  # the unchanged rows come first
         truth = self.truth[own.row]
         if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
             near, _, _ = comparing.completed(own, truth, others, [], seed=self._seed)
-            said = dict(zip(said, near, strict=True))
-        found = dict[tuple[str, str], float]()
-        for which, result in said.items():
+            results = dict(zip(results, near, strict=True))
+        values = dict[tuple[str, str], float]()
+        for which, result in results.items():
             evaluation = comparing.scored(result, truth, self._seed, None)
-            for name, each in evaluation._found.measured.items():
-                found[name, which] = each.value
+            for name, measured in evaluation._found.measured.items():
+                values[name, which] = measured.value
             parts = comparing.parts(result, truth, evaluation) if which == AS_THEY_ARE else None
             if parts is not None:
-                found |= {(name, which): each.value for name, each in vars(parts).items()}
-        return found
+                values |= {(name, which): measured.value for name, measured in vars(parts).items()}
+        return values
 
-    def _score(self, name: str, said: Mapping[str, Any], through: Mapping[str, Any]) -> None:
+    def _score(self, name: str, results: Mapping[str, Any], through: Mapping[str, Any]) -> None:
         comparing = self.comparing
-        self.kept[name] = comparing.kept(said[AS_THEY_ARE])
+        self.kept[name] = comparing.kept(results[AS_THEY_ARE])
         for which in self.alike:
-            evaluation = comparing.scored(said[which], self.truth, self._seed, through.get(which))
+            evaluation = comparing.scored(results[which], self.truth, self._seed, through.get(which))
             self.evaluations[name, which] = evaluation
-            claims = comparing.claims(said[which], self.truth, evaluation)
+            claims = comparing.claims(results[which], self.truth, evaluation)
             if claims is not None:
                 self.claims[name, which] = claims
         for which in self.outside if comparing.beside is not None else ():
             self.against[name, which] = comparing.beside(  # type: ignore[misc]
-                self.evaluations[name, AS_THEY_ARE], said[AS_THEY_ARE], said[which]
+                self.evaluations[name, AS_THEY_ARE], results[AS_THEY_ARE], results[which]
             )
         if name in self.calibrations:
             return
-        parts = comparing.parts(said[AS_THEY_ARE], self.truth, self.evaluations[name, AS_THEY_ARE])
+        parts = comparing.parts(results[AS_THEY_ARE], self.truth, self.evaluations[name, AS_THEY_ARE])
         if parts is not None:
             self.parts[name] = parts
 
     def _fitted(
-        self, fit: Callable[..., tuple[list[Any], list[Any], list[Any]]], said: Mapping[str, Any]
+        self, fit: Callable[..., tuple[list[Any], list[Any], list[Any]]], results: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Results of a method, calibrated or completed; each row uses a fit to the other folds.
 
         Beside them, by set, what rows do to its scores through these fits.
         """
-        own, *others = (said[which] for which in self.alike)
-        outside = [said[each] for each in self.outside]
+        own, *others = (results[which] for which in self.alike)
+        outside = [results[ood] for ood in self.outside]
         near, far, through = fit(own, self.truth, others, outside, seed=self._seed)
         fitted = dict(zip([*self.alike, *self.outside], [*near, *far], strict=True))
         return fitted, dict(zip(self.alike, through, strict=True))
@@ -198,15 +201,15 @@ def keeping_what_is_said(compared: Callable[P, Comparison]) -> Callable[P, Compa
 
     @wraps(compared)
     def heard(*args: P.args, **kwargs: P.kwargs) -> Comparison:
-        with deduplicated_warnings() as said:
-            found = compared(*args, **kwargs)
-        ran = [name for name in found.methods if name not in found.calibrations]
+        with deduplicated_warnings() as warned:
+            comparison = compared(*args, **kwargs)
+        ran = [name for name in comparison.methods if name not in comparison.calibrations]
         noticed = list[str]()
-        for text, methods in said.values():
+        for text, methods in warned.values():
             some = methods < {*ran}  # what no method said is of all
             whose = quoted([name for name in ran if name in methods]) if some else ""
             noticed.append(f"{text} (Of {whose}.)" if some else text)
-        return replace(found, noticed=tuple(noticed))
+        return replace(comparison, noticed=tuple(noticed))
 
     return heard
 
@@ -214,7 +217,7 @@ def keeping_what_is_said(compared: Callable[P, Comparison]) -> Callable[P, Compa
 def warn_of_rows(
     comparing: Comparing,
     name: str,
-    said: Mapping[str, Any],
+    results: Mapping[str, Any],
     truth: Any,
     evaluation: Comparable,
     outside: Collection[str] = (),
@@ -225,13 +228,13 @@ def warn_of_rows(
     Args:
         comparing: How these results are scored.
         name: Name of the baseline.
-        said: Its results by set of rows.
+        results: Its results by set of rows.
         truth: True answers of the unchanged rows.
         evaluation: Its scores of these.
         outside: Names of the OOD sets among the sets.
         x: (N, …) the unchanged rows, where they are known.
     """
-    own = said[AS_THEY_ARE]
+    own = results[AS_THEY_ARE]
     warn_of_copies(own, evaluation, x)
     mistakes = None if comparing.mistakes is None else comparing.mistakes(own, truth)
     if mistakes == 0 and len(own) >= EASY:
@@ -241,35 +244,35 @@ def warn_of_rows(
         )
     answers = digests(own)
     known = FittedRows.of_digests(answers)
-    for which, each in said.items():
+    for which, result in results.items():
         if which in outside:
-            shared = int(known.among(each).sum())
+            shared = int(known.among(result).sum())
             if shared:
-                least = "All" if shared == len(each) else f"At least {shared:,} of the"
+                least = "All" if shared == len(result) else f"At least {shared:,} of the"
                 warn(
-                    f"{least} {counted(len(each), each.kind)} of the OOD set '{which}' seem to be among the "
-                    f"labelled ones: '{name}' gives them the same answers, to the last digits. Leave them "
-                    "out of one of the two."
+                    f"{least} {counted(len(result), result.kind)} of the OOD set '{which}' seem to be "
+                    f"among the labelled ones: '{name}' gives them the same answers, to the last digits. "
+                    "Leave them out of one of the two."
                 )
-        elif which != AS_THEY_ARE and np.array_equal(digests(each), answers):
+        elif which != AS_THEY_ARE and np.array_equal(digests(result), answers):
             warn(
                 f"The change '{which}' changes no answer of '{name}', to the last digits: so these seem to "
                 "be the rows as they are, and it says nothing about others. Check what it does."
             )
 
 
-def warn_of_learnt(told: Mapping[str, str | None]) -> None:
+def warn_of_learnt(learnt: Mapping[str, str | None]) -> None:
     """Warn of results whose calibrator or method has learnt from the rows on which they are compared.
 
     Args:
-        told: By name, `howsure.evaluation.fitted_rows.in_words` of the result.
+        learnt: By name, `howsure.evaluation.fitted_rows.in_words` of the result.
     """
-    for said in dict.fromkeys(filter(None, told.values())):
-        names = [name for name in told if told[name] == said]
+    for sentence in dict.fromkeys(filter(None, learnt.values())):
+        names = [name for name in learnt if learnt[name] == sentence]
         has, is_so = ("has", "is") if len(names) == 1 else ("have", "are")
         warn(
-            f"{said}, and so {listed([quoted([name]) for name in names])} {has} better scores than on new "
-            f"ones, and {is_so} compared unfairly. Compare on other labelled rows."
+            f"{sentence}, and so {listed([quoted([name]) for name in names])} {has} better scores than on "
+            f"new ones, and {is_so} compared unfairly. Compare on other labelled rows."
         )
 
 
@@ -285,46 +288,46 @@ def compared(
     """Compare results; see `Comparison.of_results`."""
     check_flag(calibrated, "calibrated")
     check_whole(seed, "seed", least=0)
-    said = check_by_name(results, "results")
-    if not said:
+    by_name = check_by_name(results, "results")
+    if not by_name:
         raise InputError("There is no result to compare", expected="at least one, by name", received="none")
-    taken = [name for name in said if name in {CALIBRATED.format(each) for each in said}]
+    taken = [name for name in by_name if name in {CALIBRATED.format(other) for other in by_name}]
     if taken:
         raise InputError(f"'{taken[0]}' is the name of a calibrated result", expected="distinct names")
-    first = next(iter(said))
-    comparing: Comparing = part_of(said[first], "compare")
-    for name, each in said.items():
-        if part_of(each, "compare") is not comparing:
+    first = next(iter(by_name))
+    comparing: Comparing = part_of(by_name[first], "compare")
+    for name, result in by_name.items():
+        if part_of(result, "compare") is not comparing:
             raise InputError(
                 f"'{name}' is not of the same kind as '{first}'",
-                expected=f"answers of {answer_of(said[first]).in_words}",
-                received=answer_of(each).in_words,
+                expected=f"answers of {answer_of(by_name[first]).in_words}",
+                received=answer_of(result).in_words,
             )
-    said = {
-        name: _in_order(name, comparing.aligned(name, each, first, said[first]), first, said[first])
-        for name, each in said.items()
+    by_name = {
+        name: _in_order(name, comparing.aligned(name, result, first, by_name[first]), first, by_name[first])
+        for name, result in by_name.items()
     }
-    named = [name for name, each in said.items() if each.ids is not None]
-    if named and len(named) < len(said):
-        warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
-    warn_of_learnt({name: in_words(each) for name, each in said.items()})
-    comparing, left_out = without(comparing, said[first], background)
-    truth = comparing.known(said[first], _labels_among(said, labels))
+    named = [name for name, result in by_name.items() if result.ids is not None]
+    if named and len(named) < len(by_name):
+        warn(f"Only {quoted(named)} of {quoted([*by_name])} has ids, so rows are paired by their position.")
+    warn_of_learnt({name: in_words(result) for name, result in by_name.items()})
+    comparing, left_out = without(comparing, by_name[first], background)
+    truth = comparing.known(by_name[first], _labels_among(by_name, labels))
     scored = MethodScores(comparing, truth, seed, calibrated, {AS_THEY_ARE: None})
-    for name, each in said.items():
-        scored.add(name, {AS_THEY_ARE: each})
+    for name, result in by_name.items():
+        scored.add(name, {AS_THEY_ARE: result})
     return scored.comparison(
-        costs=dict.fromkeys(said, np.nan),
-        kinds=dict.fromkeys(said, GivenMethod(comparing.words.given)),
+        costs=dict.fromkeys(by_name, np.nan),
+        kinds=dict.fromkeys(by_name, GivenMethod(comparing.words.given)),
         background=left_out,
     )
 
 
-def _labels_among(said: Mapping[str, Any], labels: Any) -> Any:
+def _labels_among(results: Mapping[str, Any], labels: Any) -> Any:
     """The labels that were given, or those of the results, which must agree."""
     if labels is not None:
         return labels
-    having = {name: each.truth for name, each in said.items() if each.truth is not None}
+    having = {name: result.truth for name, result in results.items() if result.truth is not None}
     for name, truth in having.items():
         other = next(iter(having))
         if not np.array_equal(truth, having[other]):

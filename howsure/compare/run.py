@@ -136,11 +136,11 @@ def compare(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome, class_axis), **at_positions
     )
     with progress_callback(progress, "Comparing") as tell:
-        given = rows_for(model, x, tell)
-        probe, layout = _probe(model, given, request)
+        rows = rows_for(model, x, tell)
+        probe, layout = _probe(model, rows, request)
         comparing, left_out = without(part_of(probe, "compare"), probe, background)
         request = replace(request, class_names=getattr(probe, probe.names))
-        labels = given.truth(probe.truth_names) if labels is None else aligned(labels, given, of="x.index")
+        labels = rows.truth(probe.truth_names) if labels is None else aligned(labels, rows, of="x.index")
         if labels is None:
             raise InputError(
                 f"A comparison needs {comparing.needs}", expected="`labels`", received="rows without labels"
@@ -153,12 +153,12 @@ def compare(
             )
         request = replace(request, keep=comparing.keep)
         if methods is None:
-            few = fed(given.x, request)
+            few = fed(rows.x, request)
             chosen = default_methods(model, few, output=request.assessed_output, plain=comparing.plain)
         else:
             chosen = check_by_name(methods, "methods")
         _check_names(chosen)
-        sets = _sets_of(model, given, {} if shifts is None else shifts, outside, layout, tell)
+        sets = _sets_of(model, rows, {} if shifts is None else shifts, outside, layout, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
         course = _Course(tell, len(chosen) * sum(sets.lengths.values()))
@@ -171,19 +171,19 @@ def compare(
     return scored.comparison(costs=costs, kinds=chosen, background=left_out)
 
 
-def _probe(model: Any, given: Rows, request: Request) -> tuple[Any, Layout | None]:
+def _probe(model: Any, rows: Rows, request: Request) -> tuple[Any, Layout | None]:
     """The plain prediction of the first rows, in one block, for the kind of the answers and their names."""
-    found = list[Layout | None]()
+    layouts = list[Layout | None]()
 
     class Probing(Softmax):
         def begin(self, job: Job) -> Passes:
-            found.append(job.outcome.layout)
+            layouts.append(job.outcome.layout)
             return super().begin(job)
 
-    few = Rows(first(given.x, PROBED), class_names=given.class_names)
+    few = Rows(first(rows.x, PROBED), class_names=rows.class_names)
     # Warnings come again when all are assessed, but for those that labels answer.
     with deduplicated_warnings(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
-        return next(streamed(model, few, Probing(), request)), found[0]
+        return next(streamed(model, few, Probing(), request)), layouts[0]
 
 
 def _check_names(methods: Mapping[str, Method]) -> None:
@@ -224,7 +224,7 @@ class _Sets:
     @cached_property
     def lengths(self) -> dict[str, int]:
         """Number of rows, by name."""
-        return {name: length(each, f"'{name}'") for name, each in self.both.items()}
+        return {name: length(rows, f"'{name}'") for name, rows in self.both.items()}
 
     @property
     def both(self) -> dict[str, Any]:
@@ -244,42 +244,42 @@ class _Sets:
 
 def _sets_of(
     model: Any,
-    given: Rows,
+    rows: Rows,
     shifts: Mapping[str, Shift | Any],
     outside: Mapping[str, Any] | None,
     layout: Layout | None,
     progress: Callable[[int, int], None] | None,
 ) -> _Sets:
-    x = given.x
+    x = rows.x
     alike, moves = {AS_THEY_ARE: x}, dict[str, Transform]()
-    for name, each in check_by_name(shifts, "shifts").items():
-        if not is_transform(each):
+    for name, shift in check_by_name(shifts, "shifts").items():
+        if not is_transform(shift):
             with row_context(name):
-                changed = rows_for(model, each, progress)
-            alike[name] = _aligned(changed, given, name)
-        elif (transform := RowTransform.of(each, layout)).undo is not None:
-            alike[name], moves[name] = x, each
+                changed = rows_for(model, shift, progress)
+            alike[name] = _aligned(changed, rows, name)
+        elif (transform := RowTransform.of(shift, layout)).undo is not None:
+            alike[name], moves[name] = x, shift
         else:
             alike[name] = transform(x)
     ood = dict[str, Any]()
-    for name, each in check_by_name(outside, "outside").items():
+    for name, source in check_by_name(outside, "outside").items():
         with row_context(name):
-            ood[name] = rows_for(model, each, progress).x
+            ood[name] = rows_for(model, source, progress).x
     twice = set(alike) & set(ood)
     if twice:
         raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
-    sets = _Sets(replace(given, labels=None), alike, ood, moves)
+    sets = _Sets(replace(rows, labels=None), alike, ood, moves)
     empty = [name for name in ood if not sets.lengths[name]]
     if empty:
         raise InputError(f"The OOD set '{empty[0]}' has no rows", expected="at least 1")
     return sets
 
 
-def _aligned(changed: Rows, given: Rows, name: str) -> Any:
+def _aligned(changed: Rows, rows: Rows, name: str) -> Any:
     """Changed rows in the order of the given ones; images may have names of their own."""
     called = RowNames(frame_index=changed.ids) if changed.id_name == FILE else changed
     hint = "If they are in the order of the rows, give them as an array, or a file without ids"
-    return in_order(changed.x, places(given, called, f"'{name}' holds changes", hint))
+    return in_order(changed.x, places(rows, called, f"'{name}' holds changes", hint))
 
 
 class _Course:
@@ -315,7 +315,7 @@ def _assessed(
     sets: _Sets,
 ) -> float:
     """Assess all sets by a method and score it; its cost for the unchanged rows, in plain predictions."""
-    said, alone, counted = dict[str, Any](), scored.comparing.alone, _Counted(method)
+    results, alone, counted = dict[str, Any](), scored.comparing.alone, _Counted(method)
     recorder = MemberRecorder(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
     groups = dict[str, PassGroups]()
     with row_context(method=name):
@@ -336,10 +336,10 @@ def _assessed(
             place.mkdir()
             with row_context("" if which == AS_THEY_ARE else which, name):
                 blocks = streamed(model, rows, asked, request, told_of)
-                said[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
-        scored.add(name, said)
-        scored.add_masks(name, said, groups)
-        said.clear()  # before the files go
+                results[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
+        scored.add(name, results)
+        scored.add_masks(name, results, groups)
+        results.clear()  # before the files go
     members = None if recorder is None else recorder.members()
     if members is not None:
         scored.members[name] = members
@@ -399,10 +399,10 @@ def default_methods(
     adapted, _ = adapt(model, few, keep_off=dropout.keep_off, output=output)
     info = adapted.info
     if isinstance(adapted, PassModel) and not random_ops_of(adapted) and info.unswitchable:
-        left_fixed = "; ".join(f"'{found.name}': {found.what}" for found in info.unswitchable)
+        left_fixed = "; ".join(f"'{layer.name}': {layer.what}" for layer in info.unswitchable)
         warn(
             f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "
             f"{left_fixed}."
         )
-    found = possible_methods(adapted, members, dropout)
-    return {plain if name == CHOICES[0].name else name: method for name, method in found.items()}
+    methods = possible_methods(adapted, members, dropout)
+    return {plain if name == CHOICES[0].name else name: method for name, method in methods.items()}

@@ -100,14 +100,14 @@ class SavedCalibrator(ABC):
         Raises:
             FileError: Missing, damaged, changed, or no saved calibrator of this kind.
         """
-        found = read_calibrator(path)
-        if not isinstance(found, cls):
+        calibrator = read_calibrator(path)
+        if not isinstance(calibrator, cls):
             raise FileError(
                 f"'{os.fspath(path)}' holds another kind of calibrator",
                 expected=f"a {cls.__name__}",
-                received=f"a {type(found).__name__}",
+                received=f"a {type(calibrator).__name__}",
             )
-        return found
+        return calibrator
 
 
 class ScoredCalibrator(SavedCalibrator):
@@ -189,7 +189,7 @@ def check_method(method: object, methods: Sequence[str | None]) -> None:
     if isinstance(method, str) and method in ELSEWHERE:
         raise InputError(
             f"howsure does not calibrate by '{method}'",
-            expected=f"one of {', '.join(repr(each) for each in methods if each)}",
+            expected=f"one of {', '.join(repr(name) for name in methods if name)}",
             received=repr(method),
             hint="Calibrate the probabilities with scikit-learn, and let howsure read the new ones: "
             "docs/calibrate.md shows how, under 'Other calibrators'",
@@ -247,7 +247,7 @@ def read_names(names: Sequence[str], of: str) -> tuple[str, ...]:
 
 
 def read_scores(
-    given: Any,
+    content: Any,
     field: str,
     names: Iterable[str] | None = None,
     limits: Meta = FINITE,
@@ -256,13 +256,13 @@ def read_scores(
     """Scores by name, from three ends each: the inverse of `plain_scores`.
 
     Args:
-        given: The content of the file.
+        content: The content of the file.
         field: Place in the file, for messages.
         names: Names of the scores. Default: all that are there.
         limits: Range of their values.
         known: Whether no value may be NaN, and the ends of intervals lie within the limits too.
     """
-    listed, found = typed(Mapping[str, tuple[Any, Any, Any]], given, field), dict[str, Score]()
+    listed, scores = typed(Mapping[str, tuple[Any, Any, Any]], content, field), dict[str, Score]()
     for name in listed if names is None else names:
         if name not in listed:
             raise InputError(f"`{field}.{name}` is missing", expected="all that is saved")
@@ -270,8 +270,8 @@ def read_scores(
         checked = ends[:1] if known else [end for end in ends[:1] if math.isfinite(end)]
         checked += [end for end in ends[1:] if known and math.isfinite(end)]
         typed(tuple[Annotated[float, limits], ...], checked, f"{field}.{name}")
-        found[name] = Score(*ends)
-    return found
+        scores[name] = Score(*ends)
+    return scores
 
 
 def _end(end: Any, field: str) -> float:

@@ -134,9 +134,9 @@ def prediction_sets(
     """
     coverage = as_share(coverage, "coverage")
     check_flag(by_class, "by_class")
-    found = part_of(certainty, "prediction_sets")(certainty, labels, coverage=coverage, by_class=by_class)
+    sets = part_of(certainty, "prediction_sets")(certainty, labels, coverage=coverage, by_class=by_class)
     warn_of_promise(certainty)
-    return found
+    return sets
 
 
 def prediction_intervals(

@@ -69,10 +69,10 @@ class CrossFit:
 
         `of_fit` says it of the rows (N,) that a fit knows: (n, P).
         """
-        found = [of_fit(fit, self.fold != number) for number, fit in enumerate(self.of_folds)]
-        moved = np.zeros((FOLDS, len(self.fold), found[0].shape[1]))
-        for number, each in enumerate(found):
-            moved[number, self.fold != number] = each
+        influences = [of_fit(fit, self.fold != number) for number, fit in enumerate(self.of_folds)]
+        moved = np.zeros((FOLDS, len(self.fold), influences[0].shape[1]))
+        for number, influence in enumerate(influences):
+            moved[number, self.fold != number] = influence
         return moved
 
 

@@ -105,7 +105,7 @@ def evaluate(
     more = (
         {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
     )
-    found = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed, **more)
-    warn_of_copies(certainty, found)
+    evaluation = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed, **more)
+    warn_of_copies(certainty, evaluation)
     warn_of_scores(certainty)
-    return found
+    return evaluation

@@ -120,7 +120,7 @@ class Familiarity:
         Raises:
             FileError: Missing, damaged, changed, or no saved familiarity.
         """
-        found: Familiarity = read_sealed(
+        familiarity: Familiarity = read_sealed(
             path,
             "familiarity",
             FORMAT,
@@ -129,7 +129,7 @@ class Familiarity:
             again="Fit it again",
             kind=KIND,
         )
-        return found
+        return familiarity
 
     def in_words(self) -> str:
         """The fit, the number of its rows, and the promise."""
@@ -154,12 +154,12 @@ def _text_of(value: Any) -> Any:
     return {"dtype": value.dtype.str, "shape": value.shape, "base64": content}
 
 
-def _of_text(given: Any) -> Any:
+def _of_text(value: Any) -> Any:
     """The inverse of `_text_of`; a ValueError for numbers that are not finite."""
-    if not isinstance(given, dict):
-        return given
-    check_choice(given["dtype"], ("<f4", "<f8"), "dtype")
-    array = np.frombuffer(base64.b64decode(given["base64"]), given["dtype"]).reshape(given["shape"])
+    if not isinstance(value, dict):
+        return value
+    check_choice(value["dtype"], ("<f4", "<f8"), "dtype")
+    array = np.frombuffer(base64.b64decode(value["base64"]), value["dtype"]).reshape(value["shape"])
     if not np.isfinite(array).all():
         raise ValueError("not all of its numbers are finite")
     return array
@@ -173,7 +173,7 @@ def _read(content: dict[str, Any]) -> Familiarity:
     count = Annotated[int, COUNT]
     rows, width, outputs = (typed(count, content[name], name) for name in ("train_rows", "width", "outputs"))
     one = Features(np.zeros((1, width), np.float32), np.zeros((1, outputs), np.float32))
-    kept = {name: _of_text(given) for name, given in content["_fitted"].items()}
+    kept = {name: _of_text(value) for name, value in content["_fitted"].items()}
     fitted = FITTED[score](**kept) if score in FITTED else FITS[score](one, np.zeros(1, np.int64), 1)
     scores, tried = np.sort(_of_text(content["held_out"])), fitted(one)
     _check_enough(len(scores), share)
@@ -190,9 +190,9 @@ def _read(content: dict[str, Any]) -> Familiarity:
 
 def percentile_in_graph(known: Familiarity, both: Value) -> Value:
     """(n,) `percentile` in an ONNX graph, of features and logits (n, F + K); NaN where these are."""
-    given: Any = SimpleNamespace(features=both[:, : known.width], logits=both[:, known.width :])
-    found = percentiles(known.held_out, known._fitted(given)).astype(np.float32)
-    return np.where(np.isnan(np.sum(both, axis=1)), np.nan, found)
+    traced: Any = SimpleNamespace(features=both[:, : known.width], logits=both[:, known.width :])
+    share = percentiles(known.held_out, known._fitted(traced)).astype(np.float32)
+    return np.where(np.isnan(np.sum(both, axis=1)), np.nan, share)
 
 
 def percentiles(held_out: Floats, scores: Value) -> Value:
@@ -280,15 +280,15 @@ def _classes_of(
         if score in OF_LOGITS:
             raise InputError(
                 f"'{score}' is a score of the logits of classes, and without labels there are none",
-                expected=f"{quoted([each for each in SCORES if each not in OF_LOGITS])}, or labels",
+                expected=f"{quoted([score for score in SCORES if score not in OF_LOGITS])}, or labels",
             )
         return np.zeros(rows, dtype=np.int64), 1
-    given = as_array(labels, "The labels")
-    if given.dtype.kind == "f" and np.isfinite(given).all() and not np.array_equal(given, np.rint(given)):
+    values = as_array(labels, "The labels")
+    if values.dtype.kind == "f" and np.isfinite(values).all() and not np.array_equal(values, np.rint(values)):
         raise InputError(
             "The labels are no classes but numbers",
             expected="true classes, or labels=None for a model that puts out numbers",
-            received=f"for example {given.ravel()[:3].tolist()}",
+            received=f"for example {values.ravel()[:3].tolist()}",
         )
     return check_labels(labels, rows, classes, check_class_names(class_names, classes)), classes
 
@@ -326,12 +326,12 @@ def _check_like(
             expected="`Features`, as `howsure.evaluation.familiarity.features_of` gives them",
             received=type(features).__name__,
         )
-    found = features.features.shape[1], features.logits.shape[1]
-    if width is not None and found != (width, outputs):
+    sizes = features.features.shape[1], features.logits.shape[1]
+    if width is not None and sizes != (width, outputs):
         raise InputError(
             "These rows have other features or logits than the training rows had",
             expected=f"{width} features and {outputs} logits",
-            received=f"{found[0]} and {found[1]}",
+            received=f"{sizes[0]} and {sizes[1]}",
             hint="Take all of them from the same model",
         )
     hint = "Fit it again: howsure.familiarity(train, labels, held_out), with features of this model"

@@ -40,7 +40,7 @@ class FittedScore(Protocol):
     def note(self) -> str:
         """A note on the fit: empty, or a sentence after a blank."""
 
-    def __call__(self, given: Features) -> Value:
+    def __call__(self, features: Features) -> Value:
         """(N,) scores."""
 
 
@@ -53,8 +53,8 @@ class _Density:
     log_shares: Floats
     note: str
 
-    def __call__(self, given: Features) -> Value:
-        return _in_chunks(given.features, max(self.means.shape), self._of_rows)
+    def __call__(self, features: Features) -> Value:
+        return _in_chunks(features.features, max(self.means.shape), self._of_rows)
 
     def _of_rows(self, rows: Value) -> Value:
         constant = self.means.shape[1] * math.log(2 * math.pi)
@@ -76,7 +76,7 @@ def _fit_density(train: Features, truth: Integers, classes: int) -> _Density:
         )
     centred = rows - means[truth]
     own = (centred[truth == k] for k in range(classes))
-    covariances = np.stack([each.T @ each / (len(each) - 1) for each in own])
+    covariances = np.stack([deviations.T @ deviations / (len(deviations) - 1) for deviations in own])
     factors, note = _cholesky(covariances, np.abs(rows).max(axis=0))
     return _Density(means, factors, np.log(counts / len(truth)), note)
 
@@ -90,8 +90,8 @@ class _Mahalanobis:
     whitened: Floats
     note: str
 
-    def __call__(self, given: Features) -> Value:
-        return _in_chunks(given.features, max(self.whitened.shape), self._of_rows)
+    def __call__(self, features: Features) -> Value:
+        return _in_chunks(features.features, max(self.whitened.shape), self._of_rows)
 
     def _of_rows(self, rows: Value) -> Value:
         return -_squares(solved(self.factor, rows - self.centre), self.whitened).min(axis=1)
@@ -115,8 +115,8 @@ class _Neighbours:
     def note(self) -> str:
         return f" The distance is that to training row {self.k} of the nearest ones."
 
-    def __call__(self, given: Features) -> Value:
-        return _in_chunks(given.features, max(BLOCK, self.train.shape[1]), self._of_rows)
+    def __call__(self, features: Features) -> Value:
+        return _in_chunks(features.features, max(BLOCK, self.train.shape[1]), self._of_rows)
 
     def _of_rows(self, rows: Value) -> Value:
         rows, nearest = _of_length_one(rows), list[Value]()
@@ -138,8 +138,8 @@ class _Logits:
     of: Callable[..., Floats]
     note: str = ""
 
-    def __call__(self, given: Features) -> Value:
-        logits: Value = given.logits.astype(np.float64)
+    def __call__(self, features: Features) -> Value:
+        logits: Value = features.logits.astype(np.float64)
         if logits.shape[1] == 1:
             logits = np.concatenate([-logits / 2, logits / 2], axis=1)
         return log_sum_exp(logits) if self.of is logsumexp else logits.max(axis=1)

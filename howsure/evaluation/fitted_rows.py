@@ -74,25 +74,25 @@ class FittedRows:
         return cls.of_digests(digests(result)[there])
 
     @classmethod
-    def of_digests(cls, found: Digests) -> Self:
+    def of_digests(cls, row_digests: Digests) -> Self:
         """The rows with these digests."""
-        found = np.sort(found)
-        return cls(len(found), int(found.sum()), found[:KEPT])
+        row_digests = np.sort(row_digests)
+        return cls(len(row_digests), int(row_digests.sum()), row_digests[:KEPT])
 
     def among(self, result: Result[Any]) -> Booleans:
         """(N,) which rows of a result, as the model gave it, were learnt from, as far as that shows."""
         return self.among_digests(digests(result))
 
-    def among_digests(self, found: Digests) -> Booleans:
+    def among_digests(self, row_digests: Digests) -> Booleans:
         """(N,) the same of rows with these digests."""
-        if len(found) == self.rows and int(found.sum()) == self.total:
-            return np.ones(len(found), dtype=bool)
+        if len(row_digests) == self.rows and int(row_digests.sum()) == self.total:
+            return np.ones(len(row_digests), dtype=bool)
         seen, times = np.unique(self.kept, return_counts=True)
-        sampled = found if self.rows == len(self.kept) else found[found <= self.kept[-1]]
+        sampled = row_digests if self.rows == len(self.kept) else row_digests[row_digests <= self.kept[-1]]
         met = np.isin(seen[times == 1], sampled).sum()
         expected = 2 * (np.sum(times == 2) + 1) * len(sampled) / max(1, len(self.kept))
         deviation = np.sqrt(expected * (1 + 2 * len(sampled) / max(1, len(self.kept))))
-        return np.asarray(np.isin(found, seen) & (met > expected + BEYOND_CHANCE * deviation))
+        return np.asarray(np.isin(row_digests, seen) & (met > expected + BEYOND_CHANCE * deviation))
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -102,11 +102,11 @@ class FittedRows:
     @classmethod
     def read(cls, content: Any) -> Self:
         """The inverse of `plain`."""
-        given = typed(Mapping[str, Any], content, "learnt_rows")
+        saved = typed(Mapping[str, Any], content, "learnt_rows")
         rows, total = (
-            typed(Annotated[int, FROM_0], given[name], f"learnt_rows.{name}") for name in ("rows", "total")
+            typed(Annotated[int, FROM_0], saved[name], f"learnt_rows.{name}") for name in ("rows", "total")
         )
-        kept = np.frombuffer(bytes.fromhex(typed(str, given["kept"], "learnt_rows.kept")), ">u8").astype(
+        kept = np.frombuffer(bytes.fromhex(typed(str, saved["kept"], "learnt_rows.kept")), ">u8").astype(
             np.uint64
         )
         if len(kept) != min(rows, KEPT) or (kept[1:] < kept[:-1]).any():
@@ -121,7 +121,7 @@ def digests(result: Result[Any]) -> Digests:
 
 def _said(result: Result[Any]) -> Floats:
     """(N, M) what a model said of each row, in numbers."""
-    names = [result.first_numbers(), *(each.name for each in result.columns if each.of_maps)]
+    names = [result.first_numbers(), *(column.name for column in result.columns if column.of_maps)]
     return np.column_stack([getattr(result, name) for name in names if name not in THRESHOLDED])
 
 
@@ -134,13 +134,13 @@ def digests_of(numbers: NDArray[Any], bits: int = BITS) -> Digests:
     """
     mantissa, exponent = np.frexp(np.asarray(numbers, np.float64))
     rounded = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent) + 0.0  # + 0.0: no −0
-    found = np.zeros(len(numbers), dtype=np.uint64)
-    for each in np.ascontiguousarray(rounded.T).view(np.uint64):
-        found = (found ^ each) + np.uint64(0x9E3779B97F4A7C15)
-        found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        found = found ^ (found >> np.uint64(31))
-    return found
+    mixed = np.zeros(len(numbers), dtype=np.uint64)
+    for column in np.ascontiguousarray(rounded.T).view(np.uint64):
+        mixed = (mixed ^ column) + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    return mixed
 
 
 def in_words(result: Any) -> str | None:
@@ -156,16 +156,16 @@ def in_words(result: Any) -> str | None:
 
 def warn_of_promise(result: Any) -> None:
     """Warn where a promise is made with rows that the calibrator has learnt from."""
-    said = in_words(result)
-    if said is not None:
-        warn(f"{said}, so a promise made with them may be broken. Make it with other labelled rows.")
+    sentence = in_words(result)
+    if sentence is not None:
+        warn(f"{sentence}, so a promise made with them may be broken. Make it with other labelled rows.")
 
 
 def warn_of_scores(result: Any) -> None:
     """Warn where rows are scored that the calibrator has learnt from."""
-    said = in_words(result)
-    if said is not None:
-        warn(f"{said}, so scores of them are better than of new ones. Score other labelled rows.")
+    sentence = in_words(result)
+    if sentence is not None:
+        warn(f"{sentence}, so scores of them are better than of new ones. Score other labelled rows.")
 
 
 def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
@@ -178,14 +178,14 @@ def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
     """
     if not isinstance(evaluation, Comparable):
         return
-    found = evaluation._found
-    there = np.isin(result.row, found.row)
-    truth = np.asarray(found.truth, np.float64).reshape(len(found.truth), -1)
+    scored = evaluation._found
+    there = np.isin(result.row, scored.row)
+    truth = np.asarray(scored.truth, np.float64).reshape(len(scored.truth), -1)
     if there.sum() != len(truth):
         return
-    said = _said(result)[:, :FIRST][there]
-    marks, least = digests_of(np.column_stack([said, truth]), COARSE), LEAST_DISTINCT
-    if found.truth.ndim == 1 and truth.min() >= 0 and truth.max() < len(getattr(result, result.names)):
+    answers = _said(result)[:, :FIRST][there]
+    marks, least = digests_of(np.column_stack([answers, truth]), COARSE), LEAST_DISTINCT
+    if scored.truth.ndim == 1 and truth.min() >= 0 and truth.max() < len(getattr(result, result.names)):
         least = max(least, 2 * len(np.unique(truth)))  # sets may hold as many rows of each class
     if x is not None and len(np.unique(marks)) < least:
         marks, least = digests_of(np.column_stack([_marks(x)[there], truth])), LEAST_DISTINCT
@@ -202,7 +202,7 @@ def _marks(x: Any) -> Floats:
     """(N,) a number for each row, the same for the same; rows that are no arrays all have their own."""
     try:
         arrays = parts(x)
-        pairs = [tuple(mark_of(each[n : n + 1]) for each in arrays) for n in range(len(arrays[0]))]
+        pairs = [tuple(mark_of(array[n : n + 1]) for array in arrays) for n in range(len(arrays[0]))]
     except (InputError, TypeError):
         return np.arange(length(x), dtype=np.float64)
     return np.unique([b"".join(pair) for pair in pairs], return_inverse=True)[1].astype(np.float64)

@@ -75,32 +75,32 @@ def hand_over(
     check_ending(path, LINES)
     chosen = _positions(certainty._mask_in_order(rows), len(certainty))
     part = certainty[chosen]
-    told: Columns = told_by(part, sets)
-    found: Columns = {"row": part.row.tolist()}
+    answers: Columns = told_by(part, sets)
+    numbered: Columns = {"row": part.row.tolist()}
     if part.ids is not None:
-        found[ID if part.id_name in (*OWN, *told) else part.id_name] = part.ids.tolist()
-    columns = found | told
+        numbered[ID if part.id_name in (*OWN, *answers) else part.id_name] = part.ids.tolist()
+    columns = numbered | answers
     write_csv_file([[*columns], *map(list, zip(*columns.values(), strict=True))], path)
 
 
 def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:
     """Positions in the result, of booleans or of positions."""
-    given = as_array(rows, "The rows to hand over")
-    if given.dtype == bool and given.shape == (number,):
-        return np.flatnonzero(given).astype(np.int64)
-    if given.shape == (0,):
+    chosen = as_array(rows, "The rows to hand over")
+    if chosen.dtype == bool and chosen.shape == (number,):
+        return np.flatnonzero(chosen).astype(np.int64)
+    if chosen.shape == (0,):
         return np.empty(0, dtype=np.int64)
-    if given.ndim != 1 or given.dtype.kind not in "iu":
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
         raise InputError(
             "The rows to hand over are neither booleans nor positions",
             expected=f"{number} booleans, one per row, or whole numbers from 0 to {number - 1}",
-            received=f"an array of {given.dtype} of shape {given.shape}",
+            received=f"an array of {chosen.dtype} of shape {chosen.shape}",
         )
-    wrong = np.flatnonzero((given < 0) | (given >= number))
+    wrong = np.flatnonzero((chosen < 0) | (chosen >= number))
     if len(wrong):
         raise InputError(
-            f"Rows to hand over do not exist, {in_rows(len(wrong), given[wrong[:5]].tolist())}",
+            f"Rows to hand over do not exist, {in_rows(len(wrong), chosen[wrong[:5]].tolist())}",
             expected=f"positions from 0 to {number - 1}",
-            received=int(given[wrong[0]]),
+            received=int(chosen[wrong[0]]),
         )
-    return given.astype(np.int64)
+    return chosen.astype(np.int64)

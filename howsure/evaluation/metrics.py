@@ -53,7 +53,7 @@ class Metric:
 
 def by_name(*definitions: Metric) -> Mapping[str, Metric]:
     """The definitions by their names, in their order."""
-    return {each.name: each for each in definitions}
+    return {definition.name: definition for definition in definitions}
 
 
 def of_outside(by: str = "disagreement", last: str = "every OOD row", row: str = "row") -> tuple[Metric, ...]:

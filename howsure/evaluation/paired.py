@@ -49,7 +49,7 @@ class Paired:
     @cached_property
     def scores(self) -> Mapping[str, Score]:
         """All scores with their intervals."""
-        return {name: each.score(0.95) for name, each in self.measured.items()}
+        return {name: measured.score(0.95) for name, measured in self.measured.items()}
 
 
 class Comparable:
@@ -109,10 +109,10 @@ def with_outside(
         told_apart(-inside, -outside) for inside, outside in zip(near, far, strict=True)
     )
     against = dict(zip(OUTSIDE, (area, accepted, by_disagreement), strict=True))
-    found = replace(evaluation._found, measured={**evaluation._found.measured, **against}, outside=numbers)
-    there = {each.name for each in fields(evaluation)}  # type: ignore[arg-type]
-    given: dict[str, Any] = {name: found.scores[name] for name in OUTSIDE if name in there}
-    return replace(evaluation, **given, _found=found)  # type: ignore[type-var]
+    scored = replace(evaluation._found, measured={**evaluation._found.measured, **against}, outside=numbers)
+    there = {item.name for item in fields(evaluation)}  # type: ignore[arg-type]
+    scores: dict[str, Any] = {name: scored.scores[name] for name in OUTSIDE if name in there}
+    return replace(evaluation, **scores, _found=scored)  # type: ignore[type-var]
 
 
 def check_enough(truth: NDArray[np.generic]) -> None:

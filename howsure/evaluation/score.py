@@ -62,7 +62,7 @@ class Score:
 
     @property
     def _compared(self) -> tuple[float | None, ...]:
-        return tuple(None if np.isnan(each) else each for each in (self.value, self.low, self.high))
+        return tuple(None if np.isnan(number) else number for number in (self.value, self.low, self.high))
 
     def __str__(self) -> str:
         if not np.isfinite(self.value):
@@ -141,7 +141,7 @@ class Measured:
 
 def _means(of: Sequence[Measured]) -> tuple[float, Floats]:
     value, parts = (
-        np.mean(each, axis=0) for each in zip(*((one.value, one.parts) for one in of), strict=True)
+        np.mean(arrays, axis=0) for arrays in zip(*((one.value, one.parts) for one in of), strict=True)
     )
     return float(value), np.asarray(parts)
 
@@ -172,11 +172,11 @@ class Mean(Measured):
 
     def with_masks(self, parts: Floats) -> Self:
         """See `Measured`: fits do not depend on masks."""
-        found, through = super().with_masks(parts), self.through
+        mean, through = super().with_masks(parts), self.through
         if through is None:
-            return found
+            return mean
         bends = np.pad(through.bends, ((0, 0), (0, len(parts))))
-        return replace(found, through=replace(through, bends=bends))
+        return replace(mean, through=replace(through, bends=bends))
 
     def minus(self, other: Measured, reach: float | None = None) -> Score:
         """See `Measured`; exactly 0 where each row adds the same to both, but for rounding of float32."""
@@ -238,11 +238,11 @@ def _curvature_correction(one: Mean, other: Mean, reach: float) -> tuple[float, 
     Rows for which calibration does much are rare. So if only one of the two was fitted, the end on its side
     allows for one more row like the farthest; both ends, where a row may lose any amount.
     """
-    known = [each.through for each in (one, other) if each.through is not None]
+    known = [mean.through for mean in (one, other) if mean.through is not None]
     if not known:
         return 0.0, 0.0
     nothing = np.zeros((1, len(one.parts)))
-    own, its = (nothing if each.through is None else each.through.bends for each in (one, other))
+    own, its = (nothing if mean.through is None else mean.through.bends for mean in (one, other))
     parts = one.parts - other.parts
     variance = float(np.sum(parts**2))
     along = float(np.sum((own @ parts) ** 2) - np.sum((its @ parts) ** 2)) / variance
@@ -363,7 +363,7 @@ class CalibrationError(Measured):
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
         """See `Measured`; noise as if all were moved at once."""
-        noise = np.mean([each.noise for each in of if isinstance(each, CalibrationError)], axis=0)
+        noise = np.mean([error.noise for error in of if isinstance(error, CalibrationError)], axis=0)
         return CalibrationError(*_means(of), mistakes, noise)
 
 
@@ -371,18 +371,18 @@ def through_cross_fits(
     measured: Mapping[str, Measured], through: Mapping[str, FitInfluence]
 ) -> dict[str, Measured]:
     """Scores by name, those of `through` as they are of rows that were scored by fits to each other."""
-    found = dict(measured)
+    result = dict(measured)
     for name, fits in through.items():
-        each = found[name]
-        if isinstance(each, Mean):  # else it is not defined
-            found[name] = replace(each, parts=each.parts + fits.parts, through=fits)
-    return found
+        score = result[name]
+        if isinstance(score, Mean):  # else it is not defined
+            result[name] = replace(score, parts=score.parts + fits.parts, through=fits)
+    return result
 
 
 def share_of_rows(hits: NDArray[np.bool_]) -> Share:
     """The share of the rows (N,) that have something, as a score; what it misses are its mistakes."""
-    found = hits.astype(np.float64)
-    return Share(float(found.mean()), centred(found), int(len(found) - found.sum()), found)
+    shares = hits.astype(np.float64)
+    return Share(float(shares.mean()), centred(shares), int(len(shares) - shares.sum()), shares)
 
 
 # --- ranking ------------------------------------------------------------------------------------------
@@ -400,10 +400,10 @@ def of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
     auroc, fpr95 = told_apart(confidence[right == 1], confidence[right == 0])
     place = np.argsort(right == 0, kind="stable")
 
-    def in_order(found: Measured) -> Measured:
+    def in_order(ranked: Measured) -> Measured:
         ordered = np.empty(rows)
-        ordered[place] = found.parts
-        return replace(found, parts=ordered)
+        ordered[place] = ranked.parts
+        return replace(ranked, parts=ordered)
 
     return {
         "aurc": Mean(area, parts, mistakes, least=0.0, most=1.0),
@@ -486,9 +486,9 @@ def area_under_risk(confidence: Floats, wrong: Floats) -> tuple[float, Floats]:
     risk = np.cumsum(averaged(wrong[order])) / number
     tail, of_risk = (np.cumsum((values / number)[::-1])[::-1] for values in (np.ones(rows), risk))
     area = float(risk.mean())
-    found = averaged(risk) - area + wrong[order] * averaged(tail) - averaged(of_risk)
+    ordered_parts = averaged(risk) - area + wrong[order] * averaged(tail) - averaged(of_risk)
     parts = np.empty(rows)
-    parts[order] = found / rows
+    parts[order] = ordered_parts / rows
     return area, parts
 
 

@@ -310,6 +310,6 @@ def abstain(
     more = (
         {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
     )
-    found = rule(certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance, **more)
+    acceptance = rule(certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance, **more)
     warn_of_promise(certainty)
-    return found
+    return acceptance

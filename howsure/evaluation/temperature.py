@@ -80,11 +80,11 @@ def losses(theta: Floats, logs: Floats, of_target: Floats) -> Losses:
 
 def least(at: Callable[[Floats], Losses], start: Floats, limit: float = LIMIT) -> tuple[Floats, Losses]:
     """θ of least loss from a start, within 1/limit and the limit, and the losses there."""
-    theta, found = start, at(start)
+    theta, best = start, at(start)
     for _ in range(STEPS):
-        slope = found.slope.sum(axis=0)
-        step = found.step(slope)
-        gain, value = float(slope @ step), float(found.value.sum())
+        slope = best.slope.sum(axis=0)
+        step = best.step(slope)
+        gain, value = float(slope @ step), float(best.value.sum())
         least_gain = CLOSE * max(abs(value), 1.0)
         close = gain <= least_gain and abs(step[0]) <= SHORT * theta[0]
         for halving in range(HALVINGS):
@@ -95,8 +95,8 @@ def least(at: Callable[[Floats], Losses], start: Floats, limit: float = LIMIT) -
             if float(tried.value.sum()) <= value - enough:
                 break
             if following[0] == theta[0]:
-                return theta, found
-        theta, found = following, tried
+                return theta, best
+        theta, best = following, tried
         if close:
             break
-    return theta, found
+    return theta, best

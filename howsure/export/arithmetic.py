@@ -78,18 +78,20 @@ def columns_graph(
 
     kind = named(outcome.name).part("graph")(outcome)
     nodes = Nodes("howsure/")
-    given = {RAW: Traced(nodes, RAW, (first.passes, None, *outputs))}
-    values = kind.values(given[RAW])
+    traced = {RAW: Traced(nodes, RAW, (first.passes, None, *outputs))}
+    values = kind.values(traced[RAW])
     units = _units(values, first)
     squared, error = error_of(units, kind, first.design)
     columns = kind.columns(values, units.mean, squared, error, calibrator, partial(_units, first=first))
     if known is not None:
-        given[FEATURES] = Traced(nodes, FEATURES, (None, known.width + known.outputs))
-        columns["familiarity"] = percentile_in_graph(known, given[FEATURES])
+        traced[FEATURES] = Traced(nodes, FEATURES, (None, known.width + known.outputs))
+        columns["familiarity"] = percentile_in_graph(known, traced[FEATURES])
     for name, column in columns.items():
         nodes.named(name, column.name)
-    inputs, found = ([_described(*each) for each in some.items()] for some in (given, columns))
-    graph = helper.make_graph(nodes.nodes, "certainty", inputs, found, nodes.constants)
+    inputs, column_infos = (
+        [_described(*described) for described in some.items()] for some in (traced, columns)
+    )
+    graph = helper.make_graph(nodes.nodes, "certainty", inputs, column_infos, nodes.constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
@@ -107,16 +109,16 @@ def _units(values: Any, first: First) -> Units:
     late: tuple[int, ...] = ()
     if design is not None:
         sizes, late = (design.passes,) * design.first, () if design.is_flat else design.late
-    found, start = [], 0
+    units, start = [], 0
     for size, alike in itertools.groupby(sizes):
         count = len(list(alike))
         some = values[start : start + count * size].reshape(count, size, *values.shape[1:])
-        found.append(mean_late_variance(np.moveaxis(some, 0, 1), late))
+        units.append(mean_late_variance(np.moveaxis(some, 0, 1), late))
         start += count * size
-    mean, left, variance = (np.concatenate(both, axis=0) for both in zip(*found, strict=True))
-    each = np.reshape(sizes, (-1, *[1] * (mean.ndim - 1)))
-    total = np.sum(mean * (each / sum(sizes)), axis=0)
-    between, within = np.sum((mean - total) ** 2 * each, axis=0), np.sum(variance * each, axis=0)
+    mean, left, variance = (np.concatenate(both, axis=0) for both in zip(*units, strict=True))
+    weights = np.reshape(sizes, (-1, *[1] * (mean.ndim - 1)))
+    total = np.sum(mean * (weights / sum(sizes)), axis=0)
+    between, within = np.sum((mean - total) ** 2 * weights, axis=0), np.sum(variance * weights, axis=0)
     return Units(
         len(sizes), sum(sizes), total, between, within, np.sum(left, axis=0), first.pairs, first.rare
     )
@@ -141,16 +143,16 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
     from onnx import compose, helper
 
     names = {output.name for output in columns.graph.output}
-    for given in passes.graph.input:
-        if given.name in names:
+    for model_input in passes.graph.input:
+        if model_input.name in names:
             raise ModelError(
-                f"Input '{given.name}' of model '{name}' is called like an output of its graph",
+                f"Input '{model_input.name}' of model '{name}' is called like an output of its graph",
                 expected=f"inputs that are not called {', '.join(sorted(names))}",
                 hint="Rename the input",
             )
     inner = compose.add_prefix(passes, "model/", rename_inputs=False)
-    for each in (inner, columns):
-        each.ir_version = IR_VERSION
+    for graph in (inner, columns):
+        graph.ir_version = IR_VERSION
     if divide_by is not None:
         _divide_inputs(inner.graph, divide_by)
     pairs = zip(inner.graph.output, columns.graph.input, strict=True)
@@ -158,11 +160,11 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
     whole = _checked(name, lambda: compose.merge_models(inner, columns, io_map=joints, name="howsure"))
     keep_one_of_equals(whole.graph)
     del whole.graph.value_info[:]  # shapes in between, which tools write in different ways
-    versions = {each.domain: each.version for each in whole.opset_import}  # both graphs name theirs
+    versions = {opset.domain: opset.version for opset in whole.opset_import}  # both graphs name theirs
     del whole.opset_import[:]
-    whole.opset_import.extend(helper.make_opsetid(*each) for each in versions.items())
-    for given in whole.graph.input:
-        given.type.tensor_type.shape.dim[0].dim_param = ROWS
+    whole.opset_import.extend(helper.make_opsetid(*version) for version in versions.items())
+    for model_input in whole.graph.input:
+        model_input.type.tensor_type.shape.dim[0].dim_param = ROWS
     if whole.ByteSize() > LARGEST:
         raise ModelError(
             f"The graph of model '{name}' is too large for one file",
@@ -175,11 +177,11 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
 
 def _divide_inputs(graph: Any, divisor: float) -> None:
     """Divide the inputs of a graph first, in float32, as rows are divided for `assess`."""
-    nodes, names = Nodes("divided/"), [given.name for given in graph.input]
+    nodes, names = Nodes("divided/"), [value_info.name for value_info in graph.input]
     by = nodes.number(divisor)
     rename_inputs(graph, {name: nodes("Div", name, by) for name in names})
-    for given, name in zip(graph.input, names, strict=True):
-        given.name = name
+    for value_info, name in zip(graph.input, names, strict=True):
+        value_info.name = name
     after = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes.nodes, *after])

@@ -205,9 +205,9 @@ def export(
     ready = _exportable(job, divide_by)
     _check_calibrator(calibrator, job)
     numbers = _compared_rows(job)
-    some = [np.ascontiguousarray(each[numbers]) for each in job.rows]
+    some = [np.ascontiguousarray(array[numbers]) for array in job.rows]
     familiar = _familiar(familiarity, job, some)
-    tell = progress or (lambda said: None)
+    tell = progress or (lambda message: None)
     if plan is None:
         tell("planning")
         plan = MCDropout().make_plan(job, FLOAT32)
@@ -222,20 +222,22 @@ def export(
     design, shared = plan.design, ready.levels[0].cost
     cost = None if design is None else shared + design.first * (design.cost - shared)
     error = None if design is None else design.expected_error or None
-    said = {name: json.dumps(told) for name, told in (("cost", cost), ("expected_error", error)) if told}
-    note(graph, described(job, plan, first, calibrator, familiarity, divide_by) | said)
+    metadata = {
+        name: json.dumps(value) for name, value in (("cost", cost), ("expected_error", error)) if value
+    }
+    note(graph, described(job, plan, first, calibrator, familiarity, divide_by) | metadata)
     method = MCDropout(plan=plan, max_passes=first.passes)
 
     def expected(these: slice) -> tuple[Any, Any, Any]:
-        result = _assessed(job, [each[these] for each in some], method, these.start or 0)
+        result = _assessed(job, [array[these] for array in some], method, these.start or 0)
         calibrated = None if calibrator is None else calibrator(result)
         return result, calibrated, familiar and (familiar[0][these], familiar[1][these])
 
     of_all = expected(slice(None))
     alone = {row: expected(slice(row, row + 1)) for row in _spread(len(numbers), ALONE).tolist()}
     fed = job.rows if divide_by is None else cast_rows(handle.adapt(raw.x)[1], ready.info.inputs)
-    given = zip(ready.info.inputs, fed, strict=True)
-    inputs = {spec.name: np.ascontiguousarray(each[numbers]) for spec, each in given}
+    inputs_and_rows = zip(ready.info.inputs, fed, strict=True)
+    inputs = {spec.name: np.ascontiguousarray(array[numbers]) for spec, array in inputs_and_rows}
     apart: list[float] = []
 
     def write(temporary: str) -> None:
@@ -285,21 +287,21 @@ def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:
             expected="a plan that a pilot measured",
             hint="Make one with howsure.plan(model, x)",
         )
-    found = of_error(design, target if target_error is None else target_error, job.model.levels)
+    fitting = of_error(design, target if target_error is None else target_error, job.model.levels)
     if target_error is None:
         return (
             plan
-            if found.first * found.passes >= design.first * design.passes
-            else replace(plan, design=found)
+            if fitting.first * fitting.passes >= design.first * design.passes
+            else replace(plan, design=fitting)
         )
-    if found.expected_error > target_error:
+    if fitting.expected_error > target_error:
         raise InputError(
             "No passes that every row may get reach this `target_error`",
-            expected=f"at least {found.expected_error:.2g}",
+            expected=f"at least {fitting.expected_error:.2g}",
             received=target_error,
             hint="A graph gives all rows the same passes, and cannot give more to the rows that need them",
         )
-    return replace(plan, design=found)
+    return replace(plan, design=fitting)
 
 
 def _exportable(job: Job, divide_by: float | None) -> ExportModel:
@@ -447,8 +449,8 @@ def runner(path: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
 
     def run(rows: Mapping[str, Array]) -> dict[str, Array]:
         with _refusals(path):
-            found = session.run(outputs, dict(rows))
-        return dict(zip(outputs, found, strict=True))
+            outputs_of_rows = session.run(outputs, dict(rows))
+        return dict(zip(outputs, outputs_of_rows, strict=True))
 
     return run
 
@@ -499,14 +501,14 @@ def check_graph(
     """
     run = runner(path)
     largest = _compared(run(rows), expected, calibrated, familiar)
-    for row, said in (alone or {}).items():
+    for row, columns in (alone or {}).items():
         of_it = run({name: array[row : row + 1] for name, array in rows.items()})
-        largest = max(largest, _compared(of_it, *said))
+        largest = max(largest, _compared(of_it, *columns))
     return largest
 
 
 def _compared(
-    found: dict[str, Array], expected: Any, calibrated: Any, familiar: tuple[Array, Array] | None
+    outputs: dict[str, Array], expected: Any, calibrated: Any, familiar: tuple[Array, Array] | None
 ) -> float:
     largest = 0.0
     numbers = dict(part_of(expected, "graph_numbers")(expected, TOLERANCE))
@@ -514,28 +516,28 @@ def _compared(
         numbers["calibrated"] = calibrated.probabilities, np.array(TOLERANCE)
     if familiar is not None:
         least, greatest = familiar  # also where it is NaN
-        nearest = np.fmin(np.fmax(found["familiarity"], least), greatest)
+        nearest = np.fmin(np.fmax(outputs["familiarity"], least), greatest)
         numbers["familiarity"] = nearest, np.array(TOLERANCE)
-    numbers = {name: of_it for name, of_it in numbers.items() if name in found}
+    numbers = {name: of_it for name, of_it in numbers.items() if name in outputs}
     for name, (wanted, allowed) in numbers.items():
-        if found[name].shape != wanted.shape:
-            raise _other(name, f"an array of shape {wanted.shape}", f"one of shape {found[name].shape}")
-        apart = TOLERANCE * np.abs(found[name] - wanted) / np.maximum(allowed, SMALLEST)
+        if outputs[name].shape != wanted.shape:
+            raise _other(name, f"an array of shape {wanted.shape}", f"one of shape {outputs[name].shape}")
+        apart = TOLERANCE * np.abs(outputs[name] - wanted) / np.maximum(allowed, SMALLEST)
         apart = np.where(np.isnan(wanted), 0.0, apart)  # of which `assess` says nothing
         if not (apart <= TOLERANCE).all():  # also where it is NaN
             place = np.unravel_index(np.argmax(np.where(np.isnan(apart), np.inf, apart)), apart.shape)
             where = f"{wanted[place]:.6g} in row {expected.row[place[0]]}"
-            raise _other(name, where, f"{found[name][place]:.6g}")
+            raise _other(name, where, f"{outputs[name][place]:.6g}")
         largest = max(largest, float(apart.max(initial=0)))
     words = dict(part_of(expected, "graph_words")(expected, TOLERANCE))
     if calibrated is not None:
         words["calibrated_verdict"] = part_of(calibrated, "graph_words")(calibrated, TOLERANCE)["verdict"]
     for name, (wanted, undecided) in words.items():
-        wrong = (found[name] != wanted) & ~undecided
+        wrong = (outputs[name] != wanted) & ~undecided
         if wrong.any():
             place = tuple(np.argwhere(wrong)[0])
             where = f"{wanted[place]} in row {expected.row[place[0]]}"
-            raise _other(name, where, f"{found[name][place]}")
+            raise _other(name, where, f"{outputs[name][place]}")
     return largest
 
 

@@ -67,7 +67,7 @@ OWN = "plain prediction"
 
 def choice_of(option: str | None) -> Choice:
     """The choice that is typed so on the command line; `DEFAULT` for None."""
-    return DEFAULT if option is None else next(each for each in CHOICES if each.option == option)
+    return DEFAULT if option is None else next(choice for choice in CHOICES if choice.option == option)
 
 
 def default_method(model: ModelHandle, x: Any) -> Method:
@@ -105,12 +105,12 @@ def possible_methods(
     if model.info.ending in OF_ESTIMATORS:  # nothing to switch
         own: dict[str, Method] = {OWN: own_prediction(model)}
         return own | ({"ensemble": Ensemble(list(members))} if members else {})
-    found: dict[str, Method] = {}
+    methods: dict[str, Method] = {}
     for choice in CHOICES:
         if choice.takes_members and not members:
             continue
         method = choice.make(list(members), MCDropout() if dropout is None else dropout)
         random = isinstance(model, PassModel) and bool(random_ops_of(model))
         if random or method.needs.model is not PassModel:
-            found[choice.name] = method
-    return found
+            methods[choice.name] = method
+    return methods

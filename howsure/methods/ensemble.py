@@ -128,14 +128,14 @@ class Ensemble:
 def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:
     """Warn of members that are one network, say the same of all rows, or agree with no other one."""
     outcome, rows = jobs[0].outcome, counted(len(members[0]), "row")
-    values = [each.mean[..., : outcome.width] for each in members]
+    values = [member.mean[..., : outcome.width] for member in members]
     twice = first_twice(map(mark_of, values), lambda one, other: _are_same(one, other, jobs, values))
     if twice is not None:
         warn(
             f"Members {twice[0]} and {twice[1]} of the ensemble are the same network, so it counts twice and "
             "`mc_error` is too small."
         )
-    constant = [bool((each == each[:1]).all()) for each in values]
+    constant = [bool((member == member[:1]).all()) for member in values]
     if len(members[0]) >= LEAST_CONSTANT and not all(constant):
         for number in np.flatnonzero(constant):
             warn(
@@ -145,7 +145,7 @@ def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:
             )
     if len(members) < 3 or len(members[0]) < LEAST_AGREEING or len(outcome.columns) > 1:
         return
-    answers = np.stack([_named(each, outcome) for each in values])
+    answers = np.stack([_named(member, outcome) for member in values])
     for number in np.flatnonzero(~np.array(constant)):
         others = np.delete(answers, number, axis=0)
         rest = [np.delete(others, n, axis=0).mean(axis=0) for n in range(len(others))]

@@ -82,8 +82,8 @@ class _KeptPasses(Passes):
         """As `Passes.result`."""
         groups = _Groups(numbers)
         passes = self.method.begin(replace(self.job, on_pass=groups.add))
-        found = passes.result(numbers, progress, outcome, metadata)
-        return found._moved_by(groups.moves(outcome.answers)) if isinstance(found, Result) else found
+        result = passes.result(numbers, progress, outcome, metadata)
+        return result._moved_by(groups.moves(outcome.answers)) if isinstance(result, Result) else result
 
 
 @dataclass(frozen=True)

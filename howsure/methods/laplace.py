@@ -137,9 +137,9 @@ class Laplace:
         moments = RunningMoments.of(len(features), outcome)
         for _, rows, values in self.pairs(features, passes // 2, seed):
             moments.add_group(values, outcome, rows)
-        found = moments.estimates(outcome)
-        found = replace(found, error=(1 + 2 * SKEWED / passes) * found.error)
-        return with_networks(found, moments.sketch, outcome, IN_PAIRS)
+        estimates = moments.estimates(outcome)
+        estimates = replace(estimates, error=(1 + 2 * SKEWED / passes) * estimates.error)
+        return with_networks(estimates, moments.sketch, outcome, IN_PAIRS)
 
     def _rotated(self, features: Features, rows: slice = slice(None)) -> Floats:
         """(n, D) inputs of the layer in the eigenbasis of B."""
@@ -206,8 +206,8 @@ def fit_laplace(
     precision = _most_probable_precision(curvatures, norm)
     evidence = log_likelihood - (precision * norm + float(np.sum(np.log1p(curvatures / precision)))) / 2
     variances = 1 / (curvatures + precision)
-    found = precision, evidence, rows, bool(bias), contrasts @ within, vectors, variances
-    return Laplace(*found, features.fingerprint, FittedRows.of_digests(digests_of(features.logits)))
+    posterior = precision, evidence, rows, bool(bias), contrasts @ within, vectors, variances
+    return Laplace(*posterior, features.fingerprint, FittedRows.of_digests(digests_of(features.logits)))
 
 
 def _fisher(products: Floats, contrasts: Floats) -> Floats:
@@ -283,16 +283,16 @@ class LastLayerLaplace(Method):
             ModelError: It does not end in a linear layer; activations may follow it.
         """
         handle = resolve_model(model)
-        given = handle.rows(x)
-        reader, rows = handle.ready(given, FeatureModel, cls.__name__)
+        all_rows = handle.rows(x)
+        reader, rows = handle.ready(all_rows, FeatureModel, cls.__name__)
         _check_classes_of(reader.info, outputs, class_names)
-        names = handle.class_names(given, class_names)
-        labels = given.truth(names) if labels is None else aligned(labels, given, of="x.index")
+        names = handle.class_names(all_rows, class_names)
+        labels = all_rows.truth(names) if labels is None else aligned(labels, all_rows, of="x.index")
         if labels is None:
             raise InputError("The true answers are not known", expected="labels, one for each row")
         inputs = cast_rows(rows, reader.info.inputs)
-        found = read_features(reader, inputs, BATCH_SIZE)
-        features = replace(found, fingerprint=fingerprint_of(reader))
+        read = read_features(reader, inputs, BATCH_SIZE)
+        features = replace(read, fingerprint=fingerprint_of(reader))
         return cls(fit_laplace(features, labels, bias=bias, class_names=names), passes)
 
     @property
@@ -331,9 +331,9 @@ class LastLayerLaplace(Method):
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             inputs = [rows[numbers] for rows in job.rows]
-            found = read_features(job.model, inputs, job.batch_size)
-            logits[:] = [found.logits]
-            estimates = self.posterior.estimates(found, job.seed, job.outcome, self.passes)
+            features = read_features(job.model, inputs, job.batch_size)
+            logits[:] = [features.logits]
+            estimates = self.posterior.estimates(features, job.seed, job.outcome, self.passes)
             job.paid(len(numbers))
             progress(len(numbers))
             return estimates
@@ -372,14 +372,14 @@ def _check_classes(info: ModelInfo, outcome: Outcome) -> None:
 
 def _of_classes(logits: ArrayLike) -> Floats:
     """(n, K) logits in double precision; a single sigmoid's logit gets a 0 beside it."""
-    given = np.asarray(logits, dtype=np.float64)
-    return np.concatenate([np.zeros_like(given), given], axis=1) if given.shape[1] == 1 else given
+    values = np.asarray(logits, dtype=np.float64)
+    return np.concatenate([np.zeros_like(values), values], axis=1) if values.shape[1] == 1 else values
 
 
 def inputs_of(features: ArrayLike, bias: bool) -> Floats:
     """(n, D) inputs of the last layer: the features, and 1 for the bias."""
-    given = np.asarray(features, dtype=np.float64)
-    return np.concatenate([given, np.ones((len(given), 1))], axis=1) if bias else given
+    values = np.asarray(features, dtype=np.float64)
+    return np.concatenate([values, np.ones((len(values), 1))], axis=1) if bias else values
 
 
 def chunks(rows: int, *widths: int) -> Iterator[slice]:
@@ -402,9 +402,9 @@ def check_features(
     known = "`Features`" + ("" if width is None else f" of {width} features and {classes} classes")
     if not isinstance(features, Features):
         raise InputError("These are no features of rows", expected=known, received=type(features).__name__)
-    found = features.features.shape[1], max(2, features.logits.shape[1])
-    if width is not None and found != (width, classes):
-        raise InputError("These rows are of another model", expected=known, received=found)
+    sizes = features.features.shape[1], max(2, features.logits.shape[1])
+    if width is not None and sizes != (width, classes):
+        raise InputError("These rows are of another model", expected=known, received=sizes)
     check_fingerprint(FITTED, fingerprint, features.fingerprint, REFIT)
     return features
 
@@ -420,9 +420,9 @@ def squared_norm(values: Floats, cross: Floats, squares: float) -> float:
         cross: The mean products.
         squares: The mean squares, summed over differences of logits.
     """
-    told = values > LEAST_VALUE * values.max()
-    weights = cross[told] / values[told, None]
-    explained = float(np.sum(weights * cross[told]))
+    large = values > LEAST_VALUE * values.max()
+    weights = cross[large] / values[large, None]
+    explained = float(np.sum(weights * cross[large]))
     if squares == 0 or not explained > 0:
         raise InputError("The logits do not tell classes apart: they are equal", expected="a trained model")
     if squares - explained > LARGEST_RESIDUAL**2 * squares:

@@ -135,17 +135,17 @@ class MCDropout:
     @property
     def settings(self) -> dict[str, Any]:
         """Name and settings, as saved with a result."""
-        given = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "plan"}
-        given = {name: value for name, value in given.items() if value is not None}
-        given["keep_off"] = list(self.keep_off)
+        settings = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "plan"}
+        settings = {name: value for name, value in settings.items() if value is not None}
+        settings["keep_off"] = list(self.keep_off)
         if not self.keep_off:
-            del given["keep_off"]
+            del settings["keep_off"]
         words = {
             "pass": "one thinned network: the same network with some of its units left out",
             "more": "max_passes={passes}" if self.passes is None else "passes={passes}",
             "shows": "its passes tell how far thinned networks disagree, which one plain prediction cannot",
         }
-        return {"name": DRAWN, **given, "words": words}
+        return {"name": DRAWN, **settings, "words": words}
 
     @property
     def needs(self) -> Needs:
@@ -212,14 +212,14 @@ class MCDropout:
                 spent = 0.0 if pilot.plan.pilot is None else pilot.plan.pilot.cost
                 limits = math.inf, Budget(budget * job.total - spent)
             if tree is not None:
-                found = draw_cells(tree, run, pilot.kept, self.max_passes, enough, progress, *limits)
+                estimates = draw_cells(tree, run, pilot.kept, self.max_passes, enough, progress, *limits)
             else:
                 chunks, rows = partial(run.chunks, rows_per_call=flat.rows_per_call), np.arange(len(numbers))
-                found = draw_rounds(flat, flat.rounds(), run, rows, chunks, enough, progress, *limits)
-            if len(numbers) and _are_all_the_same(found, job.outcome):
+                estimates = draw_rounds(flat, flat.rounds(), run, rows, chunks, enough, progress, *limits)
+            if len(numbers) and _are_all_the_same(estimates, job.outcome):
                 first = numbers[:1]
                 check_that_passes_differ(job.model, [rows[first] for rows in job.rows])
-            return found
+            return estimates
 
         settings = pilot.plan.settings
         if self.plan is None and pilot.plan.pilot is not None:
@@ -271,10 +271,10 @@ class _Enough:
         return outcome.is_enough(estimates, outcome.usual_target if self.target is None else self.target)
 
 
-def _are_all_the_same(found: Estimates, outcome: Outcome) -> bool:
+def _are_all_the_same(estimates: Estimates, outcome: Outcome) -> bool:
     """Whether all passes over some rows gave the same values, but for rounding of the sums."""
-    most = _ROUNDING_OF_NUMBERS * found.mean[..., : outcome.width] ** 2 if outcome.has_unit else _ROUNDING
-    return bool(np.all(found.variance[..., : outcome.width] <= most))
+    most = _ROUNDING_OF_NUMBERS * estimates.mean[..., : outcome.width] ** 2 if outcome.has_unit else _ROUNDING
+    return bool(np.all(estimates.variance[..., : outcome.width] <= most))
 
 
 def _in_precision(model: PassModel, precision: str) -> PassModel:

@@ -32,16 +32,16 @@ def of_member(called: str, number: int) -> Iterator[None]:
 
 def begin_members(
     jobs: Sequence[Job],
-    each: Method,
+    method: Method,
     called: str,
     look: Callable[[Sequence[Estimates]], None] = lambda members: None,
     on_members: OnMembers | None = None,
 ) -> Passes:
-    """Draw every member with the method `each`, block by block.
+    """Draw every member with the method `method`, block by block.
 
     Args:
         jobs: One job for each member, on the same rows.
-        each: How a member predicts.
+        method: How a member predicts.
         called: Name of a member in its errors, with `{}` for its number.
         look: Called with the estimates of the members on the first block of rows.
         on_members: Called with what they say of every block.
@@ -50,20 +50,20 @@ def begin_members(
     for number, job in enumerate(jobs):
         with of_member(called, number):
             on_pass = None if jobs[0].on_pass is None else partial(jobs[0].on_pass, member=number)
-            begun.append(each.begin(replace(job, on_pass=on_pass, pay=jobs[0].pay)))
+            begun.append(method.begin(replace(job, on_pass=on_pass, pay=jobs[0].pay)))
     outcome, looked = jobs[0].outcome, False
 
     def draw(numbers: Integers, progress: Progress) -> Estimates:
         nonlocal looked
-        done, told = [0] * len(begun), 0
+        done, reported = [0] * len(begun), 0
 
         def finished_by(member: int) -> Progress:
             def finished(rows: int) -> None:
-                nonlocal told
+                nonlocal reported
                 done[member] += rows
                 now = sum(done) // len(done)
-                progress(now - told)
-                told = now
+                progress(now - reported)
+                reported = now
 
             return finished
 
@@ -97,13 +97,13 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     own = np.stack([member.mean for member in members])
     mean = own[..., : outcome.width].mean(axis=0)
     passes = np.sum([member.passes for member in members], axis=0)
-    found, values = _estimates(outcome.regrouped(own, mean), passes, outcome), own[..., : outcome.width]
-    own_tally = tallied(found, values, outcome)
+    estimates, values = _estimates(outcome.regrouped(own, mean), passes, outcome), own[..., : outcome.width]
+    own_tally = tallied(estimates, values, outcome)
     if own_tally is not None:
         return own_tally
     if any(np.any(member.passes > 1) or member.spread is not None for member in members):
-        return replace(found, **_of_their_passes(members, values, found.squared_error, outcome))
-    return replace(found, **_told(values, outcome, all_there=True))
+        return replace(estimates, **_of_their_passes(members, values, estimates.squared_error, outcome))
+    return replace(estimates, **_told(values, outcome, all_there=True))
 
 
 def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> Estimates:
@@ -118,15 +118,15 @@ def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> E
     """
     derived = outcome.derived(values, values.mean(axis=0))
     passes = np.full(values.shape[1], len(values), dtype=np.int64)
-    found = _estimates(np.concatenate([values, derived], axis=-1), passes, outcome)
-    own = tallied(found, values, outcome, all_there=all_there)
+    estimates = _estimates(np.concatenate([values, derived], axis=-1), passes, outcome)
+    own = tallied(estimates, values, outcome, all_there=all_there)
     if own is not None:  # of no rows it is false
         return own
-    return replace(found, **_told(values, outcome, all_there=all_there))
+    return replace(estimates, **_told(values, outcome, all_there=all_there))
 
 
 def tallied(
-    found: Estimates, values: Floats, outcome: Outcome, *, all_there: bool = True
+    estimates: Estimates, values: Floats, outcome: Outcome, *, all_there: bool = True
 ) -> Estimates | None:
     """The estimates with what the outcome's own tally tells of members (M, n, …, K); None if it has none."""
     rows = np.arange(values.shape[1])
@@ -136,7 +136,7 @@ def tallied(
     mean = values.mean(axis=0)
     for number in range(len(values)):
         tally.add(values[number : number + 1], mean, rows)
-    return tally.completed(found)
+    return tally.completed(estimates)
 
 
 def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:
@@ -159,8 +159,8 @@ def _told(values: Floats, outcome: Outcome, *, all_there: bool) -> dict[str, Any
         return {}
     label = values.mean(axis=0).argmax(axis=-1)
     shown = between.of_class(values, label)
-    told = between.exact(values, shown) if all_there else between.sampled(values, shown, label)
-    return told if outcome.has_one_top else {name: told[name] for name in ("spread", "spread_error")}
+    fields = between.exact(values, shown) if all_there else between.sampled(values, shown, label)
+    return fields if outcome.has_one_top else {name: fields[name] for name in ("spread", "spread_error")}
 
 
 def _of_their_passes(
@@ -180,17 +180,19 @@ def _of_their_passes(
     floor = 0.0 if outcome.has_unit else ERROR_FLOOR
     size = np.maximum(spread, floor)
     off = np.sqrt(np.sum((own * errors) ** 2, axis=0)) / (len(members) * np.where(size > 0, size, 1.0))
-    told = {"spread": spread, "spread_error": np.maximum(off, floor)}
+    fields = {"spread": spread, "spread_error": np.maximum(off, floor)}
     if any(member.networks is None for member in members):
-        return told
+        return fields
     parts = [(np.asarray(member.networks), member.passes.astype(np.float64)) for member in members]
-    shares = [between_numbers.shares_of(each[:, 0], passes) / len(parts) for each, passes in parts]
-    every = np.concatenate([each for each, _ in parts], axis=-1)
+    shares = [between_numbers.shares_of(values[:, 0], passes) / len(parts) for values, passes in parts]
+    every = np.concatenate([values for values, _ in parts], axis=-1)
     passes = np.sum([passes for _, passes in parts], axis=0)
     # As many as would know the mean as well: members differ, and their passes do not show it.
     most = np.broadcast_to(passes[:, None], spread.shape)
     least = np.maximum(squared[..., : outcome.answers], spread**2 / most)
     independent = np.divide(spread**2, least, out=most.copy(), where=least > 0).min(axis=-1)
-    told["networks"] = between_numbers.pooled(every, np.concatenate(shares, axis=-1), passes, outcome.answers)
-    told["independent"] = np.maximum(independent, 1.0)
-    return told
+    fields["networks"] = between_numbers.pooled(
+        every, np.concatenate(shares, axis=-1), passes, outcome.answers
+    )
+    fields["independent"] = np.maximum(independent, 1.0)
+    return fields

@@ -47,19 +47,19 @@ def redirect_method_kwargs(function: Callable[P, T]) -> Callable[P, T]:
         TypeError: assess() takes no argument 'passes': ... `method=howsure.MCDropout(passes=100)`.
     """
     own = inspect.signature(function).parameters
-    elsewhere = [each.name for each in fields(MCDropout) if each.name not in own]
+    elsewhere = [item.name for item in fields(MCDropout) if item.name not in own]
 
     @wraps(function)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        given = {name: kwargs[name] for name in elsewhere if name in kwargs}
-        if given:
+        misplaced = {name: kwargs[name] for name in elsewhere if name in kwargs}
+        if misplaced:
             settings = ", ".join(
                 f"{name}={value!r}" if isinstance(value, _SHOWN) else f"{name}={name}"
-                for name, value in given.items()
+                for name, value in misplaced.items()
             )
             raise TypeError(
-                f"{function.__name__}() takes no argument {' or '.join(map(repr, given))}: how passes are "
-                f"drawn is a matter of the method. Give it as `method=howsure.MCDropout({settings})`."
+                f"{function.__name__}() takes no argument {' or '.join(map(repr, misplaced))}: how passes "
+                f"are drawn is a matter of the method. Give it as `method=howsure.MCDropout({settings})`."
             )
         return function(*args, **kwargs)
 

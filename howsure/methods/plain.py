@@ -55,9 +55,9 @@ class Softmax(Method):
                 progress(len(chunk))
             job.paid(len(numbers))
             exact = np.zeros_like(mean)
-            found = Estimates(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64))
-            told = tallied(found, mean[None, ..., : job.outcome.width], run.outcome.take(numbers))
-            return found if told is None else told
+            estimates = Estimates(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64))
+            with_tally = tallied(estimates, mean[None, ..., : job.outcome.width], run.outcome.take(numbers))
+            return estimates if with_tally is None else with_tally
 
         return Passes(draw)
 
@@ -128,20 +128,20 @@ class Members(Method):
             most = max(1, tuning.LARGEST_FOLD // (job.model.members * columns))
             size = min(max(job.batch_size, tuning.BLOCK), most)
             run = Run(job.model, job.rows, numbers, job.outcome, job.seed, size)
-            found = []
+            parts = []
             for chunk, inputs in run.batches(np.arange(len(numbers)), size):
                 values = run.values(job.model.ask_members(inputs), chunk)
-                found.append(mean_over(values, job.outcome.take(numbers[chunk]), all_there=True))
+                parts.append(mean_over(values, job.outcome.take(numbers[chunk]), all_there=True))
                 progress(len(chunk))
-            if not found:
+            if not parts:
                 nothing = np.zeros((job.model.members, 0, job.outcome.width))
-                found.append(mean_over(nothing, job.outcome.take(numbers), all_there=True))
+                parts.append(mean_over(nothing, job.outcome.take(numbers), all_there=True))
             job.paid(len(numbers))
-            told = Estimates.joined(found)
+            estimates = Estimates.joined(parts)
             if job.model.alike:
-                return told
-            exact = np.zeros_like(told.error)
-            return replace(told, error=exact, squared_error=exact)
+                return estimates
+            exact = np.zeros_like(estimates.error)
+            return replace(estimates, error=exact, squared_error=exact)
 
         return Passes(draw)
 

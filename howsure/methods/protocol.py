@@ -102,10 +102,10 @@ class Passes:
             outcome: The kind of answer for a row.
             metadata: Settings that the result keeps.
         """
-        found = outcome.result(self.draw(numbers, progress), metadata)
+        result = outcome.result(self.draw(numbers, progress), metadata)
         if self.learnt_from is not None and (known := self.learnt_from()).any():
-            return replace(found, learnt_from=known)
-        return found
+            return replace(result, learnt_from=known)
+        return result
 
 
 @runtime_checkable

@@ -79,7 +79,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "Also": besides,
     }
     tables = _tables(comparison)
-    every = [cell for each in tables.values() for table in each for line in table.rows for cell in line]
+    every = [cell for group in tables.values() for table in group for line in table.rows for cell in line]
     cells = [cell for cell in every if isinstance(cell, Cell)]
     context: dict[str, Any] = {
         "comparison": comparison,
@@ -87,7 +87,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "lead": lead(comparison),
         "take": take,
         "taken": None if comparison.ranked(words.main).best is None else taken,
-        "brief": {head: said for head, said in brief.items() if said},
+        "brief": {head: sentences for head, sentences in brief.items() if sentences},
         "script": None,
         "kind": comparison.kind,
         "kinds": f"{comparison.kind}s",
@@ -117,20 +117,20 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
 def _glossary(comparison: Comparison, context: Mapping[str, Any]) -> dict[str, dict[Markup, list[str]]]:
     """Scores that the page shows by their explanations; those of OOD rows apart, as they come last."""
     terms, of_outside = dict[Markup, list[str]](), dict[Markup, list[str]]()
-    for name, each in comparison.comparing.metrics.items():
-        if each.term is not None and (name not in OUTSIDE or comparison.outside):
-            said = Markup(environment().from_string(each.term).render(context))
-            (of_outside if name in OUTSIDE else terms).setdefault(said, []).append(each.compared)
+    for name, metric in comparison.comparing.metrics.items():
+        if metric.term is not None and (name not in OUTSIDE or comparison.outside):
+            term = Markup(environment().from_string(metric.term).render(context))
+            (of_outside if name in OUTSIDE else terms).setdefault(term, []).append(metric.compared)
     return {"terms": terms, "outside_terms": of_outside}
 
 
 def _kinds_of_method(comparison: Comparison) -> dict[str, list[str]]:
     """Names of the methods that are not calibrated, by what their kind says of itself."""
-    found: dict[str, list[str]] = {}
+    kinds: dict[str, list[str]] = {}
     for name, method in comparison.kinds.items():
         if name not in comparison.calibrations:
-            found.setdefault(method.in_words, []).append(name)
-    return found
+            kinds.setdefault(method.in_words, []).append(name)
+    return kinds
 
 
 # --- tables -------------------------------------------------------------------------------------------
@@ -163,21 +163,21 @@ class Cell:
 def _tables(comparison: Comparison) -> dict[str, list[ViewTable]]:
     """Tables by section."""
     scores, sets = comparison.comparing.metrics, comparison.sets
-    shown = [each for each in scores.values() if each.term is not None]
+    shown = [metric for metric in scores.values() if metric.term is not None]
     beside = [
-        (each.heading.replace("outside", f"{rows}:"), each, rows)
+        (metric.heading.replace("outside", f"{rows}:"), metric, rows)
         for rows in comparison.outside
-        for each in shown
-        if each.name in OUTSIDE
+        for metric in shown
+        if metric.name in OUTSIDE
     ]
-    usual = [(each.column, each, AS_THEY_ARE) for each in shown if each.name not in OUTSIDE]
+    usual = [(metric.column, metric, AS_THEY_ARE) for metric in shown if metric.name not in OUTSIDE]
     changed = [scores[name] for name in comparison.words.changed if len(sets) > 1]
     of_changed = f"changed {comparison.kind}s"
     return {
         "scores": [_table(comparison, "All scores", usual, with_costs=comparison.has_costs)],
         "changed": [
-            _table(comparison, f"{each.column} of {of_changed}", [(rows, each, rows) for rows in sets])
-            for each in changed
+            _table(comparison, f"{metric.column} of {of_changed}", [(rows, metric, rows) for rows in sets])
+            for metric in changed
         ],
         "outside": [_table(comparison, "Scores on OOD rows", beside)] if beside else [],
     }
@@ -191,10 +191,10 @@ def _table(
     with_costs: bool = False,
 ) -> ViewTable:
     """A line for each method, with a `Cell` for each column (heading, score, rows), and maybe its cost."""
-    found = [_column(comparison, each.name, rows) for _, each, rows in columns]
+    scores = [_column(comparison, metric.name, rows) for _, metric, rows in columns]
     head = ["Method", *(heading for heading, _, _ in columns)]
-    better = ["higher is better" if each.higher else "lower is better" for _, each, _ in columns]
-    lines: list[list[Any]] = [[name, *(column[name] for column in found)] for name in comparison.methods]
+    better = ["higher is better" if metric.higher else "lower is better" for _, metric, _ in columns]
+    lines: list[list[Any]] = [[name, *(column[name] for column in scores)] for name in comparison.methods]
     if with_costs:
         head.append("Cost")
         better.append("plain predictions")
@@ -238,12 +238,12 @@ class Reason:
 
 def _reasons(comparison: Comparison) -> list[Reason]:
     """Reasons of all methods that are not calibrated, the one to take first."""
-    told, taken = reasons(comparison), chosen(comparison)
+    sentences, taken = reasons(comparison), chosen(comparison)
     plain = [method for method in comparison.methods if method not in comparison.calibrations]
     plain.sort(key=lambda method: method != comparison.calibrations.get(taken, taken))
-    claims = {method: each for (method, rows), each in comparison.claims.items() if rows == AS_THEY_ARE}
-    short = {method: comparison.words.claimed(each) for method, each in claims.items()}
-    return [Reason(method, told.get(method, ""), short.get(method, "")) for method in plain]
+    claims = {method: claim for (method, rows), claim in comparison.claims.items() if rows == AS_THEY_ARE}
+    short = {method: comparison.words.claimed(claim) for method, claim in claims.items()}
+    return [Reason(method, sentences.get(method, ""), short.get(method, "")) for method in plain]
 
 
 # --- gains ----------------------------------------------------------------------------------------------
@@ -256,17 +256,18 @@ def gains_of(comparison: Comparison) -> ViewTable:
     """
     baseline, *others = comparison.methods
     words = comparison.words
-    found = {(method, WHOLE): comparison.difference(method, baseline, words.main) for method in others}
+    differences = {(method, WHOLE): comparison.difference(method, baseline, words.main) for method in others}
     for method, part in product(others, COLUMNS):
         if part != WHOLE and (gap := comparison.part(method, part)) is not None:
-            found[method, part] = gap
-    found = {key: gap for key, gap in found.items() if np.isfinite(gap.value)}
+            differences[method, part] = gap
+    differences = {key: gap for key, gap in differences.items() if np.isfinite(gap.value)}
     # What differs by an error of rounding is equal.
-    gaps = {key: replace(gap, value=round(gap.value, 9) + 0.0) for key, gap in found.items()}
+    gaps = {key: replace(gap, value=round(gap.value, 9) + 0.0) for key, gap in differences.items()}
     cells = {
-        key: Cell(*said, best=gaps[key].excludes_zero, equal=False) for key, said in words.gains(gaps).items()
+        key: Cell(*words_of_gain, best=gaps[key].excludes_zero, equal=False)
+        for key, words_of_gain in words.gains(gaps).items()
     }
-    parts = {part: COLUMNS[part] for part in COLUMNS if any(part == each for _, each in gaps)}
+    parts = {part: COLUMNS[part] for part in COLUMNS if any(part == name for _, name in gaps)}
     order = [method for method in others if (method, WHOLE) in gaps]
     order.sort(key=lambda method: (method in comparison.calibrations, gaps[method, WHOLE].value))
     head = ["Method", *(heading for heading, _ in parts.values())]

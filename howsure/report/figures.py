@@ -151,15 +151,15 @@ def bands(probability: Floats, correct: NDArray[np.bool_]) -> list[Band]:
         cases at most.
     """
     where = np.clip(np.searchsorted(BANDS, probability, side="right") - 1, 0, len(BANDS) - 2)
-    found = []
+    result = []
     present = np.unique(where)[::-1].tolist()
     for number in present:
         members = where == number
         claim = float(probability[members].mean())
         right = proportion(int(correct[members].sum()), int(members.sum()))
         off = differs_from_claim(claim, right, among=len(present))
-        found.append(Band(BANDS[number], BANDS[number + 1], claim, right, off))
-    return found
+        result.append(Band(BANDS[number], BANDS[number + 1], claim, right, off))
+    return result
 
 
 @dataclass(frozen=True)
@@ -213,34 +213,34 @@ def risk_coverage(probability: Floats, correct: NDArray[np.bool_]) -> RiskCovera
 # --- counted shares as pages write them ----------------------------------------------------------------
 
 
-def decimals(found: Proportion) -> int:
+def decimals(proportion: Proportion) -> int:
     """Decimals of a share in per cent: as many as a `Score` with this interval has."""
-    return decimals_of(100 * (found.high - found.low))
+    return decimals_of(100 * (proportion.high - proportion.low))
 
 
-def _decimals_of_ends(found: Proportion) -> int:
+def _decimals_of_ends(proportion: Proportion) -> int:
     """The same, and up to 3 where an end, or the share, would else be rounded to 0 or 100 %."""
-    least = decimals(found)
-    ends = [end for end in (found.low, found.high, found.share) if 0 < end < 1]
+    least = decimals(proportion)
+    ends = [end for end in (proportion.low, proportion.high, proportion.share) if 0 < end < 1]
     while least < 3 and not all(0 < round(100 * end, least) < 100 for end in ends):
         least += 1
     return least
 
 
-def beside(claim: float, found: Proportion) -> str:
+def beside(claim: float, proportion: Proportion) -> str:
     """A claim with as many decimals as the interval of the share that it is held against allows."""
-    return rate(claim, decimals(found))
+    return rate(claim, decimals(proportion))
 
 
-def share_of(found: Proportion) -> str:
+def share_of(proportion: Proportion) -> str:
     """A counted share, with as many decimals as its interval allows; a dash for a share of nothing."""
-    return rate(found.share, _decimals_of_ends(found)) if found.total else "–"
+    return rate(proportion.share, _decimals_of_ends(proportion)) if proportion.total else "–"
 
 
-def interval_of(found: Proportion) -> str:
+def interval_of(proportion: Proportion) -> str:
     """The 95 % interval of a counted share: `98.0 to 99.1 %`; a dash for a share of nothing."""
-    if not found.total:
+    if not proportion.total:
         return "–"
-    shown = _decimals_of_ends(found)
-    low, high = rate(found.low, shown), rate(found.high, shown)
+    shown = _decimals_of_ends(proportion)
+    low, high = rate(proportion.low, shown), rate(proportion.high, shown)
     return f"{low.removesuffix(UNIT)} to {high}"

@@ -138,10 +138,10 @@ def pictures(rows: Pixels, positions: Sequence[int], budget: int, largest: int =
             tried = sum(len(_picture(image, longest).source) for image in few)
             if tried * len(images) > 2 * budget * len(few):
                 continue  # far too much
-        found = [_picture(image, longest) for image in images]
-        if sum(len(picture.source) for picture in found) <= budget:
+        pictures_of_rows = [_picture(image, longest) for image in images]
+        if sum(len(picture.source) for picture in pictures_of_rows) <= budget:
             break
-    return found
+    return pictures_of_rows
 
 
 def photograph(values: Pixels, budget: int, largest: int) -> str:
@@ -168,8 +168,8 @@ def in_colours(numbers: Pixels, colours: Sequence[str], opacities: Sequence[floa
     """
     image = Image.fromarray(np.asarray(numbers, dtype=np.uint8))
     image.putpalette(b"".join(bytes.fromhex(colour[1:]) for colour in colours))
-    given = {"transparency": bytes(round(255 * each) for each in opacities)} if opacities else {}
-    return _data_uri(image, "png", optimize=True, **given)
+    options = {"transparency": bytes(round(255 * opacity) for opacity in opacities)} if opacities else {}
+    return _data_uri(image, "png", optimize=True, **options)
 
 
 def _image(values: Pixels, black: Floats, white: Floats, largest: int) -> Image.Image:
@@ -262,7 +262,7 @@ def looks_of(rows: Any, result: Any, kind: str) -> Looks:
     if order is not None:
         columns = [(name, array[order]) for name, array in columns]
     images = next((array for _, array in columns if are_images(array, kind)), None)
-    others = tuple(each for each in columns if each[1] is not images)
+    others = tuple(column for column in columns if column[1] is not images)
     return Looks(None if images is None else channels_last(images), others)
 
 
@@ -277,17 +277,19 @@ def _columns(rows: Any) -> tuple[list[tuple[str, Pixels]], Rows]:
     if is_frame(rows):
         import narwhals as nw
 
-        found = labelled_frame(rows, ())
-        opened = nw.from_native(found.x, allow_series=True)
+        frame = labelled_frame(rows, ())
+        opened = nw.from_native(frame.x, allow_series=True)
         if isinstance(opened, nw.Series):
-            return [(str(opened.name or ""), opened.to_numpy())], found
-        return [(name, opened[name].to_numpy()) for name in opened.columns], found
-    found = gather(rows, lambda: None)
-    if isinstance(found.x, Mapping):
-        return [(str(name), as_array(array, "The rows")) for name, array in found.x.items()], found
-    if is_several(found.x):
-        return [(f"input {number}", as_array(each, "The rows")) for number, each in enumerate(found.x)], found
-    return [("", as_array(found.x, "The rows"))], found
+            return [(str(opened.name or ""), opened.to_numpy())], frame
+        return [(name, opened[name].to_numpy()) for name in opened.columns], frame
+    frame = gather(rows, lambda: None)
+    if isinstance(frame.x, Mapping):
+        return [(str(name), as_array(array, "The rows")) for name, array in frame.x.items()], frame
+    if is_several(frame.x):
+        return [
+            (f"input {number}", as_array(array, "The rows")) for number, array in enumerate(frame.x)
+        ], frame
+    return [("", as_array(frame.x, "The rows"))], frame
 
 
 def are_words(rows: Any) -> bool:
@@ -310,8 +312,8 @@ def values_in_words(columns: Sequence[tuple[str, Pixels]], position: int) -> str
             text = _number(float(value)) if flat.dtype.kind in "iuf" else str(value)
             called = name if not name or len(flat) == 1 else f"{name}[{number}]"
             shown.append(f"{called} {text}".strip())
-    said = ", ".join(shown)
-    return said if total <= _MOST_VALUES else f"{said}, … ({total:,} in all)"
+    listed = ", ".join(shown)
+    return listed if total <= _MOST_VALUES else f"{listed}, … ({total:,} in all)"
 
 
 def _number(value: float) -> str:

@@ -64,13 +64,13 @@ def of_row(row: Any) -> View:
 
 def of_result(result: Any) -> View:
     """A result of any kind: a sentence about all rows, and those to look at first."""
-    told = few_lines_of(result)
-    if not told.lines:
+    few = few_lines_of(result)
+    if not few.lines:
         return View([lead_of(result)])
     head = [id_name_of(result) or kind_of(result), "what the model says"]
-    rows = [[str(line.row if line.id is None else line.id), line.said] for line in told.lines]
-    if told.lines[0].truth is not None:
+    rows = [[str(line.row if line.id is None else line.id), line.said] for line in few.lines]
+    if few.lines[0].truth is not None:
         head.append("truth")
-        for cells, line in zip(rows, told.lines, strict=True):
+        for cells, line in zip(rows, few.lines, strict=True):
             cells.append(str(line.truth))
-    return View([lead_of(result)], ViewTable(told.which, head, rows))
+    return View([lead_of(result)], ViewTable(few.which, head, rows))

@@ -130,7 +130,7 @@ def whole(
         sections["methods"] = "Which method is better here?"
     if asked.audit is not None:
         details["audit"] = "What is random in the model"
-    told = {
+    common = {
         "title": _TITLE if asked.title is None else asked.title,
         "lead": lead_of(result),
         "rows": len(result),
@@ -151,7 +151,7 @@ def whole(
         "sections": sections,
         "details": details,
     }
-    return environment().get_template(template).render(told | context)
+    return environment().get_template(template).render(common | context)
 
 
 def scores_of(result: Any, **wishes: Any) -> ViewTable | None:
@@ -207,18 +207,18 @@ class MadeWith:
 def made_with(result: Any) -> MadeWith:
     """How a result of any kind was made, as far as it says so."""
     columns = {column.name for column in result.columns}
-    given = {each.name: getattr(result, each.name) for each in fields(result) if each.name not in columns}
-    method, seed, version = given.pop("method", {}), given.pop("seed", None), given.pop("version", "")
+    values = {item.name: getattr(result, item.name) for item in fields(result) if item.name not in columns}
+    method, seed, version = values.pop("method", {}), values.pop("seed", None), values.pop("version", "")
     settings = {key: value for key, value in method.items() if key not in NO_SETTINGS}
     for shown_elsewhere in ("plan", "kind", "id_name"):
-        given.pop(shown_elsewhere, None)
+        values.pop(shown_elsewhere, None)
     name = str(method.get("name", "not stated"))
-    return MadeWith(name, _in_words(settings), seed, version, _in_words(given))
+    return MadeWith(name, _in_words(settings), seed, version, _in_words(values))
 
 
 def _in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    known = {key: each for key, each in settings.items() if each is not None}
-    return tuple((key.replace("_", " "), _setting(each)) for key, each in known.items())
+    known = {key: setting for key, setting in settings.items() if setting is not None}
+    return tuple((key.replace("_", " "), _setting(setting)) for key, setting in known.items())
 
 
 def _setting(value: Any) -> str:

@@ -45,7 +45,7 @@ def environment() -> jinja2.Environment:
     values.
     """
     here = Path(__file__).parent
-    found = jinja2.Environment(
+    jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader([here, here.parent / "tasks"]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -53,7 +53,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {
+    jinja.filters |= {
         "counted": in_sentences.counted,
         "digits": lambda number: significant(number, 2),
         "interval": interval_of,
@@ -65,4 +65,4 @@ def environment() -> jinja2.Environment:
         "share": share_of,
         "thousands": lambda number: f"{number:,}",
     }
-    return found
+    return jinja

@@ -111,7 +111,7 @@ class Design:
 
     def __post_init__(self) -> None:
         before = (1, *self.widths)
-        if not self.widths or any(width % each for each, width in zip(before, self.widths, strict=False)):
+        if not self.widths or any(width % outer for outer, width in zip(before, self.widths, strict=False)):
             raise wrong("widths", "numbers of passes, each a multiple of the one before", self.widths)
         late = self.passes if self.is_flat else self.ratios[self.branchings[-1] - 1]
         if sum(self.late) != late:
@@ -137,7 +137,7 @@ class Design:
     def ratios(self) -> tuple[int, ...]:
         """Masks at each level for each mask at the level before."""
         before = (1, *self.widths[:-1])
-        return tuple(width // each for width, each in zip(self.widths, before, strict=True))
+        return tuple(width // outer for width, outer in zip(self.widths, before, strict=True))
 
     @property
     def is_flat(self) -> bool:
@@ -197,7 +197,8 @@ def _of_group(
     if size == whole:
         return group
     alone, least = (
-        float(np.mean([remaining_variance(op, each) for op in random_ops])) / each for each in (size, whole)
+        float(np.mean([remaining_variance(op, count) for op in random_ops])) / count
+        for count in (size, whole)
     )
     share = _together(alone, size) / _together(least, whole)
     return one.plus(group, max(0.0, alone - share * least), share)
@@ -239,9 +240,10 @@ def of_error(design: Design, target_error: float, levels: Sequence[Level]) -> De
         fewer = range(design.passes, design.passes * min(design.first, design.cells), design.passes)
         most = tuning.MOST_GROUPS * design.cells
     larger = range(design.first // design.cells * design.cells + design.cells, most + 1, design.cells)
-    candidates = [of_fewer(design, each, levels) for each in fewer]
-    candidates += [replace(design, first=each) for each in (design.first, *larger)]
-    return next((each for each in candidates if each.expected_error <= target_error), candidates[-1])
+    candidates = [of_fewer(design, size, levels) for size in fewer]
+    candidates += [replace(design, first=size) for size in (design.first, *larger)]
+    precise = (candidate for candidate in candidates if candidate.expected_error <= target_error)
+    return next(precise, candidates[-1])
 
 
 def cell_ratios(levels: Sequence[Level], most: int | None = None) -> tuple[int, ...] | None:

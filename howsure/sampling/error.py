@@ -248,10 +248,10 @@ def error_of(units: Units, columns: Columns, design: Design | None = None) -> tu
     """
     if design is None:
         squared, count = seen(units)
-        told = squared * widening(count) ** 2
+        widened = squared * widening(count) ** 2
         if units.rare:
-            told = told + unmet(units, columns)
-        return squared, np.maximum(np.sqrt(told), columns.least_error)
+            widened = widened + unmet(units, columns)
+        return squared, np.maximum(np.sqrt(widened), columns.least_error)
     cells = units.count
     groups = max(1, cells // design.cells)
     error = design.one if cells < design.cells else design.group
@@ -263,8 +263,8 @@ def error_of(units: Units, columns: Columns, design: Design | None = None) -> tu
         spread = columns.spread(units.between * (cells / units.passes / freedom))
     own = error.own(units.mean, within, spread, freedom, columns)
     late_of_group = late * (groups / cells)
-    told = error.squared(units.mean, late_of_group, own, freedom, units.passes, columns) / groups
-    return late / cells + own / groups, np.maximum(np.sqrt(told), columns.least_error)
+    widened = error.squared(units.mean, late_of_group, own, freedom, units.passes, columns) / groups
+    return late / cells + own / groups, np.maximum(np.sqrt(widened), columns.least_error)
 
 
 def replicated(between: Floats, count: Any, passes: Any) -> Floats:

@@ -91,7 +91,7 @@ def fit_early_error(
         weight = weights[every]
         usual = _fit_nearly_certain(weight, terms[every], (squared - late)[every])
         usual_late = _fit_nearly_certain(weight, terms[every], late[every])
-        undecided, of_rows, late_of_rows = (each.mean(axis=0)[of] for each in (w, squared, late))
+        undecided, of_rows, late_of_rows = (values.mean(axis=0)[of] for values in (w, squared, late))
         left = of_rows - late_of_rows
         low, high = of_variance = _fit_ends(undecided, left, variance[of])
         of_spread = _fit_ends(undecided, left, spread[of]) if spread.any() else ONE
@@ -124,11 +124,11 @@ def _alike(w: Floats, squared: Floats, expected: Floats, replicates: int) -> flo
         expected: (n,) the same by the constants.
         replicates: R.
     """
-    told = (squared > 0) & (expected > 0) & (w > 0)
-    if np.count_nonzero(told) < 2:
+    usable = (squared > 0) & (expected > 0) & (w > 0)
+    if np.count_nonzero(usable) < 2:
         return MOST_ALIKE
-    off = np.log(squared[told] / expected[told])
-    weights = w[told] / w[told].sum()
+    off = np.log(squared[usable] / expected[usable])
+    weights = w[usable] / w[usable].sum()
     scatter = weights @ (off - weights @ off) ** 2
     usual, fourth = polygamma(1, (replicates - 1) / 2), polygamma(3, (replicates - 1) / 2)
     left = scatter - usual
@@ -189,10 +189,10 @@ def measure_early_errors(
         usual = np.sqrt(variance.mean(axis=0))
         usual = np.where(usual > 0, usual, 1.0)
         of_cells, of_groups = of_cells / usual, of_groups / usual
-        late, variance, between = (each / usual**2 for each in (late, variance, between))
+        late, variance, between = (values / usual**2 for values in (late, variance, between))
     one = _squares(of_cells, _variance_of_one(of_cells))
     group = _squares(of_groups, of_groups.var(axis=0, ddof=1))
-    of_one, one, late_of_one = (each.reshape(-1, *variance.shape) for each in (of_cells, one, late))
+    of_one, one, late_of_one = (values.reshape(-1, *variance.shape) for values in (of_cells, one, late))
     of_group, more = late.mean(axis=1) / cells, (outcome, stands_for, len(replicates))
     missed = 0.0 if late.any() else missed_by(replicates[0][0].passes, len(replicates) * len(stands_for))
     whole = fit_early_error(of_groups, group, of_group, variance, between, *more, missed)
@@ -249,7 +249,7 @@ def measure_design_effects(
     of_group = top.reshape(len(top), -1, len(mean)).var(axis=1)
     of_spread = (_variance_of_one(top.var(axis=2)), of_group.var(axis=0, ddof=1))
     quantiles = np.quantile(top, np.clip(LEVELS, 0.05, 0.95), axis=(0, 1, 2))
-    below = np.stack([(top <= each).mean(axis=2) for each in quantiles], axis=-1)
+    below = np.stack([(top <= quantile).mean(axis=2) for quantile in quantiles], axis=-1)
     of_shares = (_variance_of_one(below), below.mean(axis=1).var(axis=0, ddof=1))
     share = below.mean(axis=(0, 1))
     binomial = np.maximum((share * (1 - share)).mean(axis=0), SMALLEST)

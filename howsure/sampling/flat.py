@@ -161,12 +161,12 @@ class Flat:
         """
         if isinstance(moments.sketch, Tally):
             moments.sketch.pairs = self._pairs
-        found = with_networks(estimates, moments.sketch, run.outcome)
-        if found.independent is None or max(self._sizes) == 1:
-            return found
+        estimated = with_networks(estimates, moments.sketch, run.outcome)
+        if estimated.independent is None or max(self._sizes) == 1:
+            return estimated
         in_groups = moments.passes >= 2 * moments.units  # and not one by one, as where no group would balance
         return replace(
-            found, independent=np.where(in_groups, moments.passes - moments.units, moments.units * 1.0)
+            estimated, independent=np.where(in_groups, moments.passes - moments.units, moments.units * 1.0)
         )
 
     def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:

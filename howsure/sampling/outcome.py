@@ -93,7 +93,7 @@ class Estimates:
 
     def take(self, rows: Integers) -> Estimates:
         """Those of some rows."""
-        return type(self)(**{name: each[rows] for name, each in vars(self).items() if each is not None})
+        return type(self)(**{name: values[rows] for name, values in vars(self).items() if values is not None})
 
 
 class Tally(ABC):

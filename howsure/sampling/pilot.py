@@ -149,10 +149,10 @@ def make_plan(
     widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
     shared = levels[0].cost
     most = tuning.FLAT_PILOT_ROWS if design.is_flat else tuning.PILOT_ROWS
-    found = _candidates(run, design, widest, target_error, precision, means, cache)
-    run = found.run
+    candidates = _candidates(run, design, widest, target_error, precision, means, cache)
+    run = candidates.run
     _, count = means.replicates(design, most, cache, int(design.is_flat))
-    rows, stands_for, chunks = found.chosen(count, means)
+    rows, stands_for, chunks = candidates.chosen(count, means)
     tree = Tree(design, run.model, run.seed, cache)
     groups = [_passes(tree, run, chunks, FIRST_STAGE, means)]
     usual = _usual_size(groups[0], run.outcome)
@@ -167,7 +167,7 @@ def make_plan(
     if flat is not None and (too_dear or (in_doubt and not compares)):
         design, groups, cache = flat, [], PassCache()
         count = means.replicates(flat, tuning.FLAT_PILOT_ROWS, cache)[1]
-        rows, stands_for, chunks = found.chosen(count, means)
+        rows, stands_for, chunks = candidates.chosen(count, means)
     elif better is not None and better != design.ratios:
         design, groups, cache = design_of(better, levels), [], PassCache()
     tree = Tree(design, run.model, run.seed, cache)
@@ -192,8 +192,8 @@ def make_plan(
         first_cells = max(1, min(design.one.units_until_known, most))
     design, spent = replace(design, first=first_cells), Spent(means.passes, means.cost)
     shares = () if design.is_flat else shares
-    plan = Plan(design, shares, found.precision, described(levels), spent, fingerprint_of(model))
-    return Pilot(plan, found.kept, cache)
+    plan = Plan(design, shares, candidates.precision, described(levels), spent, fingerprint_of(model))
+    return Pilot(plan, candidates.kept, cache)
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def _candidates(
         share, least = SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES
     sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
     kept: StoredTrunks = ()
-    found = FLOAT32
+    candidate_precision = FLOAT32
 
     def first_cell(model: PassModel, rows: Integers) -> Floats:
         here = replace(run, model=model)
@@ -264,12 +264,12 @@ def _candidates(
         hardest = np.argsort(run.outcome.doubt(first.mean(axis=0)), kind="stable")[:HARDEST]
         off = (first[:, hardest] - first_cell(run.model, sample[hardest])).mean(axis=0)
         if np.sqrt(np.mean(off**2)) <= GOOD_ENOUGH * target_error:
-            run, found = replace(run, model=reduced), BFLOAT16
+            run, candidate_precision = replace(run, model=reduced), BFLOAT16
         else:
             first = first_cell(run.model, sample)
     cache.keep(FIRST_STAGE, 0, run.numbers[sample], first)
     doubt = run.outcome.doubt(first.mean(axis=0))
-    return _Candidates(run, found, sample, doubt, kept, rows_per_call(run.model, widest))
+    return _Candidates(run, candidate_precision, sample, doubt, kept, rows_per_call(run.model, widest))
 
 
 def _with_constants(

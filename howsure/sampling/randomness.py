@@ -99,7 +99,7 @@ def plain_method(info: ModelInfo) -> str:
 def check_random(model: PassModel) -> None:
     """Raise a `ModelError` unless the model can be made random. Warn of layers that cannot be switched on."""
     info = model.info
-    refused = [found for found in info.unswitchable if found.refused]
+    refused = [layer for layer in info.unswitchable if layer.refused]
     if refused:
         raise ModelError(
             f"Layer '{refused[0].name}' cannot be done right: {refused[0].what}",
@@ -108,7 +108,7 @@ def check_random(model: PassModel) -> None:
             or "Use a Dropout layer there, and put what else training does into a layer of its own",
         )
     check_sizes(model)
-    left_fixed = listed([f"'{found.name}': {found.what}" for found in info.unswitchable], between="; ")
+    left_fixed = listed([f"'{layer.name}': {layer.what}" for layer in info.unswitchable], between="; ")
     if not random_ops_of(model):
         names = listed(list(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers)))
         what = "has no random layer that can be switched on, so all its passes would be the same"

@@ -90,8 +90,8 @@ def draw_cells(
     for rows, trunk in _trunks(run, kept, size):
         chunks = run.chunks_of(rows, trunk, at_once)
         rounds = tree.rounds(max_passes)
-        found = draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget, trunk=shared)
-        blocks.append((rows, found))
+        estimates = draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget, trunk=shared)
+        blocks.append((rows, estimates))
     back = np.argsort(np.concatenate([rows for rows, _ in blocks]))
     return Estimates.joined([of for _, of in blocks]).take(back)
 
@@ -126,8 +126,8 @@ def draw_rounds(
     outcome = run.outcome.take(numbers)
     moments = RunningMoments.of(count, outcome)
     named = [item.name for item in fields(Estimates) if item.default is MISSING]
-    found: dict[str, Any] = {name: np.zeros((count, *outcome.columns), outcome.precision) for name in named}
-    found["passes"] = np.zeros(count, dtype=np.int64)
+    result: dict[str, Any] = {name: np.zeros((count, *outcome.columns), outcome.precision) for name in named}
+    result["passes"] = np.zeros(count, dtype=np.int64)
     going_on, spent = np.arange(count), 0.0
     for what in rounds:
         cost = source.cost(what) - (trunk if spent else 0.0)
@@ -136,7 +136,7 @@ def draw_rounds(
         costs = np.where(source.holds(what, numbers[going_on]), 0.0, cost)
         if shared_budget is not None:
             if spent:
-                so_far = Estimates(**{name: array[going_on] for name, array in found.items()})
+                so_far = Estimates(**{name: array[going_on] for name, array in result.items()})
                 affordable = shared_budget.affordable(costs, so_far, outcome.take(going_on))
                 progress(int(np.sum(~affordable)))
                 going_on, costs = going_on[affordable], costs[affordable]
@@ -155,7 +155,7 @@ def draw_rounds(
                 source.draw(what, run, moments, new[done : done + len(chunk)], chunk, of_chunk, len(new))
                 done += len(chunk)
             now = source.estimates(run, moments, at)
-            for name, array in found.items():
+            for name, array in result.items():
                 array[at] = getattr(now, name)
             enough = is_enough(now, outcome.take(at))
             progress(int(enough.sum()))
@@ -164,7 +164,7 @@ def draw_rounds(
         if not len(going_on):
             break
     progress(len(going_on))
-    return source.with_networks(run, moments, Estimates(**found))
+    return source.with_networks(run, moments, Estimates(**result))
 
 
 def _trunks(run: Run, kept: StoredTrunks, size: int) -> Iterator[Chunk]:

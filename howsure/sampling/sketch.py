@@ -84,10 +84,10 @@ class Sketch:
         effective = np.maximum(passes, 1) / effect
         lower, upper = one_error_away(effective)
         wanted = np.concatenate([np.broadcast_to(levels, lower.shape), lower, upper], axis=-1)
-        found, below, above = np.split(from_angles(quantiles_in_bins(counts, passes, wanted)), 3, axis=-1)
-        found = np.where(np.minimum(levels, 1 - levels) * effective < 0.5 - 1e-9, np.nan, found)
-        width = np.pi / BINS * np.sqrt(found * (1 - found))
-        return found, quantiles_error(found, below, above, spread, effective, width)
+        ends, below, above = np.split(from_angles(quantiles_in_bins(counts, passes, wanted)), 3, axis=-1)
+        ends = np.where(np.minimum(levels, 1 - levels) * effective < 0.5 - 1e-9, np.nan, ends)
+        width = np.pi / BINS * np.sqrt(ends * (1 - ends))
+        return ends, quantiles_error(ends, below, above, spread, effective, width)
 
     def kurtosis(self, width: int) -> Floats:
         """Kurtosis (N, K) of the passes; 0 for classes not tracked or spread within one bin."""
@@ -100,9 +100,11 @@ class Sketch:
         variance = np.bincount(places, weights * squares, size) / count
         fourth = np.bincount(places, weights * squares**2, size) / count
         narrow = variance <= (np.pi / BINS) ** 2 * mean * (1 - mean)
-        found = np.where(narrow, 0.0, fourth / np.where(narrow, 1.0, variance) ** 2)
+        kurtosis = np.where(narrow, 0.0, fourth / np.where(narrow, 1.0, variance) ** 2)
         of_all = np.zeros((len(self._classes), width))
-        np.put_along_axis(of_all, np.maximum(self._classes, 0), found.reshape(self._classes.shape), axis=-1)
+        np.put_along_axis(
+            of_all, np.maximum(self._classes, 0), kurtosis.reshape(self._classes.shape), axis=-1
+        )
         return of_all
 
     def _track(self, mean: Floats, rows: Integers) -> Integers:
@@ -208,18 +210,22 @@ class NumberSketch:
         # Where a scale was never needed all passes are one number.
         location, scale = self._location.reshape(-1, 1), self._scale.reshape(-1, 1)
         score = np.tan(np.pi * (np.clip(places, 0.5 / BINS, 1 - 0.5 / BINS) - 0.5))
-        found, below, above = np.split(location + scale * score, 3, axis=-1)
+        quantiles, below, above = np.split(location + scale * score, 3, axis=-1)
         few = np.minimum(levels, 1 - levels) * effective < 0.5 - 1e-9
-        found = np.where(few, np.nan, found)
+        quantiles = np.where(few, np.nan, quantiles)
         width = scale * (np.pi / BINS) * (1 + score[:, : len(levels)] ** 2)
         shape = (rows, numbers, len(levels))
-        found, below, above, width = (each.reshape(shape) for each in (found, below, above, width))
+        quantiles, below, above, width = (
+            values.reshape(shape) for values in (quantiles, below, above, width)
+        )
         most, effective = largest(spread, error), effective.reshape(shape)
         return {
             "spread": spread,
             "spread_error": error,
-            "quantiles": found,
-            "quantiles_error": quantiles_error(found, below, above, most, effective, width, has_range=False),
+            "quantiles": quantiles,
+            "quantiles_error": quantiles_error(
+                quantiles, below, above, most, effective, width, has_range=False
+            ),
             "networks": self._networks(counts, drawn),
         }
 
@@ -227,16 +233,16 @@ class NumberSketch:
         """(N, C, M) passes, or quantiles of more than M, from counts (N · P, BINS) of passes (N · P, 1)."""
         rows, numbers = self._location.shape
         kept = between_numbers.KEPT
-        each = (np.arange(kept) + 0.5) / drawn
+        in_order = (np.arange(kept) + 0.5) / drawn
         quantiles = np.clip(between_numbers.MIDDLES, 0.5 / drawn, 1 - 0.5 / drawn)
-        places = quantiles_in_bins(counts, drawn, np.where(drawn > kept, quantiles, each))
+        places = quantiles_in_bins(counts, drawn, np.where(drawn > kept, quantiles, in_order))
         bins = np.clip(np.ceil(np.nan_to_num(places) * BINS).astype(np.int64) - 1, 0, BINS - 1)
         bins = bins.reshape(rows, 1, numbers, kept)
         means = self._sums / np.maximum(self._counts, 1)[:, None]
-        found = np.take_along_axis(means, bins, axis=-1)
-        found[:, 0] = self._location[..., None] + self._scale[..., None] * found[:, 0]
-        found[np.broadcast_to(np.isnan(places).reshape(bins.shape), found.shape)] = np.nan
-        return found.reshape(rows, found.shape[1] * numbers, kept)
+        networks = np.take_along_axis(means, bins, axis=-1)
+        networks[:, 0] = self._location[..., None] + self._scale[..., None] * networks[:, 0]
+        networks[np.broadcast_to(np.isnan(places).reshape(bins.shape), networks.shape)] = np.nan
+        return networks.reshape(rows, networks.shape[1] * numbers, kept)
 
     def _kurtosis(self) -> Floats:
         """(N, P) kurtosis of the passes; 0 where they are all the same."""
@@ -317,17 +323,17 @@ def with_networks(
     spread = np.sqrt(variance + squared)
     both = [effect, effect if other is None else other]
     which = np.zeros(len(mean), dtype=np.int64) if is_other is None else is_other.astype(np.int64)
-    passes = estimates.passes / np.array([each.spread for each in both])[which]
+    passes = estimates.passes / np.array([factor.spread for factor in both])[which]
     if isinstance(sketch, NumberSketch):
-        of_quantiles = np.array([each.quantiles for each in both])[which]
-        of_shares = np.array([max(*each.quantiles, each.spread) for each in both])[which]
-        told = sketch.network_fields(spread, passes, of_quantiles)
-        return replace(estimates, **told, independent=estimates.passes / of_shares)
+        of_quantiles = np.array([factor.quantiles for factor in both])[which]
+        of_shares = np.array([max(*factor.quantiles, factor.spread) for factor in both])[which]
+        fields = sketch.network_fields(spread, passes, of_quantiles)
+        return replace(estimates, **fields, independent=estimates.passes / of_shares)
     kurtosis = np.zeros_like(mean) if sketch is None else sketch.kurtosis(outcome.width)
     error = spread_error(spread, passes, kurtosis, mean)
     known = replace(estimates, spread=spread, spread_error=error)
     if sketch is None:
         return known
-    label, of_quantiles = mean.argmax(axis=-1), np.array([each.quantiles for each in both])[which]
+    label, of_quantiles = mean.argmax(axis=-1), np.array([factor.quantiles for factor in both])[which]
     quantiles, error = sketch.quantiles(label, largest(spread, error, label), of_quantiles)
     return replace(known, quantiles=quantiles, quantiles_error=error)

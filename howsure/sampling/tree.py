@@ -46,13 +46,13 @@ FIRST_STAGE = 1
 
 def cells_of(design: Design, had: int, until: int) -> list[Cells]:
     """The cells of a row from `had` to `until`, by groups."""
-    size, found = design.cells, []
+    size, cells = design.cells, []
     while had < until:
         group, start = divmod(had, size)
         stop = min(size, start + until - had)
-        found.append((FIRST_STAGE + group, range(start, stop)))
+        cells.append((FIRST_STAGE + group, range(start, stop)))
         had += stop - start
-    return found
+    return cells
 
 
 class PassCache:
@@ -81,9 +81,9 @@ class PassCache:
     def holds(self, what: Iterable[Cells], rows: Integers) -> Booleans:
         """(n,) whether all these cells of rows with these numbers (n,) are here."""
         wanted = [self._cells.get((stage, cell)) for stage, cells in what for cell in cells]
-        if any(found is None for found in wanted):
+        if any(cell_passes is None for cell_passes in wanted):
             return np.zeros(len(rows), dtype=bool)
-        there = [np.isin(rows, found[0]) for found in wanted if found is not None]
+        there = [np.isin(rows, cell_passes[0]) for cell_passes in wanted if cell_passes is not None]
         return np.asarray(np.all(there, axis=0))
 
     def values(self, stage: int, cell: int, rows: Integers) -> Floats:
@@ -253,7 +253,9 @@ def masks_of(design: Design, levels: Sequence[Level], *, seed: int, stage: int) 
     """
     widths = (1, *design.widths)
     cells: list[list[Array]] = [[] for _ in range(design.cells)]
-    for op, level in [(op, number) for number, each in enumerate(levels) for op in each.random_ops]:
+    for op, level in [
+        (op, number) for number, level_info in enumerate(levels) for op in level_info.random_ops
+    ]:
         branching = max((at for at in design.branchings if at <= level), default=None)
         if branching is None:
             together = draw(op, seed=seed, stage=stage, group=0, size=design.cells)
