@@ -514,7 +514,7 @@ ZOO: dict[str, Kind] = {
     ),
     "a dict with logits": Kind(Logits, {"features": (8,)}),
     "drawn by a generator of numpy": Kind(
-        lambda: _of_numpy(_GENERATOR.random), refused="something is drawn outside of PyTorch"
+        lambda: _of_numpy(_GENERATOR.random), refused="numbers of numpy or Python"
     ),
     "drawn by numpy": Kind(
         lambda: _of_numpy(np.random.random), refused="numbers of numpy or Python are drawn in training"

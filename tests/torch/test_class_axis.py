@@ -76,8 +76,8 @@ def _mixed(y):
     ],
 )
 def test_classes_lie_where_the_channels_of_the_last_layer_come_to_lie(end, ending, axis):
-    found = info(Network(end))
-    assert (found.ending, found.class_axis) == (ending, axis)
+    model_info = info(Network(end))
+    assert (model_info.ending, model_info.class_axis) == (ending, axis)
 
 
 def test_one_channel_is_an_axis_of_its_own():
@@ -97,8 +97,8 @@ def test_what_is_called_out_is_the_output_beside_auxiliary_ones():
     module = Network(lambda y: {"out": y, "aux": -y, "aux2": 2 * y}).eval()
     alone = Network(lambda y: y).eval()
     alone.load_state_dict(module.state_dict())
-    found, expected = (howsure.predict_with_uncertainty(each, IMAGES, 4) for each in (module, alone))
-    np.testing.assert_array_equal(found, expected)
+    result, expected = (howsure.predict_with_uncertainty(module, IMAGES, 4) for module in (module, alone))
+    np.testing.assert_array_equal(result, expected)
     named = adapt(module, IMAGES, gaussian_noise=False, output="aux")[0]
     np.testing.assert_allclose(named.predict([IMAGES]), -alone(torch.from_numpy(IMAGES)).detach(), atol=1e-6)
     with pytest.raises(howsure.ModelError, match="Received: dict with out, features"):
@@ -121,8 +121,8 @@ def test_instance_norms_with_weights_run_level_by_level():
     assert isinstance(model, SplitModel)
     first, second = (op for level in model.levels for op in level.random_ops)
     masks = [draw(first, seed=0, group=0, size=2), draw(second, seed=0, group=0, size=4)]
-    found = model.thin(masks)(model.trunk(rows))
-    for number, passed in enumerate(found):
+    result = model.thin(masks)(model.trunk(rows))
+    for number, passed in enumerate(result):
         with torch.no_grad():
             y = module[1](module[0](torch.from_numpy(IMAGES)))
             y = module[4](module[3](y * torch.from_numpy(masks[0][number // 2]) / 0.6))
@@ -169,16 +169,16 @@ class OneMap(nn.Module):
 @pytest.mark.parametrize("positions", [(7, 5), (4, 7, 5)])
 def test_numbers_of_positions_without_an_axis_of_classes_are_no_classes(positions):
     x = np.random.default_rng(0).normal(size=(4, 3, *positions)).astype("float32")
-    for end, given in (((), {"outputs": "logits"}), ((nn.Sigmoid(),), {})):
+    for end, settings in (((), {"outputs": "logits"}), ((nn.Sigmoid(),), {})):
         squeezed = OneMap(len(positions), True, *end).eval()
         for more in ({}, {"class_names": ["no", "yes"]}):
             with pytest.raises(howsure.ModelError, match=r"has no axis of classes.*output\.unsqueeze\(1\)"):
-                howsure.assess(squeezed, x, **given, **more)
-        found = howsure.assess(OneMap(len(positions), False, *end).eval(), x, **given)
-        assert (found.label.shape, len(found.class_names)) == ((4, *positions), 2)
+                howsure.assess(squeezed, x, **settings, **more)
+        result = howsure.assess(OneMap(len(positions), False, *end).eval(), x, **settings)
+        assert (result.label.shape, len(result.class_names)) == ((4, *positions), 2)
     names = [f"class {number}" for number in range(positions[0])]
-    for told in ({"class_axis": 1}, {"class_names": names}):  # someone who knows better
-        read = howsure.assess(OneMap(len(positions), True).eval(), x, outputs="logits", **told)
+    for wrong in ({"class_axis": 1}, {"class_names": names}):  # someone who knows better
+        read = howsure.assess(OneMap(len(positions), True).eval(), x, outputs="logits", **wrong)
         assert read.label.shape == (4, *positions[1:])
 
 
@@ -187,21 +187,21 @@ def test_a_plan_and_an_audit_take_the_axis_as_an_assessment_does():
     model, x = Reshaped().eval(), np.random.default_rng(0).normal(size=(5, 7, 3)).astype("float32")
     with pytest.raises(howsure.ModelError, match="does not say which of its two axes"):
         howsure.plan(model, x, outputs="logits")
-    said = str(howsure.audit(model, x, outputs="logits"))
-    assert "Before you assess it, say what it puts out: " in said
-    assert "class_axis=2 reads 4 classes at 7 positions" in said
+    text = str(howsure.audit(model, x, outputs="logits"))
+    assert "Before you assess it, say what it puts out: " in text
+    assert "class_axis=2 reads 4 classes at 7 positions" in text
     assert howsure.plan(model, x, outputs="logits", class_axis=2) == howsure.Plan()
     for axis, classes in ((1, 7), (2, 4), (-1, 4)):
         read = f"Its output (rows, 7, 4) is read as {classes} classes at each position, on axis {axis % 3}."
         assert read in str(howsure.audit(model, x, outputs="logits", class_axis=axis))
-        found = howsure.assess(
+        result = howsure.assess(
             model,
             x,
             outputs="logits",
             class_axis=axis,
             method=howsure.MCDropout(plan=howsure.Plan()),
         )
-        assert len(found.class_names) == classes
+        assert len(result.class_names) == classes
     for function in (howsure.plan, howsure.audit):
         with pytest.raises(howsure.InputError, match="has no such `class_axis`"):
             function(model, x, outputs="logits", class_axis=3)

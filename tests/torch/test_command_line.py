@@ -38,8 +38,8 @@ def run(command, *arguments):
     if command == "assess" and "outputs=logits" not in arguments:
         arguments += ("--set", "outputs=logits")
     done = CliRunner().invoke(app, [command, *map(str, arguments)])
-    said = " ".join((done.output + str(done.exception or "")).split())
-    return done.exit_code, said
+    output = " ".join((done.output + str(done.exception or "")).split())
+    return done.exit_code, output
 
 
 @pytest.fixture
@@ -59,31 +59,31 @@ def from_python(weights, x, **settings):
 
 
 def test_a_function_and_weights_from_a_file_give_what_the_module_gives(folder):
-    code, said = run(
+    code, output = run(
         "assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", "--out", "out.parquet"
     )
-    assert code == 0, said
-    found = howsure.load("out.parquet")
+    assert code == 0, output
+    result = howsure.load("out.parquet")
     expected = from_python("weights.pt", rows_for("mlp"))
-    assert np.array_equal(found.probabilities, expected.probabilities)
-    assert found.truth.tolist() == (np.arange(9) % 3).tolist()
+    assert np.array_equal(result.probabilities, expected.probabilities)
+    assert result.truth.tolist() == (np.arange(9) % 3).tolist()
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.net.", ""])
 def test_checkpoints_of_others_are_read(folder, prefix):
     state = {f"{prefix}{name}": value for name, value in mlp().state_dict().items()}
     torch.save({"epoch": 3, "state_dict": state}, "last.ckpt")
-    code, said = run(
+    code, output = run(
         "assess", f"{folder}:make", "rows.npz", "--set", "weights=last.ckpt", "--out", "out.parquet"
     )
-    assert code == 0, said
+    assert code == 0, output
 
 
 def test_weights_are_read_from_safetensors(folder):
     save_file(torch.load("weights.pt", weights_only=True), "weights.safetensors")
     arguments = ["--set", "weights=weights.safetensors", "--out", "out.parquet"]
-    code, said = run("assess", f"{folder}:make", "rows.npz", *arguments)
-    assert code == 0, said
+    code, output = run("assess", f"{folder}:make", "rows.npz", *arguments)
+    assert code == 0, output
     expected = from_python("weights.pt", rows_for("mlp"))
     assert np.array_equal(howsure.load("out.parquet").probabilities, expected.probabilities)
 
@@ -126,37 +126,37 @@ def trains():
 
 
 @pytest.mark.parametrize(
-    ("maker", "told"),
+    ("maker", "message"),
     [("made", 1), ("seeded", 1), ("by_hand", 1), ("loads", 0), ("whole", 0), ("trains", 0)],
 )
-def test_an_untrained_network_is_told(folder, tmp_path, maker, told):
+def test_an_untrained_network_is_told(folder, tmp_path, maker, message):
     (tmp_path / f"un{folder}.py").write_text(UNTRAINED)
     torch.save(mlp(), "whole.pt")
-    code, said = run(
+    code, output = run(
         "assess", f"un{folder}:{maker}", "rows.npz", "--set", "outputs=logits", "--out", "o.parquet"
     )
-    assert code == 0, said
-    assert said.count("is untrained") == told
-    if told:  # its advice, followed
-        assert "Give its weights (--set weights=FILE" in said
+    assert code == 0, output
+    assert output.count("is untrained") == message
+    if message:  # its advice, followed
+        assert "Give its weights (--set weights=FILE" in output
         more = ("--set", "weights=weights.pt", "--set", "outputs=logits", "--out", "o.parquet")
-        code, said = run("assess", f"{folder}:make", "rows.npz", *more)
-        assert (code, "untrained" in said) == (0, False)
+        code, output = run("assess", f"{folder}:make", "rows.npz", *more)
+        assert (code, "untrained" in output) == (0, False)
 
 
 def test_an_untrained_member_is_told_how_it_gets_weights(folder):
     torch.save(mlp().state_dict(), "second.pt")
-    given = ("assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", "--out", "o.parquet")
-    code, said = run(*given, "--set", f"members={folder}:make")
-    assert "is untrained" in said
-    assert "of another member --set members=FILE)" in " ".join(said.split())
-    code, said = run(*given, "--set", "members=second.pt")
-    assert (code, "untrained" in said) == (0, False)
+    arguments = ("assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", "--out", "o.parquet")
+    code, output = run(*arguments, "--set", f"members={folder}:make")
+    assert "is untrained" in output
+    assert "of another member --set members=FILE)" in " ".join(output.split())
+    code, output = run(*arguments, "--set", "members=second.pt")
+    assert (code, "untrained" in output) == (0, False)
 
 
 def test_members_alone_are_an_ensemble(folder):
     torch.save(mlp().state_dict(), "second.pt")
-    given = (
+    arguments = (
         "assess",
         f"{folder}:make",
         "rows.npz",
@@ -166,12 +166,12 @@ def test_members_alone_are_an_ensemble(folder):
         "members=second.pt",
     )
     for more in (("--out", "a.parquet"), ("--method", "ensemble", "--out", "b.parquet"), ("--out", "folder")):
-        code, said = run(*given, *more)
-        assert code == 0, said
-    found = [howsure.load(name) for name in ("a.parquet", "b.parquet", "folder")]
-    assert [each.method["name"] for each in found] == [found[1].method["name"]] * 3
-    for each in found[::2]:
-        np.testing.assert_array_equal(each.probabilities, found[1].probabilities)
+        code, output = run(*arguments, *more)
+        assert code == 0, output
+    results = [howsure.load(name) for name in ("a.parquet", "b.parquet", "folder")]
+    assert [result.method["name"] for result in results] == [results[1].method["name"]] * 3
+    for result in results[::2]:
+        np.testing.assert_array_equal(result.probabilities, results[1].probabilities)
 
 
 class RunsCode(nn.Module):
@@ -229,11 +229,11 @@ def test_what_cannot_be_used_is_said_in_words(folder, arguments, words):
     for name in ("cut.pt", "net.pt2"):
         with open(name, "wb") as file:
             file.write(b"PK\3\4 nothing")
-    given = [each.format(nets=folder) for each in arguments]
-    code, said = run("assess", *given, "--out", "out.parquet")
+    filled = [argument.format(nets=folder) for argument in arguments]
+    code, output = run("assess", *filled, "--out", "out.parquet")
     assert code == 2
-    assert words.format(nets=folder) in said
-    assert "Traceback" not in said
+    assert words.format(nets=folder) in output
+    assert "Traceback" not in output
 
 
 def test_rows_of_keyword_inputs_come_from_arrays_by_name(folder, tmp_path):
@@ -242,8 +242,8 @@ def test_rows_of_keyword_inputs_come_from_arrays_by_name(folder, tmp_path):
     )
     random = np.random.default_rng(0)
     np.savez("two.npz", left=numbers(random, 5, 4), right=numbers(random, 5, 2), y=np.zeros(5, int))
-    code, said = run("assess", f"two_{tmp_path.name}:make", "two.npz", "--out", "out.parquet")
-    assert code == 0, said
+    code, output = run("assess", f"two_{tmp_path.name}:make", "two.npz", "--out", "out.parquet")
+    assert code == 0, output
     assert len(howsure.load("out.parquet")) == 5
 
 
@@ -255,8 +255,8 @@ def test_a_module_gets_the_channels_of_its_first_layer(out, folder, tmp_path):
     for number in range(3):
         image = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
-    code, said = run(
+    code, output = run(
         "assess", f"{folder}:grey", "images", "--out", out, "--set", "passes=5", "--set", "outputs=logits"
     )
-    assert code == 0, said
+    assert code == 0, output
     assert len(howsure.load(out)) == 3

@@ -22,9 +22,9 @@ class Head(nn.Module):
         self.layer, self.drop, self.head = layer, nn.Dropout(0.5), nn.Linear(width, 3)
 
     def forward(self, x):
-        found = self.layer(x)
-        found = found[0] if isinstance(found, tuple) else found
-        return self.head(self.drop(found[:, -1]))
+        outputs = self.layer(x)
+        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        return self.head(self.drop(outputs[:, -1]))
 
 
 class OwnAttention(nn.Module):
@@ -77,7 +77,7 @@ def test_multiply_adds_are_those_of_the_shapes(layer, inputs, width, expected):
     module = Head(layer, width).eval()
     audit = howsure.audit(module, np.zeros((2, T, inputs), np.float32))
     assert audit.multiply_adds == expected + 3 * width
-    assert audit.multiply_adds == sum(each.multiply_adds for each in audit.layers)
+    assert audit.multiply_adds == sum(layer.multiply_adds for layer in audit.layers)
 
 
 class Count(TorchDispatchMode):
@@ -100,7 +100,7 @@ class Count(TorchDispatchMode):
         (nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2), [(2, 4, 5, 6)]),
         (nn.MultiheadAttention(8, 2, batch_first=True), [(2, 6, 8), (2, 4, 8), (2, 4, 8)]),
     ],
-    ids=lambda given: type(given).__name__ if isinstance(given, nn.Module) else "",
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
 def test_multiply_adds_are_half_of_what_pytorch_counts(layer, shapes):
     inputs = [torch.ones(shape) for shape in shapes]
@@ -131,9 +131,9 @@ def test_what_an_encoder_writes_inside_counts_where_it_runs_as_one_operation():
 
     with torch.no_grad(), Counting():
         layer(x)
-    ((op, found),) = [each for each in counted if each[1]]
+    ((op, outcome),) = [entry for entry in counted if entry[1]]
     assert op is torch.ops.aten._transformer_encoder_layer_fwd.default
     # In each place twice the queries, keys and values, scores of two heads, what these weigh, what becomes of
     # it, a sum, two norms, 16 numbers between two products, and the result.
     written = T * (2 * 3 * H + 2 * T + 3 * H + 16 + H + H)
-    assert found == 3 * (ENCODER + 8 * written)
+    assert outcome == 3 * (ENCODER + 8 * written)

@@ -40,11 +40,11 @@ def test_a_pass_is_the_module_with_the_masks_of_the_plan():
     module, x = build("mlp"), rows_for("mlp")
     adapted, _ = adapt(module, x, gaussian_noise=False)
     mask = np.arange(12)[None] % 3 > 0
-    found = adapted.thin([mask])(adapted.trunk([x]))
+    result = adapted.thin([mask])(adapted.trunk([x]))
     with torch.no_grad():
         h = torch.relu(module[0](torch.from_numpy(x))) * torch.from_numpy(mask[0] / 0.75).float()
         expected = module[3](h).numpy()
-    assert found[0] == pytest.approx(expected, abs=1e-6)
+    assert result[0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_dropout_that_is_always_on_is_off_in_the_prediction():
@@ -122,9 +122,9 @@ def test_numbers_that_choose_between_inputs_are_no_dropout(name, dropout):
     network = plain[1] if dropout == "in the same call" else plain
     module, x = nn.Sequential(Layer(augmented), network).eval(), rows_for("mlp", rows=3)
     with pytest.warns(howsure.HowsureWarning, match=f"{LINE} chooses between inputs, as augmentation does"):
-        found = howsure.passes(module, x, 40, outputs="logits")
+        result = howsure.passes(module, x, 40, outputs="logits")
     without = howsure.passes(plain.eval(), x, 40, outputs="logits")
-    assert found == pytest.approx(without, abs=1e-6)
+    assert result == pytest.approx(without, abs=1e-6)
 
 
 def _modality_dropped(module, x):
@@ -418,10 +418,10 @@ def test_attention_is_kept_off_by_the_name_that_the_audit_tells():
     assert "encoder.layers.0.self_attn" in inside
     nothing = nn.Sequential(module, nn.Dropout(0.5))
     method = howsure.MCDropout(passes=8, keep_off=[f"0.{name}" for name in inside])
-    found = howsure.assess(nothing, x, method=method, outputs="logits")
+    result = howsure.assess(nothing, x, method=method, outputs="logits")
     for each in inner.modules():
         if isinstance(each, nn.Dropout):
             each.p = 0.0
     inner.self_attn.dropout = 0.0
     wanted = howsure.assess(nothing, x, method=howsure.MCDropout(passes=8), outputs="logits")
-    assert found.probabilities == pytest.approx(wanted.probabilities, abs=1e-6)
+    assert result.probabilities == pytest.approx(wanted.probabilities, abs=1e-6)

@@ -19,10 +19,10 @@ AT_FIRST, LATER = 30, 3
 class Block(nn.Module):
     """Two convolutions with norms, and dropped channels."""
 
-    def __init__(self, given, made, rate):
+    def __init__(self, inputs, made, rate):
         super().__init__()
         self.layers = nn.Sequential(
-            *(nn.Conv2d(given, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU()),
+            *(nn.Conv2d(inputs, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU()),
             *(nn.Conv2d(made, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU(), nn.Dropout2d(rate)),
         )
 
@@ -79,14 +79,14 @@ def cost_of(module, x):
     with Counted() as plain:
         call(module, x)
     rows.clear()
-    found = []
+    costs = []
     for _ in range(2):
         with Counted() as counted:
             model, _ = adapt(module, x, gaussian_noise=False)
-        found.append((sum(rows), counted.count / plain.count))
+        costs.append((sum(rows), counted.count / plain.count))
         rows.clear()
     hook.remove()
-    return found, model
+    return costs, model
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -36,27 +36,27 @@ def path(tmp_path):
 )
 def test_the_graph_says_what_assess_says(name, path):
     module, x, others = build(name).train(), rows_for(name, 80), rows_for(name, 30)
-    before = {each: tensor.clone() for each, tensor in module.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     plan = howsure.plan(module, x, outputs="logits", precision="float32")
     exported = howsure.export(module, path, plan=plan, x=x, seed=3, outputs="logits")
     assert module.training
-    assert all(torch.equal(before[each], tensor) for each, tensor in module.state_dict().items())
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
 
     passes = int(metadata(path)["passes"])
     method = howsure.MCDropout(plan=plan, max_passes=passes)
     expected = howsure.assess(module, others, method=method, seed=3, outputs="logits")
-    found = run(path, others)
+    outputs = run(path, others)
     assert set(expected.passes) == {passes}
     for column in NUMBERS:
-        assert np.abs(found[column] - getattr(expected, column)).max() < EXACT, column
+        assert np.abs(outputs[column] - getattr(expected, column)).max() < EXACT, column
     assert exported.largest_difference < 1e-5
     assert exported.passes == passes
     assert exported.rows == 64
     again = run(path, others)
-    assert all((again[column] == found[column]).all() for column in found)
+    assert all((again[column] == outputs[column]).all() for column in outputs)
     alone = run(path, some(others, slice(7, 8)))
     for column in NUMBERS:
-        assert np.abs(alone[column][0] - found[column][7]).max() < 1e-5, column
+        assert np.abs(alone[column][0] - outputs[column][7]).max() < 1e-5, column
 
 
 def test_the_passes_in_the_graph_are_thinned_by_the_very_masks(path):
@@ -77,11 +77,11 @@ def test_the_passes_in_the_graph_are_thinned_by_the_very_masks(path):
         hidden = torch.relu(first(torch.from_numpy(x))).numpy()
         thinned = torch.from_numpy((masks[:, None] * hidden / 0.75).astype("float32"))
         values = torch.softmax(last(thinned), -1).numpy().astype(float)
-    found = run(path, x)
-    assert np.abs(found["probabilities"] - values.mean(axis=0)).max() < 1e-6
+    outputs = run(path, x)
+    assert np.abs(outputs["probabilities"] - values.mean(axis=0)).max() < 1e-6
     entropies = -(values * np.log(values)).sum(-1).mean(0)
-    assert np.abs(found["expected_entropy"] - entropies).max() < 1e-6
-    assert found["mutual_information"].max() > 0.01
+    assert np.abs(outputs["expected_entropy"] - entropies).max() < 1e-6
+    assert outputs["mutual_information"].max() > 0.01
 
 
 def test_nodes_of_a_large_layer_do_not_grow_with_masks(path):
@@ -97,9 +97,9 @@ def test_nodes_of_a_large_layer_do_not_grow_with_masks(path):
         howsure.export(module, path, plan=plan, x=x, outputs="logits")
         graph = onnx.load(path).graph
         method = howsure.MCDropout(plan=plan, max_passes=8 * early)
-        expected, found = howsure.assess(module, x, method=method, outputs="logits"), run(path, x)
+        expected, outputs = howsure.assess(module, x, method=method, outputs="logits"), run(path, x)
         assert (expected.passes == 8 * early).all()
-        assert np.abs(found["probabilities"] - expected.probabilities).max() < EXACT
+        assert np.abs(outputs["probabilities"] - expected.probabilities).max() < EXACT
         nodes.append(len(graph.node))
     assert nodes[1] - nodes[0] < 3
 
@@ -127,10 +127,10 @@ def test_a_stated_error_chooses_the_passes(path):
         # The plan as it was given says the same, unless the graph has more than what every row gets first.
         same = plan if exported.passes <= first else exported.plan
         method = howsure.MCDropout(plan=same, max_passes=exported.passes)
-        expected, found = howsure.assess(module, x, method=method, outputs="logits"), run(path, x)
+        expected, outputs = howsure.assess(module, x, method=method, outputs="logits"), run(path, x)
         assert (expected.passes == exported.passes).all()
         for column in NUMBERS:
-            assert np.abs(found[column] - getattr(expected, column)).max() < EXACT, column
+            assert np.abs(outputs[column] - getattr(expected, column)).max() < EXACT, column
     assert passes[0] < passes[1] == first < passes[2]
     exported.plan.save(path.with_suffix(".json"))
     assert howsure.Plan.load(path.with_suffix(".json")) == exported.plan
@@ -153,9 +153,9 @@ def test_several_labels_and_names(path):
     design = json.loads(described["plan"])["design"]
     assert json.loads(described["label_names"]) == names
     assert [design["first"] * width for width in design["widths"]] == [int(described["passes"])]
-    found = run(path, x[:5])
-    assert found["probabilities"].shape == found["verdict"].shape == found["entropy"].shape == (5, 3)
-    assert (found["yes"] == (found["probabilities"] > 0.5)).all()
+    outputs = run(path, x[:5])
+    assert outputs["probabilities"].shape == outputs["verdict"].shape == outputs["entropy"].shape == (5, 3)
+    assert (outputs["yes"] == (outputs["probabilities"] > 0.5)).all()
 
 
 def test_whole_numbers_go_in_as_whole_numbers(path):
@@ -163,8 +163,8 @@ def test_whole_numbers_go_in_as_whole_numbers(path):
     module = nn.Sequential(nn.Embedding(12, 8), nn.Flatten(), nn.Dropout(0.3), nn.Linear(48, 3)).eval()
     x = rows_for("dropped_words", 20)
     howsure.export(module, path, plan=howsure.Plan(), x=x, outputs="logits")
-    (given,) = onnxruntime.InferenceSession(path).get_inputs()
-    assert given.type == "tensor(int64)"
+    (node,) = onnxruntime.InferenceSession(path).get_inputs()
+    assert node.type == "tensor(int64)"
     assert run(path, x)["probabilities"].sum(axis=-1) == pytest.approx(1, abs=1e-5)
 
 
@@ -176,10 +176,10 @@ def test_a_calibrator_travels_along_or_is_refused_before_the_work(path):
     known = {"plan": howsure.Plan(), "x": x, "outputs": "logits"}
     calibrator = howsure.calibrate(certainty, truth)
     howsure.export(module, path, **known, calibrator=calibrator)
-    found, calibrated = run(path, x), calibrator(certainty)
-    assert np.abs(found["calibrated"] - calibrated.probabilities).max() < 1e-5
+    outputs, calibrated = run(path, x), calibrator(certainty)
+    assert np.abs(outputs["calibrated"] - calibrated.probabilities).max() < 1e-5
     assert json.loads(metadata(path)["calibrator"])["method"] == "temperature"
-    assert np.abs(found["probabilities"] - certainty.probabilities).max() < 1e-5
+    assert np.abs(outputs["probabilities"] - certainty.probabilities).max() < 1e-5
 
     with pytest.raises(howsure.InputError, match="for other classes"):
         howsure.export(module, path, **known, calibrator=calibrator, class_names=list("abc"))
@@ -212,8 +212,8 @@ class Asking(Unknown):
 
 
 def test_modules_that_run_whole_are_refused_with_the_reason(path):
-    said = r"Passes of module 'Asking' run whole.*Received: .* reads a number out of a tensor"
-    with pytest.raises(howsure.ModelError, match=said):
+    message = r"Passes of module 'Asking' run whole.*Received: .* reads a number out of a tensor"
+    with pytest.raises(howsure.ModelError, match=message):
         howsure.export(Asking(), path, plan=howsure.Plan(), x=rows_for("mlp"), outputs="logits")
     x = rows_for("dropped_words")
     with pytest.raises(howsure.ModelError, match=r"'DroppedWords' run one at a time"):
@@ -239,7 +239,7 @@ def drawn(rows, seed):
     return np.random.default_rng(seed).normal(size=(rows, 8)).astype("float32")
 
 
-def off_but_for_ties(known, module, x, found):
+def off_but_for_ties(known, module, x, outputs):
     """Largest distance of familiarities from those of howsure; scores that are equal up to 1e-5 are ties."""
     scores = known(howsure.features_of(module, x))
     low, high = (
@@ -247,7 +247,7 @@ def off_but_for_ties(known, module, x, found):
         for off in (-1e-5 * np.abs(scores), 1e-5 * np.abs(scores))
     )
     assert np.mean(low == high) > 0.5
-    return np.abs(found - np.clip(found, low, high)).max()
+    return np.abs(outputs - np.clip(outputs, low, high)).max()
 
 
 @pytest.mark.parametrize("score", ["density", "neighbours", "max_logit"])
@@ -260,9 +260,9 @@ def test_how_familiar_a_row_is_travels_along(score, path):
     )
     assert exported.largest_difference < 1e-5
     strange = np.concatenate([drawn(50, 3), 30 * drawn(50, 4)])
-    found = run(path, strange)
-    assert off_but_for_ties(known, module, strange, found["familiarity"]) < 1e-6
-    assert found["familiarity"].min() < 0.05 < 0.5 < found["familiarity"].max()
+    outputs = run(path, strange)
+    assert off_but_for_ties(known, module, strange, outputs["familiarity"]) < 1e-6
+    assert outputs["familiarity"].min() < 0.05 < 0.5 < outputs["familiarity"].max()
     assert json.loads(metadata(path)["familiarity"]) == {
         "score": score,
         "share": 0.01,
@@ -273,8 +273,8 @@ def test_how_familiar_a_row_is_travels_along(score, path):
     assert np.isnan(run(path, strange)["familiarity"]).nonzero()[0].tolist() == [3]
     assert onnx.load(path).graph.output[-1].name == "familiarity"
     method = howsure.MCDropout(plan=without.plan, max_passes=without.passes)
-    said = howsure.assess(module, strange[:3], method=method, outputs="logits")
-    assert np.abs(found["probabilities"][:3] - said.probabilities).max() < 1e-5
+    result = howsure.assess(module, strange[:3], method=method, outputs="logits")
+    assert np.abs(outputs["probabilities"][:3] - result.probabilities).max() < 1e-5
 
 
 def test_weights_are_in_a_graph_once(path):
@@ -291,22 +291,22 @@ def test_weights_are_in_a_graph_once(path):
 def test_a_familiarity_that_cannot_travel_is_refused_before_the_work(path):
     module, x = mlp(), rows_for("mlp", 240)
     known = learnt(module, x[:100], x[100:], np.arange(100) % 3)
-    given = {"plan": howsure.Plan(), "x": x, "outputs": "logits", "familiarity": known}
+    settings = {"plan": howsure.Plan(), "x": x, "outputs": "logits", "familiarity": known}
     other = mlp()
     with torch.no_grad():
         other[0].bias += 1
     with pytest.raises(howsure.InputError, match="features of another model, or this one before it was"):
-        howsure.export(other, path, **given)
+        howsure.export(other, path, **settings)
     wide = nn.Sequential(nn.Linear(8, 7), nn.Dropout(0.2), nn.Linear(7, 3))
     with pytest.raises(howsure.InputError, match="other features or logits"):
-        howsure.export(wide, path, **given)
+        howsure.export(wide, path, **settings)
     with pytest.raises(howsure.InputError, match="A result of several labels per row has no familiarity"):
-        howsure.export(module, path, **{**given, "outputs": "label-logits"})
+        howsure.export(module, path, **{**settings, "outputs": "label-logits"})
     with pytest.raises(howsure.InputError, match="`familiarity`"):
-        howsure.export(module, path, **{**given, "familiarity": known.percentile})
+        howsure.export(module, path, **{**settings, "familiarity": known.percentile})
     ends = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.2), nn.Linear(16, 3), nn.ReLU())
     with pytest.raises(howsure.ModelError, match="features of module 'Sequential' cannot be read"):
-        howsure.export(ends, path, **given)
+        howsure.export(ends, path, **settings)
     assert not list(path.parent.iterdir())
 
 
@@ -326,9 +326,9 @@ def test_a_bert_that_leaves_out_its_mask_where_no_row_is_padded(recorded, path):
     config = transformers.BertConfig(vocab_size=30, max_position_embeddings=9, num_labels=3, **sizes)
     module = transformers.BertForSequenceClassification(config)
     x = words(200, np.arange(200) != 130 if recorded == "padded" else np.arange(200) == 130)
-    given = howsure.features_of(module, x)
+    features = howsure.features_of(module, x)
     others = howsure.features_of(module, words(150, slice(60), seed=4))
-    known = howsure.familiarity(given, np.arange(200) % 3, others, score="neighbours")
+    known = howsure.familiarity(features, np.arange(200) % 3, others, score="neighbours")
     exported = howsure.export(module, path, x=x, outputs="logits", familiarity=known)
     assert exported.largest_difference < 1e-5
     method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
@@ -351,10 +351,10 @@ class Masked(nn.Module):
 
     def forward(self, input_ids, attention_mask):
         shares = attention_mask / attention_mask.sum(1, keepdim=True)
-        found = (self.tokens(input_ids) * shares[..., None]).sum(1)
+        hidden = (self.tokens(input_ids) * shares[..., None]).sum(1)
         if not torch.compiler.is_exporting() and attention_mask.all():
-            found = found + self.added
-        return self.last(self.drop(found))
+            hidden = hidden + self.added
+        return self.last(self.drop(hidden))
 
 
 def test_rows_alone_show_a_branch_that_an_export_leaves_out(path):
@@ -377,8 +377,8 @@ class Failing(Masked):
 
 
 def test_a_module_that_fails_in_an_export_is_refused_with_the_reason(path):
-    said = r"'Failing' run whole.*in an export, RuntimeError: not here"
-    with pytest.raises(howsure.ModelError, match=said):
+    message = r"'Failing' run whole.*in an export, RuntimeError: not here"
+    with pytest.raises(howsure.ModelError, match=message):
         howsure.export(Failing(0.0), path, x=words(20, slice(10)), outputs="logits")
     assert not torch.compiler.is_exporting()
 
@@ -404,9 +404,9 @@ def test_sixteen_bits_are_refused(dtype, path):
 def test_nan_of_several_labels_has_no_verdict_and_an_input_may_be_called_passes(path):
     x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     howsure.export(Named().eval(), path, plan=howsure.Plan(), x={"passes": x}, outputs="label-logits")
-    assert [each.name for each in onnxruntime.InferenceSession(path).get_inputs()] == ["passes"]
+    assert [node.name for node in onnxruntime.InferenceSession(path).get_inputs()] == ["passes"]
     x[1, 0] = np.nan
-    found = run(path, x)
-    assert (found["verdict"][1] == 3).all()
-    assert (found["verdict"][[0, 2, 3, 4]] < 3).all()
-    assert not found["yes"][1].any()
+    outputs = run(path, x)
+    assert (outputs["verdict"][1] == 3).all()
+    assert (outputs["verdict"][[0, 2, 3, 4]] < 3).all()
+    assert not outputs["yes"][1].any()

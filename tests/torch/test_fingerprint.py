@@ -18,7 +18,7 @@ def test_statistics_of_a_norm_count_and_flags_and_gradients_do_not():
     model = module()
     seen, used = copy.deepcopy(model).train(), copy.deepcopy(model).train().requires_grad_(False)
     seen(torch.randn(60, 8))
-    one, other, again = (digest(weights_of([each])) for each in (model, seen, used))
+    one, other, again = (digest(weights_of([model])) for model in (model, seen, used))
     assert one == again == digest(weights_of([nn.DataParallel(model).module])) != other
 
 

@@ -47,7 +47,7 @@ def test_dropout_in_inference_mode_and_behind_it_is_found(name):
     outside = nn.Sequential(module.backbone, Layer(lambda m, h: 2 * h), module.drop, module.last)
     expected, audit = howsure.audit(outside, x), howsure.audit(module, x)
     assert audit.multiply_adds == expected.multiply_adds
-    of_both = [[layer.random for layer in each.layers if layer.random] for each in (audit, expected)]
+    of_both = [[layer.random for layer in audit.layers if layer.random] for audit in (audit, expected)]
     assert of_both[0] == of_both[1] != []
 
 

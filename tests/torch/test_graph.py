@@ -44,13 +44,13 @@ class Masks(TorchDispatchMode):
 @contextlib.contextmanager
 def dropping(module):
     """Flags of training on for all but norms."""
-    flags = [(each, each.training) for each in module.modules()]
-    for each, _ in flags:
-        each.training = not isinstance(each, nn.modules.batchnorm._NormBase)
+    flags = [(layer, layer.training) for layer in module.modules()]
+    for layer, _ in flags:
+        layer.training = not isinstance(layer, nn.modules.batchnorm._NormBase)
     with torch.no_grad():
         yield
-    for each, flag in flags:
-        each.training = flag
+    for layer, flag in flags:
+        layer.training = flag
 
 
 class Case:
@@ -143,9 +143,9 @@ class Sequence(nn.Module):
         self.head = nn.LazyLinear(classes)
 
     def forward(self, x):
-        found = self.layer(x if self.first else x.transpose(0, 1))
-        found = found[0] if isinstance(found, tuple) else found
-        return self.head(self.drop(found[:, -1] if self.first else found[-1]))
+        outputs = self.layer(x if self.first else x.transpose(0, 1))
+        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        return self.head(self.drop(outputs[:, -1] if self.first else outputs[-1]))
 
 
 class Words(nn.Module):
@@ -248,9 +248,15 @@ def test_levels_are_in_order_and_cost_what_multiply_adds_say():
     case = Case(module, (1, 4, 4))
     levels = case.split().levels
     assert [level.random_ops for level in levels] == [(), *((random_op,) for random_op in case.random_ops)]
-    each = tuning.ELEMENTWISE
+    per_number = tuning.ELEMENTWISE
     # Convolution; product with the mask, 12 × 5; product with the mask, 5 × 2.
-    costs = np.array([12 * 9 + 12 * each, 12 * each + 60 + 5 * each, 5 * each + 10 + 2 * each])
+    costs = np.array(
+        [
+            12 * 9 + 12 * per_number,
+            12 * per_number + 60 + 5 * per_number,
+            5 * per_number + 10 + 2 * per_number,
+        ]
+    )
     np.testing.assert_allclose([level.cost for level in levels], costs / costs.sum())
     assert [level.size for level in levels] == [16, 12, 5]
 
@@ -288,9 +294,9 @@ def test_heavy_operations_run_in_bfloat16(name, monkeypatch):
     ready, rows, masks = case.split(), case.rows(4, seed=5), case.masks(widths_of(case))
     assert ready.limits.precisions == (FLOAT32, BFLOAT16)
     expected = case.whole(rows, masks)
-    found = ready.in_precision(BFLOAT16).thin(masks)(ready.in_precision(BFLOAT16).trunk(rows))
-    assert found.dtype == torch.float32
-    off = (found - expected).abs().max() / expected.abs().max()
+    result = ready.in_precision(BFLOAT16).thin(masks)(ready.in_precision(BFLOAT16).trunk(rows))
+    assert result.dtype == torch.float32
+    off = (result - expected).abs().max() / expected.abs().max()
     assert 1e-5 < off < 2**-6  # 8 bits, rounded a few times
     assert ready.in_precision(FLOAT32) is ready
 

@@ -36,8 +36,8 @@ def test_rows_on_another_scale_are_said_aloud(first):
             howsure.assess(module, raw, method=METHOD)
     with pytest.warns(howsure.HowsureWarning, match="times larger.*as they were prepared for the training"):
         howsure.assess(module, 100 * PIXELS.astype(np.float32), method=METHOD)
-    assert all(torch.equal(kept[name], each) for name, each in module.state_dict().items())
-    assert not any(each._forward_pre_hooks for each in module.modules())
+    assert all(torch.equal(kept[name], tensor) for name, tensor in module.state_dict().items())
+    assert not any(layer._forward_pre_hooks for layer in module.modules())
     on_bytes = trained(1.0, *before, units=8 if first else 1)
     howsure.assess(on_bytes, PIXELS, method=METHOD)  # which it was trained on: no warning
 

@@ -124,9 +124,9 @@ def test_one_sigmoid_is_two_classes(squeezed):
     sigmoid = Returns(lambda y: torch.sigmoid(y.squeeze(-1) if squeezed else y), 1).eval()
     sigmoid.load_state_dict(logits.state_dict())
     x = rows_for("mlp")
-    found = assess(sigmoid, x)
-    assert found.shape == (9, 2)
-    assert found == pytest.approx(assess(logits, x, outputs="logits"), abs=1e-6)
+    result = assess(sigmoid, x)
+    assert result.shape == (9, 2)
+    assert result == pytest.approx(assess(logits, x, outputs="logits"), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_a_dict_of_one_array_is_that_array_unless_the_module_takes_the_dict(kind
     module = kind().eval()
     images, labels = torch.randn(12, 4), torch.arange(12) % 3
     wanted = howsure.assess(module.inner, images, seed=1).probabilities
-    given = {"image": images, "label": labels, "path": [f"{number}.png" for number in range(12)]}
-    batches = [{name: value[start : start + 5] for name, value in given.items()} for start in (0, 5, 10)]
-    for x in (given, iter(batches), batches):
+    rows = {"image": images, "label": labels, "path": [f"{number}.png" for number in range(12)]}
+    batches = [{name: value[start : start + 5] for name, value in rows.items()} for start in (0, 5, 10)]
+    for x in (rows, iter(batches), batches):
         certainty = howsure.assess(module, x, seed=1)
         np.testing.assert_allclose(certainty.probabilities, wanted, atol=1e-6)
         assert certainty.truth.tolist() == labels.tolist()

@@ -21,19 +21,20 @@ def look(module):
             name: (id(tensor), tensor.data_ptr(), tensor.requires_grad) for name, tensor in tensors.items()
         },
         "grads": {
-            name: None if each.grad is None else each.grad.clone() for name, each in module.named_parameters()
+            name: None if parameter.grad is None else parameter.grad.clone()
+            for name, parameter in module.named_parameters()
         },
-        "flags": [each.training for each in module.modules()],
+        "flags": [layer.training for layer in module.modules()],
         "hooks": [
-            [(name, *each) for name, each in vars(one).items() if name.endswith("_hooks")]
+            [(name, *hooks) for name, hooks in vars(one).items() if name.endswith("_hooks")]
             for one in module.modules()
         ],
         "attributes": [
             {
                 key: value.clone() if isinstance(value, torch.Tensor) else key
-                for key, value in vars(each).items()
+                for key, value in vars(layer).items()
             }
-            for each in module.modules()
+            for layer in module.modules()
         ],
         "global hooks": len(nn.modules.module._global_forward_hooks),
         "seeds": (torch.get_rng_state(), np.random.get_state()[1:3], python_random.getstate()),
@@ -111,12 +112,12 @@ def test_a_module_is_left_as_found(name, training):
 @pytest.mark.parametrize("make", [Restless, Fails, lambda: nn.utils.spectral_norm(nn.Linear(8, 3))])
 def test_so_are_buffers_weights_and_attributes_that_move(make):
     module = make().eval()
-    before, attributes = look(module), [{**vars(each)} for each in module.modules()]
+    before, attributes = look(module), [{**vars(layer)} for layer in module.modules()]
     method = howsure.MCDropout(passes=8) if isinstance(module, Restless) else howsure.Softmax()
     howsure.assess(module, rows_for("mlp"), method=method, outputs="logits")
     assert_left(module, before)
-    for each, known in zip(module.modules(), attributes, strict=True):
-        assert all(vars(each)[key] is value for key, value in known.items())
+    for layer, known in zip(module.modules(), attributes, strict=True):
+        assert all(vars(layer)[key] is value for key, value in known.items())
 
 
 def test_so_are_generators_of_its_own():
@@ -143,7 +144,7 @@ def test_passes_of_a_module_that_moves_start_from_what_was_found():
     method = howsure.MCDropout(passes=8)
     whole = howsure.assess(module, x, method=method, outputs="logits")
     parts = [howsure.assess(module, x[at], method=method, outputs="logits") for at in (slice(5), slice(5, 9))]
-    assert np.concatenate([each.probabilities for each in parts]) == pytest.approx(
+    assert np.concatenate([result.probabilities for result in parts]) == pytest.approx(
         whole.probabilities, abs=1e-6
     )
 
@@ -159,8 +160,8 @@ def test_hooks_that_a_module_installs_at_its_first_call_go_with_the_mark_of_that
         def forward(self, x):
             if not hasattr(self, "installed"):
                 for layer in self.net:
-                    layer.register_forward_hook(lambda *given: self.caught.append(given[-1]))
-                    layer.register_forward_pre_hook(lambda *given: None, with_kwargs=False)
+                    layer.register_forward_hook(lambda *arguments: self.caught.append(arguments[-1]))
+                    layer.register_forward_pre_hook(lambda *arguments: None, with_kwargs=False)
                 self.installed = True
             self.caught.clear()
             return {"logits": self.net(x), "hidden": tuple(self.caught)}
@@ -183,7 +184,7 @@ def test_it_is_left_as_found_after_an_error_of_its_own():
 def test_gradients_and_hooks_of_the_caller_stay():
     module, called = build("mlp"), []
     module(torch.from_numpy(rows_for("mlp"))).sum().backward()
-    module[0].register_forward_hook(lambda *given: called.append(1))
+    module[0].register_forward_hook(lambda *arguments: called.append(1))
     before = look(module)
     howsure.assess(module, rows_for("mlp"), method=howsure.MCDropout(passes=4), outputs="logits")
     assert_left(module, before)
@@ -200,9 +201,9 @@ def test_modes_of_the_caller_change_nothing(mode):
     expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     with mode():
         before = look(module)
-        found = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
+        result = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
         assert_left(module, before)
-    assert np.array_equal(found.probabilities, expected.probabilities)
+    assert np.array_equal(result.probabilities, expected.probabilities)
 
 
 def test_the_default_type_of_the_caller_stays():
@@ -210,15 +211,15 @@ def test_the_default_type_of_the_caller_stays():
     expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     torch.set_default_dtype(torch.float64)
     try:
-        found = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
+        result = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
-    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+    assert result.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
 
 
 def test_threads_that_ask_for_the_same_module_get_what_each_gets_alone():
-    module, found = build("functional"), {}
+    module, results = build("functional"), {}
     rows = {number: rows_for("functional", rows=20 + number) for number in range(4)}
     method = howsure.MCDropout(passes=20)
     alone = {
@@ -228,12 +229,12 @@ def test_threads_that_ask_for_the_same_module_get_what_each_gets_alone():
     before = look(module)
 
     def ask(number):
-        found[number] = howsure.assess(module, rows[number], method=method, outputs="logits").probabilities
+        results[number] = howsure.assess(module, rows[number], method=method, outputs="logits").probabilities
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in rows]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(np.array_equal(found[number], alone[number]) for number in rows)
+    assert all(np.array_equal(results[number], alone[number]) for number in rows)
     assert_left(module, before)

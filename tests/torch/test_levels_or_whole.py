@@ -81,7 +81,7 @@ def _quarters(h):
 
 def outputs_of(model, module, rows, masks):
     """(W, n, …) of the adapter, and of the module with each mask put in by hand."""
-    found = model.thin(masks)(model.trunk(rows))
+    result = model.thin(masks)(model.trunk(rows))
     expected, width = [], len(masks[-1])
     for number in range(width):
         mine = iter([torch.from_numpy(mask[number * len(mask) // width]) for mask in masks])
@@ -89,7 +89,7 @@ def outputs_of(model, module, rows, masks):
         with torch.no_grad():
             expected.append(module(*map(torch.from_numpy, rows)).numpy())
     del module.drop.forward
-    return found, np.stack(expected)
+    return result, np.stack(expected)
 
 
 def assert_right(module, rows, kind):
@@ -97,9 +97,9 @@ def assert_right(module, rows, kind):
     assert type(model) is kind
     random_ops = [op for level in model.levels for op in level.random_ops]
     masks = [draw(op, seed=3, group=0, size=4) for op in random_ops]
-    found, expected = outputs_of(model, module, checked, masks)
-    assert found == pytest.approx(expected, abs=ROUNDING)
-    assert np.abs(found - found[0]).max() > 0.1, "passes hardly differ, so nothing is tested"
+    result, expected = outputs_of(model, module, checked, masks)
+    assert result == pytest.approx(expected, abs=ROUNDING)
+    assert np.abs(result - result[0]).max() > 0.1, "passes hardly differ, so nothing is tested"
 
 
 @pytest.mark.parametrize("twice", [False, True])
@@ -143,8 +143,8 @@ def test_passes_run_whole_only_where_a_module_reads_another_number_of_its_rows(r
     assert [trunk.split is None for trunk in (model.trunk([x]), model.trunk([np.abs(x)]))] == [False, True]
     masks = [draw(op, seed=3, group=0, size=4) for level in model.levels for op in level.random_ops]
     for rows in (x, np.abs(x), x[:1]):
-        found, expected = outputs_of(model, module, [rows], masks)
-        assert found == pytest.approx(expected, abs=ROUNDING)
+        result, expected = outputs_of(model, module, [rows], masks)
+        assert result == pytest.approx(expected, abs=ROUNDING)
     both = model.trunk([x]).join([model.trunk([np.abs(x)])]).take(np.array([7, 0, 1]))
     _, expected = outputs_of(model, module, [np.concatenate([np.abs(x[1:2]), x[:2]])], masks)
     assert model.thin(masks)(both) == pytest.approx(expected, abs=ROUNDING)

@@ -16,9 +16,9 @@ from tests.torch.test_draws import assert_as_textbook
 def louder(module):
     """Classes farther apart than weights at their beginning tell them, so that passes differ."""
     with torch.no_grad():
-        for each in module.modules():
-            if isinstance(each, nn.Linear):
-                each.weight.normal_(0, 1 / each.in_features**0.5)
+        for layer in module.modules():
+            if isinstance(layer, nn.Linear):
+                layer.weight.normal_(0, 1 / layer.in_features**0.5)
     return module.eval()
 
 
@@ -42,12 +42,12 @@ def test_a_classifier_of_transformers(attention):
     rows = {"input_ids": words, "attention_mask": mask}
     assert_as_textbook(_Logits(module), rows)
     as_it_is, of_tensors = (
-        howsure.assess(module, each, method=howsure.MCDropout(passes=8))
-        for each in (rows, transformers.BatchEncoding({key: torch.from_numpy(rows[key]) for key in rows}))
+        howsure.assess(module, form, method=howsure.MCDropout(passes=8))
+        for form in (rows, transformers.BatchEncoding({key: torch.from_numpy(rows[key]) for key in rows}))
     )
     assert np.array_equal(as_it_is.probabilities, of_tensors.probabilities)
     random = howsure.audit(module, rows).random_layers
-    assert len([each for each in random if "attention.self" in each.name]) == 1
+    assert len([layer for layer in random if "attention.self" in layer.name]) == 1
 
 
 class _Logits(nn.Module):

@@ -68,7 +68,7 @@ class SortedBatches(BatchSampler):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"batch_sampler": BatchSampler(RandomSampler(X), 3, False)}, "The DataLoader shuffles"),
         ({"batch_size": 3, "sampler": Backwards()}, "in the order of its Backwards, which may be any"),
@@ -78,8 +78,8 @@ class SortedBatches(BatchSampler):
         ({"batch_sampler": [[6, 5], [4, 3, 2], [1, 0]]}, "in the order of its list"),
     ],
 )
-def test_an_order_that_is_not_known_is_said(settings, said):
-    with pytest.warns(HowsureWarning, match=f"{said}.*row numbers count the rows as they were drawn"):
+def test_an_order_that_is_not_known_is_said(settings, message):
+    with pytest.warns(HowsureWarning, match=f"{message}.*row numbers count the rows as they were drawn"):
         rows = gathered(DataLoader(set_of(X, Y), **settings))
     order = (rows.x[:, 0] / 3).astype(int)
     assert sorted(order) == list(range(7))

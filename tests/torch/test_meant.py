@@ -83,17 +83,17 @@ def test_names_of_classes_say_it():
 
 
 def test_audit_says_what_is_missing():
-    said = " ".join(str(howsure.audit(bare_mlp().eval(), X)).split())
-    assert "say what it puts out: Nothing says what the 3 linear outputs" in said
+    message = " ".join(str(howsure.audit(bare_mlp().eval(), X)).split())
+    assert "say what it puts out: Nothing says what the 3 linear outputs" in message
     assert "This is shown by what it was trained for (classes)" in str(howsure.audit(mlp().eval(), X))
 
 
 def test_a_member_is_read_as_the_first_model_is():
     torch.manual_seed(0)
     first, member = mlp().eval(), bare_mlp().eval()
-    found = howsure.assess(first, X, method=howsure.Ensemble([member]))
+    result = howsure.assess(first, X, method=howsure.Ensemble([member]))
     expected = howsure.assess(first, X, method=howsure.Ensemble([member]), outputs="logits")
-    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    np.testing.assert_array_equal(result.probabilities, expected.probabilities)
 
 
 def test_declared_logits_that_are_probabilities_are_refused():

@@ -50,13 +50,13 @@ def test_what_is_random_otherwise_is_not_said_to_be_always_the_same():
 
 @pytest.mark.parametrize("method", [howsure.MCDropout(passes=8), howsure.Softmax()])
 def test_classes_masked_with_minus_infinity_are_impossible(method):
-    found = []
+    results = []
     for value in (float("-inf"), -1e9):
         torch.manual_seed(7)
-        found.append(howsure.assess(Masked(value).eval(), ROWS, method=method, outputs="logits"))
-    assert (found[0].probabilities[:, 2] == 0).all()
-    np.testing.assert_allclose(found[0].probabilities, found[1].probabilities, atol=1e-12)
-    np.testing.assert_allclose(found[0].entropy, found[1].entropy, atol=1e-12)
+        results.append(howsure.assess(Masked(value).eval(), ROWS, method=method, outputs="logits"))
+    assert (results[0].probabilities[:, 2] == 0).all()
+    np.testing.assert_allclose(results[0].probabilities, results[1].probabilities, atol=1e-12)
+    np.testing.assert_allclose(results[0].entropy, results[1].entropy, atol=1e-12)
 
 
 class Branches(nn.Module):
@@ -67,8 +67,8 @@ class Branches(nn.Module):
         self.last, self.dropout = nn.Linear(5, 2), nn.Dropout()
 
     def forward(self, x):
-        found = self.last(self.dropout(x))
-        return torch.cond(found.sum() > 0, lambda y: y.clone(), lambda y: 2 * y, (found,))
+        outputs = self.last(self.dropout(x))
+        return torch.cond(outputs.sum() > 0, lambda y: y.clone(), lambda y: 2 * y, (outputs,))
 
 
 def test_control_flow_of_torch_compile_is_not_blamed_on_the_rows():
@@ -122,7 +122,7 @@ def test_too_little_memory_is_not_the_fault_of_the_rows():
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "Memory ran out while"),
         (PermissionError(errno.EACCES, "Permission denied"), r"cannot be read \(Permission denied\)"),
@@ -132,13 +132,13 @@ def test_too_little_memory_is_not_the_fault_of_the_rows():
         ),
     ],
 )
-def test_what_keeps_a_file_from_being_read_is_told_apart(tmp_path, monkeypatch, error, said):
+def test_what_keeps_a_file_from_being_read_is_told_apart(tmp_path, monkeypatch, error, message):
     def fails(*args, **kwargs):
         raise error
 
     (tmp_path / "weights.pt").write_bytes(b"")
     monkeypatch.setattr(torch, "load", fails)
-    with pytest.raises(howsure.FileError, match=said):
+    with pytest.raises(howsure.FileError, match=message):
         files.load_weights(nn.Linear(2, 2), tmp_path / "weights.pt")
 
 

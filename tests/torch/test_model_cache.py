@@ -113,8 +113,8 @@ CHANGES = {
     "kept off": lambda model: setattr(model.dropout, "train", lambda mode=True: None),
     "weights of one unit": lambda model: model.first.weight.data[3].zero_(),
     "parametrization": lambda model: nn.utils.parametrizations.orthogonal(model.last),
-    "hook before": lambda model: model.last.register_forward_pre_hook(lambda _, given: (given[0] * 3,)),
-    "hook": lambda model: model.last.register_forward_hook(lambda *given: given[-1] * 3),
+    "hook before": lambda model: model.last.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 3,)),
+    "hook": lambda model: model.last.register_forward_hook(lambda *arguments: arguments[-1] * 3),
     "forward": lambda model: setattr(model.last, "forward", lambda h: h[:, :3] * 2),
     "type": lambda model: model.double(),
     "class": lambda model: setattr(model, "__class__", Halved),
@@ -162,7 +162,7 @@ def test_a_hook_on_all_modules_is_noticed(passes, x):
     model, method = Net().eval(), howsure.MCDropout(passes=passes)
     before = probabilities(model, x, method=method)
     hook = nn.modules.module.register_module_forward_hook(
-        lambda module, given, output: 3 * output if type(module) is Net else None
+        lambda module, inputs, output: 3 * output if type(module) is Net else None
     )
     try:
         after = probabilities(model, x, method=method)
@@ -175,9 +175,9 @@ def test_a_hook_on_all_modules_is_noticed(passes, x):
 
 def test_the_cache_leaves_no_trace_and_keeps_no_module_alive(x):
     model = Counting().eval()
-    before = {name: dict(vars(each)) for name, each in model.named_modules()}
+    before = {name: dict(vars(layer)) for name, layer in model.named_modules()}
     probabilities(model, x)
-    assert {name: dict(vars(each)) for name, each in model.named_modules()} == before
+    assert {name: dict(vars(layer)) for name, layer in model.named_modules()} == before
     number, gone = id(model), weakref.ref(model)
     assert number in model_cache._KEPT
     before.clear()

@@ -78,5 +78,5 @@ def test_packed_sequences_of_unequal_length_are_refused_at_once(lengths, random)
 def test_of_rows_with_padding_one_with_more_or_less_of_it_is_looked_for(vectors, random):
     x, dtype = words(random, 4, 4, 4, 2, 4), "float32" if vectors else "int64"
     x = np.stack([x, 2 * x], axis=2).astype(dtype) if vectors else x
-    found = probes([InputSpec("words", x.shape[1:], dtype)], [x], lambda rows: pytest.fail("there is one"))
-    assert np.array_equal(found[0], x[[0, 3]])
+    probed = probes([InputSpec("words", x.shape[1:], dtype)], [x], lambda rows: pytest.fail("there is one"))
+    assert np.array_equal(probed[0], x[[0, 3]])

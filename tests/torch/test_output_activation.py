@@ -92,6 +92,7 @@ UNKNOWN = {
     "a layer by hand": lambda m, h: (h[:, None] * m.others).sum(2),
     "cosine_similarity": lambda m, h: F.cosine_similarity(h[:, None], m.others, dim=2),
     "a difference of two": lambda m, h: m.last(h).relu() - m.last(2 * h).relu().flip(1),
+    "cosine to means of features": lambda m, h: F.normalize(h, dim=1) @ F.normalize(m.means, dim=1).t(),
     "attention over labels": lambda m, h: F.scaled_dot_product_attention(
         *[_experts(m, h)[:, None]] * 2, _experts(m, h).sigmoid()[:, None]
     )[:, 0, 0],
@@ -131,7 +132,6 @@ LINEAR = {
     "attention over logits": lambda m, h: F.scaled_dot_product_attention(*[_experts(m, h)[:, None]] * 3)[
         :, 0, 0
     ],
-    "cosine to means of features": lambda m, h: F.normalize(h, dim=1) @ F.normalize(m.means, dim=1).t(),
     "sigmoid features": lambda m, h: m.last(torch.sigmoid(h)),
     "softplus features": lambda m, h: F.linear(F.softplus(h), m.others),
     "bilinear": lambda m, h: F.bilinear(h, h.sigmoid(), m.others[:, :, None].expand(3, 12, 12)),

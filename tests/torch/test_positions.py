@@ -10,7 +10,7 @@ from tests import dense
 
 
 def as_convolution(name):
-    kernel, bias = (torch.tensor(each, dtype=torch.float32) for each in dense.weights()[name])
+    kernel, bias = (torch.tensor(array, dtype=torch.float32) for array in dense.weights()[name])
     layer = nn.Conv2d(*kernel.shape, 1)
     with torch.no_grad():
         layer.weight.copy_(kernel.T[:, :, None, None])
@@ -85,14 +85,14 @@ class OneAnswer(nn.Module):
 @pytest.mark.parametrize(("shape", "axis"), [((3, 1), 1), ((1, 3), 2), ((3, 1, 1), 1)])
 def test_a_map_of_one_position_is_refused_unless_it_is_asked_for(shape, axis):
     module, x = OneAnswer(shape).eval(), np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
-    said = r"is a map of one position\. Expected: an output of shape \(rows, 3\).*output\.flatten\(1\)"
-    with pytest.raises(howsure.ModelError, match=said):
+    message = r"is a map of one position\. Expected: an output of shape \(rows, 3\).*output\.flatten\(1\)"
+    with pytest.raises(howsure.ModelError, match=message):
         howsure.assess(module, x, outputs="logits")
     flat = nn.Sequential(module, nn.Flatten(1)).eval()
     method = howsure.MCDropout(passes=10)
     expected = howsure.assess(flat, x, method=method, outputs="logits")
-    found = howsure.assess(module, x, method=method, outputs="logits", class_axis=axis)
-    assert found.label.reshape(4) == pytest.approx(expected.label)
+    result = howsure.assess(module, x, method=method, outputs="logits", class_axis=axis)
+    assert result.label.reshape(4) == pytest.approx(expected.label)
     assert howsure.assess(module, x, method=method, outputs="values").mean.shape == (4, 3)
 
 

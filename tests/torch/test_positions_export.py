@@ -30,14 +30,14 @@ def test_the_graph_says_what_assess_says(path):
     exported = howsure.export(module, path, x=images(), **wishes)
     assert exported.passes == Positions.first_passes
     assert exported.largest_difference < 1e-5
-    found, told = run(path, images()), metadata(path)
+    outputs, properties = run(path, images()), metadata(path)
     method = howsure.MCDropout(max_passes=exported.passes)
     expected = howsure.assess(module, images(), method=method, **wishes)
-    dense.check_graph(found, expected)
-    assert json.loads(told["class_names"]) == ["a", "b", "c"]
-    assert json.loads(told["outcome"]) == "positions"
+    dense.check_graph(outputs, expected)
+    assert json.loads(properties["class_names"]) == ["a", "b", "c"]
+    assert json.loads(properties["outcome"]) == "positions"
     alone = run(path, images()[2:3])
-    np.testing.assert_allclose(alone["share"][0], found["share"][2], atol=1e-6)
+    np.testing.assert_allclose(alone["share"][0], outputs["share"][2], atol=1e-6)
 
 
 class Tagger(nn.Module):
@@ -53,12 +53,12 @@ def test_classes_on_the_last_axis_and_rows_before_they_are_divided(path):
     x = 100 * np.random.default_rng(0).normal(size=(9, 7, 5)).astype(np.float32)
     module, wishes = Tagger().eval(), {"outputs": "logits", "class_axis": -1}
     howsure.export(module, path, x=x, divide_by=100, **wishes)
-    found = run(path, x)
+    outputs = run(path, x)
     method = howsure.MCDropout(max_passes=Positions.first_passes)
     expected = howsure.assess(module, x / np.float32(100), method=method, **wishes)
-    assert found["label"].shape == (9, 7)
+    assert outputs["label"].shape == (9, 7)
     for name in ("probability", "share", "share_error"):
-        np.testing.assert_allclose(found[name], getattr(expected, name), atol=1e-5)
+        np.testing.assert_allclose(outputs[name], getattr(expected, name), atol=1e-5)
 
 
 def test_a_calibrator_is_refused_before_work_begins(path):

@@ -31,8 +31,8 @@ class Whole(nn.Module):
         self.inner = module(torch.float64)
 
     def forward(self, x):
-        found = self.inner(x)
-        return found + 0.0 if float(found.sum()) > 0 else found - 0.0
+        outputs = self.inner(x)
+        return outputs + 0.0 if float(outputs.sum()) > 0 else outputs - 0.0
 
 
 def test_dropout_far_from_0_is_that_near_0_also_where_passes_run_whole():

@@ -68,19 +68,19 @@ def test_two_rows_that_differ_are_looked_for(random):
     x, lengths = numbers(random, 6, 3), np.array([4, 4, 2, 2, 4, 3])
     x[1], x[2] = x[0], 7
     specs = [InputSpec("x", (3,), "float32"), InputSpec("lengths", (), "int64")]
-    found = probes(specs, [x, lengths], lambda rows: pytest.fail("there is such a row"))
-    assert found[0].tolist() == x[[0, 3]].tolist()
-    assert found[1].tolist() == [4, 2]
+    probed = probes(specs, [x, lengths], lambda rows: pytest.fail("there is such a row"))
+    assert probed[0].tolist() == x[[0, 3]].tolist()
+    assert probed[1].tolist() == [4, 2]
 
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_a_row_is_made_up_where_all_are_alike(runs):
     x, tokens = np.ones((4, 3), np.float32) * [1, 2, 3], np.tile([5, 6, 1], (4, 1))
     specs = [InputSpec("x", (3,), "float32"), InputSpec("tokens", (3,), "int64")]
-    found = probes(specs, [x, tokens], lambda rows: runs)
-    assert found[0][0].tolist() == [1, 2, 3]
-    assert (found[0][1].tolist() != [1, 2, 3]) == runs
-    assert found[1].tolist() == [[5, 6, 1], [1, 6, 5] if runs else [5, 6, 1]]
+    probed = probes(specs, [x, tokens], lambda rows: runs)
+    assert probed[0][0].tolist() == [1, 2, 3]
+    assert (probed[0][1].tolist() != [1, 2, 3]) == runs
+    assert probed[1].tolist() == [[5, 6, 1], [1, 6, 5] if runs else [5, 6, 1]]
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,10 @@ def test_two_outputs_are_as_one_with_both():
     one = Heads(lambda mean, variance: torch.cat([mean, variance], 1)).eval()
     wanted = howsure.assess(one, x, method=method, outputs="mean-log-variance")
     for name, form in FORMS.items():
-        found = howsure.assess(Heads(form), x, method=method, outputs="mean-log-variance")
+        result = howsure.assess(Heads(form), x, method=method, outputs="mean-log-variance")
         for column in ("mean", "spread", "noise", "mc_error"):
             np.testing.assert_allclose(
-                getattr(found, column), getattr(wanted, column), rtol=1e-6, err_msg=name
+                getattr(result, column), getattr(wanted, column), rtol=1e-6, err_msg=name
             )
     flat = howsure.assess(
         Heads(lambda mean, variance: (mean[:, 0], variance[:, 0])),

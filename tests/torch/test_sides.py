@@ -52,12 +52,12 @@ def note_of(call, kind=RuntimeError):
 
 def test_the_exception_of_the_module_has_a_note_and_what_it_says_works():
     module = unet()
-    said = note_of(lambda: howsure.assess(module, X, **GIVEN))
-    assert "sides 18 × 22, and the model runs where they are multiples of 4" in said
-    high, wide = map(int, re.search(r"Pad the rows to (\d+) × (\d+)", said).groups())
+    note = note_of(lambda: howsure.assess(module, X, **GIVEN))
+    assert "sides 18 × 22, and the model runs where they are multiples of 4" in note
+    high, wide = map(int, re.search(r"Pad the rows to (\d+) × (\d+)", note).groups())
     padded = np.pad(X, ((0, 0), (0, 0), (0, high - 18), (0, wide - 22)))
     assert howsure.assess(module, padded, **GIVEN).positions == (high, wide)
-    tile = [int(side) for side in re.search(r"tile=\[(\d+), (\d+)\]", said).groups()]
+    tile = [int(side) for side in re.search(r"tile=\[(\d+), (\d+)\]", note).groups()]
     assert howsure.assess(module, X, tile=tile, **GIVEN).positions == (18, 22)
     with pytest.raises(RuntimeError, match=r"^Sizes of tensors must match"):  # its own, as it is
         howsure.assess(module, X, **GIVEN)
@@ -101,9 +101,9 @@ CALLED = {
 @pytest.mark.parametrize("door", [howsure.assess, howsure.audit])
 @pytest.mark.parametrize("name", CALLED)
 def test_the_exception_of_a_forward_says_what_it_was_called_with(name, door):
-    make, x, kind, said = CALLED[name]
+    make, x, kind, message = CALLED[name]
     note = note_of(lambda: door(make().eval(), x), kind)
-    assert f"howsure called the model with {said}, for n rows" in note
+    assert f"howsure called the model with {message}, for n rows" in note
     assert "wrap it in a model that takes one tensor for each input" in note
 
 
@@ -111,9 +111,16 @@ def test_the_exception_of_a_forward_says_what_it_was_called_with(name, door):
 @pytest.mark.parametrize("divide", [(), ("--set", "divide_by=2")])
 def test_one_line_on_the_command_line_and_what_it_says_works(tmp_path, out, divide):
     np.save(tmp_path / "x.npy", X)
-    given = ("assess", "tests.torch.test_sides:unet", tmp_path / "x.npy", "--set", "outputs=logits", *divide)
-    said = refused(*given, "--out", tmp_path / out)
-    assert said.startswith("error: The model raised RuntimeError: Sizes of tensors must match")
-    offered = ("--set", re.search(r"(tile=\[\d+, \d+\])\.", said)[1])
-    done(*given, "--set", "passes=4", "--out", tmp_path / out, *offered)
+    arguments = (
+        "assess",
+        "tests.torch.test_sides:unet",
+        tmp_path / "x.npy",
+        "--set",
+        "outputs=logits",
+        *divide,
+    )
+    message = refused(*arguments, "--out", tmp_path / out)
+    assert message.startswith("error: The model raised RuntimeError: Sizes of tensors must match")
+    offered = ("--set", re.search(r"(tile=\[\d+, \d+\])\.", message)[1])
+    done(*arguments, "--set", "passes=4", "--out", tmp_path / out, *offered)
     assert howsure.load(tmp_path / out).positions == (18, 22)

@@ -62,15 +62,15 @@ def tagged(model, x=None, **settings):
 
 class Joined(Tagger):
     def forward(self, x):
-        found = super().forward(x)
-        return torch.cat([found[:, :4], found[:, 4:]], 1)
+        outputs = super().forward(x)
+        return torch.cat([outputs[:, :4], outputs[:, 4:]], 1)
 
 
 def test_the_axis_of_the_classes_is_that_of_the_last_layer():
     model = Tagger().eval()
     method = howsure.MCDropout(passes=4)
-    found = howsure.assess(model, texts(), outputs="logits", method=method)
-    np.testing.assert_array_equal(found.label, tagged(model, method=method).label)
+    result = howsure.assess(model, texts(), outputs="logits", method=method)
+    np.testing.assert_array_equal(result.label, tagged(model, method=method).label)
 
 
 def test_without_the_axis_of_the_classes_a_tagger_is_refused():
@@ -81,33 +81,33 @@ def test_without_the_axis_of_the_classes_a_tagger_is_refused():
 def test_numbers_of_rows_are_those_of_the_positions_that_count():
     members = [Tagger().eval() for _ in range(3)]
     method = howsure.Ensemble(members[1:])
-    found = tagged(members[0], method=method, positions=MASK)
-    np.testing.assert_array_equal(found.counts, MASK)
+    result = tagged(members[0], method=method, positions=MASK)
+    np.testing.assert_array_equal(result.counts, MASK)
     with torch.no_grad():
-        p = np.stack([torch.softmax(each(torch.tensor(texts())), -1).numpy() for each in members])
+        p = np.stack([torch.softmax(member(torch.tensor(texts())), -1).numpy() for member in members])
     there = p.argmax(-1)[..., None] == np.arange(TAGS)
     for row in range(TEXTS):
         inside = there[:, row, MASK[row]]
         shares = inside.mean(axis=1)
-        np.testing.assert_allclose(found.share[row], shares.mean(axis=0), atol=1e-12)
-        np.testing.assert_allclose(found.share_spread[row], shares.std(axis=0), atol=1e-12)
+        np.testing.assert_allclose(result.share[row], shares.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(result.share_spread[row], shares.std(axis=0), atol=1e-12)
         for k in range(TAGS):
             pairs = [
                 2 * np.sum(a & b) / (a.sum() + b.sum())
                 for a, b in itertools.combinations(inside[..., k], 2)
                 if a.any() or b.any()
             ]
-            np.testing.assert_allclose(found.overlap[row, k], np.mean(pairs) if pairs else np.nan)
-        np.testing.assert_allclose(found.undecided[row], found.is_coin_flip[row, MASK[row]].mean())
-        label, unlikely = found.label[row, MASK[row]], 1 - found.probability[row, MASK[row]].astype(float)
+            np.testing.assert_allclose(result.overlap[row, k], np.mean(pairs) if pairs else np.nan)
+        np.testing.assert_allclose(result.undecided[row], result.is_coin_flip[row, MASK[row]].mean())
+        label, unlikely = result.label[row, MASK[row]], 1 - result.probability[row, MASK[row]].astype(float)
         doubt = np.mean([unlikely[label == tag].mean() for tag in np.unique(label)])
-        np.testing.assert_allclose(found.doubt[row], doubt, rtol=1e-6)
-        flips = found.is_coin_flip[row] & MASK[row]
-        assert sum(region.size for region in found.regions(row)) == flips.sum()
-    np.testing.assert_allclose(found.probability[MASK], p.mean(axis=0).max(axis=-1)[MASK], atol=1e-6)
+        np.testing.assert_allclose(result.doubt[row], doubt, rtol=1e-6)
+        flips = result.is_coin_flip[row] & MASK[row]
+        assert sum(region.size for region in result.regions(row)) == flips.sum()
+    np.testing.assert_allclose(result.probability[MASK], p.mean(axis=0).max(axis=-1)[MASK], atol=1e-6)
     everywhere = tagged(members[0], method=method)
     for name in ("label", "probability", "entropy", "mc_error", "settled"):
-        its, wanted = getattr(found, name), getattr(everywhere, name)
+        its, wanted = getattr(result, name), getattr(everywhere, name)
         np.testing.assert_allclose(its[MASK], wanted[MASK], atol=1e-6)
         assert set(np.unique(its[~MASK]).astype(str)) <= {"-1", "nan", "False"}
     assert everywhere.counts is None
@@ -115,19 +115,19 @@ def test_numbers_of_rows_are_those_of_the_positions_that_count():
 
 def test_passes_end_and_are_counted_by_what_counts():
     model = Padded()
-    found, everywhere = tagged(model, padded(), positions=MASK), tagged(model, padded())
-    np.testing.assert_array_equal(found.passes, Positions.first_passes)
+    result, everywhere = tagged(model, padded(), positions=MASK), tagged(model, padded())
+    np.testing.assert_array_equal(result.passes, Positions.first_passes)
     assert everywhere.passes.max() == 80
-    np.testing.assert_array_equal(found.undecided, 0)
-    np.testing.assert_array_equal(found.share[:, 0], 1)
+    np.testing.assert_array_equal(result.undecided, 0)
+    np.testing.assert_array_equal(result.share[:, 0], 1)
     assert everywhere.share[:, 0].min() < 0.9
 
 
 def test_what_a_model_says_of_padding_does_not_matter():
     x, method = padded(), howsure.MCDropout(passes=4)
-    found = tagged(Padded(infinite=True), x, positions=MASK, method=method)
-    np.testing.assert_array_equal(found.share[:, 0], 1)
-    np.testing.assert_array_equal(np.isfinite(found.entropy), MASK)
+    result = tagged(Padded(infinite=True), x, positions=MASK, method=method)
+    np.testing.assert_array_equal(result.share[:, 0], 1)
+    np.testing.assert_array_equal(np.isfinite(result.entropy), MASK)
     with pytest.raises(howsure.ModelError, match="NaN or infinity"):
         tagged(Padded(infinite=True), x, method=method)
 
@@ -179,21 +179,21 @@ def test_tokens_of_transformers_that_are_padding_do_not_count(bert, tmp_path):
     words = np.random.default_rng(0).integers(3, 50, (TEXTS, LENGTH))
     rows = {"input_ids": words, "attention_mask": MASK.astype(np.int64)}
     settings = {"method": howsure.MCDropout(passes=6), "class_axis": -1}
-    found = howsure.assess(bert, rows, **settings)
-    np.testing.assert_array_equal(found.counts, MASK)
-    assert found.position_name == "token"
-    assert "token" in str(found[0])
+    result = howsure.assess(bert, rows, **settings)
+    np.testing.assert_array_equal(result.counts, MASK)
+    assert result.position_name == "token"
+    assert "token" in str(result[0])
     others = {**rows, "input_ids": np.where(MASK, words, 7)}
     for name in ("share", "share_spread", "overlap", "undecided", "doubt"):
         again = getattr(howsure.assess(bert, others, **settings), name)
-        np.testing.assert_allclose(again, getattr(found, name), atol=1e-6)
-    found.save(tmp_path / "tokens")
+        np.testing.assert_allclose(again, getattr(result, name), atol=1e-6)
+    result.save(tmp_path / "tokens")
     loaded = howsure.load(tmp_path / "tokens")
     np.testing.assert_array_equal(loaded.counts, MASK)
-    np.testing.assert_array_equal(loaded.doubt, found.doubt)
+    np.testing.assert_array_equal(loaded.doubt, result.doubt)
     assert loaded.position_name == "token"
-    given = howsure.assess(bert, rows, positions=np.ones_like(MASK), **settings)
-    assert given.counts is None
+    by_positions = howsure.assess(bert, rows, positions=np.ones_like(MASK), **settings)
+    assert by_positions.counts is None
     full = {**rows, "attention_mask": np.ones_like(words)}
     assert howsure.assess(bert, full, **settings).counts is None
 
@@ -204,9 +204,9 @@ def test_padding_without_an_attention_mask_does_not_count_and_is_said(bert):
     assert howsure.assess(bert, {"input_ids": words}, **settings).counts is None
     padded = np.where(MASK, words, bert.config.pad_token_id)
     with pytest.warns(howsure.HowsureWarning, match="calls token 0 padding"):
-        found = howsure.assess(bert, {"input_ids": padded}, **settings)
-    np.testing.assert_array_equal(found.counts, MASK)
-    assert found.position_name == "token"
+        result = howsure.assess(bert, {"input_ids": padded}, **settings)
+    np.testing.assert_array_equal(result.counts, MASK)
+    assert result.position_name == "token"
 
 
 class YesOrNo(nn.Module):
@@ -220,9 +220,9 @@ class YesOrNo(nn.Module):
 
     def forward(self, x):
         steps = self.embed(x) if x.dtype == torch.int64 else x if x.ndim > 2 else x[..., None].repeat(1, 1, 8)
-        found = self.out(self.drop(self.cell(steps)[0]))
-        found = found if self.keep else found.squeeze(-1)
-        return torch.sigmoid(found) if self.sigmoid else found
+        outputs = self.out(self.drop(self.cell(steps)[0]))
+        outputs = outputs if self.keep else outputs.squeeze(-1)
+        return torch.sigmoid(outputs) if self.sigmoid else outputs
 
 
 @pytest.mark.filterwarnings("ignore:The outputs of model")  # its logits, untrained, are from 0 to 1
@@ -242,8 +242,8 @@ def test_a_number_for_each_step_is_no_class_and_the_hint_works(sigmoid, x):
             howsure.assess(YesOrNo(sigmoid=sigmoid).eval(), x, **more)
     assert "return output.unsqueeze(-1) in PyTorch" in refused.value.hint
     assert "say outputs='logits' or outputs='probabilities'" in refused.value.hint
-    found = howsure.assess(YesOrNo(sigmoid=sigmoid, keep=True).eval(), x, **more)
-    assert found.label.shape == (6, 12)
+    result = howsure.assess(YesOrNo(sigmoid=sigmoid, keep=True).eval(), x, **more)
+    assert result.label.shape == (6, 12)
     for kind in ("label-probabilities" if sigmoid else "label-logits", "values"):
         assert len(howsure.assess(YesOrNo(sigmoid=sigmoid).eval(), x, outputs=kind)) == 6
 

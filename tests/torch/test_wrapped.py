@@ -122,5 +122,5 @@ def test_a_network_that_only_makes_features_is_not_the_model(rows):
             return self.predict_proba(x)
 
     model = make_pipeline(Features(), LogisticRegression()).fit(rows, LABELS)
-    found = howsure.assess(model, rows)
-    np.testing.assert_allclose(found.probabilities, model.predict_proba(rows), atol=1e-6)
+    result = howsure.assess(model, rows)
+    np.testing.assert_allclose(result.probabilities, model.predict_proba(rows), atol=1e-6)

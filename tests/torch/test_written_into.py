@@ -84,10 +84,10 @@ def test_a_drop_into_a_piece_is_what_it_is_in_whole_passes(function, random):
     assert type(model) is SplitModel
     random_ops = [op for level in model.levels for op in level.random_ops]
     masks = [draw(op, seed=3, group=0, size=5) for op in random_ops]
-    found = model.thin(masks)(model.trunk(rows))
+    result = model.thin(masks)(model.trunk(rows))
     whole = TorchModel(model.examination)
-    assert found == pytest.approx(whole.thin(masks)(whole.trunk(rows)), abs=ROUNDING)
-    assert np.abs(found - found[0]).max() > 0.1
+    assert result == pytest.approx(whole.thin(masks)(whole.trunk(rows)), abs=ROUNDING)
+    assert np.abs(result - result[0]).max() > 0.1
     howsure.assess(module, x, outputs="logits")
     assert_left(module, before)
 
@@ -112,15 +112,15 @@ class IntoRows(nn.Module):
 @pytest.mark.parametrize("method", [howsure.MCDropout(), howsure.MCDropout(passes=30), howsure.Softmax()])
 def test_what_is_written_into_rows_stays_in_copies_of_them(method, as_tensor, shift, random):
     x = random.normal(size=(9, 8)).astype("float32")
-    given = torch.from_numpy(x.copy()) if as_tensor else x.copy()
+    rows = torch.from_numpy(x.copy()) if as_tensor else x.copy()
     certainties = []
     for in_place in (True, False):
         torch.manual_seed(1)
         module = IntoRows(shift, in_place=in_place).eval()
-        assert type(adapt(module, given, gaussian_noise=False)[0]) is SplitModel
-        certainties.append(howsure.assess(module, given, method=method, seed=1, outputs="logits"))
+        assert type(adapt(module, rows, gaussian_noise=False)[0]) is SplitModel
+        certainties.append(howsure.assess(module, rows, method=method, seed=1, outputs="logits"))
     assert certainties[0].probabilities == pytest.approx(certainties[1].probabilities, abs=ROUNDING)
-    assert (np.asarray(given) == x).all()
+    assert (np.asarray(rows) == x).all()
 
 
 def _drawn(numbers):
@@ -145,8 +145,8 @@ def test_normal_numbers_by_tensors_are_those_by_numbers(name, random):
         torch.manual_seed(1)
         modules.append(Through(_drawn(numbers)).eval())
     assert adapt(modules[0], x, gaussian_noise=False)[0].whole_because.endswith("of a tensor")
-    found, expected = (howsure.passes(module, x, 8, seed=1, outputs="logits") for module in modules)
-    assert found == pytest.approx(expected, abs=ROUNDING)
+    result, expected = (howsure.passes(module, x, 8, seed=1, outputs="logits") for module in modules)
+    assert result == pytest.approx(expected, abs=ROUNDING)
 
 
 def test_normal_numbers_around_others_are_noise(random):
@@ -171,7 +171,7 @@ def test_where_both_halves_of_a_batch_lie_shows_at_any_rate(random):
 
 
 def test_what_fails_level_by_level_runs_whole(monkeypatch, random):
-    def fails(*given):
+    def fails(*arguments):
         raise RuntimeError("the size of tensor a must match")
 
     monkeypatch.setattr(splitting, "_agree", fails)

@@ -14,8 +14,8 @@ MOST = 4.5
 
 def textbook(module, x):
     """Mean and standard error over copies of rows in training, norms frozen, in plain PyTorch."""
-    for each in module.modules():
-        each.training = not isinstance(each, nn.modules.batchnorm._NormBase)
+    for layer in module.modules():
+        layer.training = not isinstance(layer, nn.modules.batchnorm._NormBase)
 
     def many(array):
         return torch.from_numpy(np.repeat(array, COPIES, axis=0))

@@ -2,7 +2,6 @@
 
     config.problem_type, config.num_labels    transformers
     a loss among its attributes               Lightning: `self.criterion = nn.CrossEntropyLoss()`
-    a loss that its own code names            `F.cross_entropy(self(x), y)` in a `training_step`
     num_classes, class_names, label_names     timm and many others
 
 For a module that wraps another one, as `DataParallel` does, the wrapper is read first, then the inner module.
@@ -14,7 +13,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 from torch import nn
@@ -71,12 +70,6 @@ _TAKES_LOGITS = (
 _ATTRIBUTES = ("criterion", "loss", "loss_fn", "loss_func", "loss_function")
 """Attributes in which losses are searched that are functions, or of a user's own class."""
 
-_LIBRARIES = (
-    *("torch", "lightning", "pytorch_lightning", "transformers", "timm", "torchvision", "peft"),
-    *("segmentation_models_pytorch", "monai"),
-)
-"""Packages whose code does not show what a single module was trained for."""
-
 _WIDTHS = ("num_classes", "n_classes")
 _HEADS = ("fc", "head", "heads", "classifier")
 """Names of the last layer in torchvision and timm."""
@@ -101,26 +94,26 @@ def declared_output(module: nn.Module, width: int) -> OutputDeclaration:
         width: K.
     """
     holders = list(_holders(module))
-    names = next(filter(None, (_names(holder, width) for holder in holders)), None)
+    names = next(filter(None, (_class_names(holder, width) for holder in holders)), None)
     for holder in holders:
         kind = _by_config(holder, width)
         if kind is not None:
             return OutputDeclaration(kind, class_names=names)
-        losses = _losses(holder) or _losses_in_code(type(holder))
+        losses = _losses(holder)
         if losses:
             return _by_losses(losses, width, names)
     if any(_has_no_head(holder) for holder in holders):
         return OutputDeclaration(EMBEDDINGS)
-    if names is not None or any(_counts(holder, width) for holder in holders):
+    if names is not None or any(_declares_as_many(holder, width) for holder in holders):
         return OutputDeclaration(CLASSES, class_names=names)
     return OutputDeclaration()
 
 
 def padding_of(module: nn.Module) -> int | None:
     """The token that fills up short texts, by a config as transformers writes it; not one that ends texts."""
-    for config in (_of(holder, "config") for holder in _holders(module)):
-        number = None if config is None else _whole(config, "pad_token_id")
-        if number is not None and number != _whole(config, "eos_token_id"):
+    for config in (_entry(holder, "config") for holder in _holders(module)):
+        number = None if config is None else _whole_number(config, "pad_token_id")
+        if number is not None and number != _whole_number(config, "eos_token_id"):
             return number
     return None
 
@@ -138,7 +131,7 @@ def _holders(module: nn.Module) -> Iterator[nn.Module]:
 # --- config ---------------------------------------------------------------------------------------
 
 
-def _of(holder: Any, name: str) -> Any:
+def _entry(holder: Any, name: str) -> Any:
     """An entry or attribute; None if it does not exist or raises an error."""
     if isinstance(holder, Mapping):
         return holder.get(name)
@@ -147,20 +140,20 @@ def _of(holder: Any, name: str) -> Any:
     return None
 
 
-def _whole(holder: Any, name: str) -> int | None:
+def _whole_number(holder: Any, name: str) -> int | None:
     """An entry or attribute if it is a whole number, else None."""
-    number = _of(holder, name)
+    number = _entry(holder, name)
     return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _by_config(module: nn.Module, width: int) -> str | None:
     """The task in a config as transformers writes it; transformers reads one output as a regression."""
-    config = _of(module, "config")
-    if config is None or _of(config, "num_labels") != width:
+    config = _entry(module, "config")
+    if config is None or _entry(config, "num_labels") != width:
         return None
     if any(what in type(module).__name__ for what in _AT_EACH_POSITION):
         return CLASSES
-    kind = _of(config, "problem_type")
+    kind = _entry(config, "problem_type")
     if kind == "multi_label_classification":
         return SEVERAL_LABELS
     if kind == "single_label_classification":
@@ -171,18 +164,18 @@ def _by_config(module: nn.Module, width: int) -> str | None:
     return CLASSES if of_classes else None
 
 
-def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
+def _class_names(module: nn.Module, width: int) -> tuple[str, ...] | None:
     """K class names; None if there are none, or only the default names."""
-    config = _of(module, "config")
-    numbered = _of(config, "id2label")
+    config = _entry(module, "config")
+    numbered = _entry(config, "id2label")
     if isinstance(numbered, Mapping):
         by_number = {str(key): value for key, value in numbered.items()}
         numbered = [by_number.get(str(number)) for number in range(len(by_number))]
-    configs = [_of(module, name) for name in ("pretrained_cfg", "default_cfg")]
+    configs = [_entry(module, name) for name in ("pretrained_cfg", "default_cfg")]
     for candidate in (
-        *(_of(module, name) for name in _NAMES),
+        *(_entry(module, name) for name in _NAMES),
         numbered,
-        *(_of(settings, "label_names") for settings in configs),
+        *(_entry(settings, "label_names") for settings in configs),
     ):
         texts = isinstance(candidate, (list, tuple)) and all(isinstance(name, str) for name in candidate)
         if texts and len(candidate) == len(set(candidate)) == width and width > 1:
@@ -191,21 +184,21 @@ def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
     return None
 
 
-def _counts(module: nn.Module, width: int) -> bool:
+def _declares_as_many(module: nn.Module, width: int) -> bool:
     """True if a module declares as many classes as outputs, or is one of torchvision's of classes."""
     written_in = type(module).__module__
     if width == _IMAGENET and written_in.startswith("torchvision.models."):
         return True
     if width > 1 and written_in.startswith(_SEGMENTATION):
         return True
-    holders = (module, _of(module, "hparams"))
-    return width > 1 and any(_whole(holder, name) == width for holder in holders for name in _WIDTHS)
+    holders = (module, _entry(module, "hparams"))
+    return width > 1 and any(_whole_number(holder, name) == width for holder in holders for name in _WIDTHS)
 
 
 def _has_no_head(module: nn.Module) -> bool:
     """True if a module has no last layer, so that it returns features."""
-    replaced = any(isinstance(_of(module, name), nn.Identity) for name in _HEADS)
-    return replaced or _whole(module, "num_classes") == 0
+    replaced = any(isinstance(_entry(module, name), nn.Identity) for name in _HEADS)
+    return replaced or _whole_number(module, "num_classes") == 0
 
 
 # --- losses ---------------------------------------------------------------------------------------
@@ -221,41 +214,17 @@ def _losses(module: nn.Module) -> list[tuple[str, str]]:
     ]
     usual = [attributes[name] for name in _ATTRIBUTES if callable(attributes.get(name))]
     losses += [loss for loss in usual if not isinstance(loss, nn.modules.loss._Loss)]
-    return [_of_loss(loss) for loss in losses]
+    return [_name_and_task(loss) for loss in losses]
 
 
-def _losses_in_code(kind: type) -> list[tuple[str, str]]:
-    """The losses of PyTorch that methods of a user's class name, as in a `training_step`."""
-    names = []
-    for cls in kind.__mro__:
-        if cls.__module__.partition(".")[0] in (*_LIBRARIES, "builtins"):
-            continue
-        for method in vars(cls).values():
-            if isinstance(method, FunctionType):
-                names += [name for name in _named(method.__code__) if _is_of_pytorch(name)]
-    return [(name, task) for name in dict.fromkeys(names) if (task := _kind(name)) is not None]
-
-
-def _named(code: CodeType) -> Iterator[str]:
-    """Names used in code and in the functions inside it."""
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _named(inner)
-
-
-def _is_of_pytorch(name: str) -> bool:
-    return hasattr(nn.functional, name) or (name.endswith("Loss") and hasattr(nn, name))
-
-
-def _of_loss(loss: Any) -> tuple[str, str]:
+def _name_and_task(loss: Any) -> tuple[str, str]:
     """Name of a loss, and its task; an empty task for a user's loss that does not show it."""
     if isinstance(loss, FunctionType) or hasattr(loss, "__name__"):
         maker = getattr(loss, "__qualname__", "").partition(".<locals>")[0]  # the function that made it
-        kinds = (_kind(loss.__name__), QUANTILES if _kind(maker) == QUANTILES else None)
+        kinds = (_task_of_loss(loss.__name__), QUANTILES if _task_of_loss(maker) == QUANTILES else None)
         return loss.__name__, next(filter(None, kinds), "")
     for cls in type(loss).__mro__:
-        kind = _kind(cls.__name__)
+        kind = _task_of_loss(cls.__name__)
         if kind == LOG_RATES and not getattr(loss, "log_input", True):
             kind = REGRESSION
         if kind is not None:
@@ -263,9 +232,9 @@ def _of_loss(loss: Any) -> tuple[str, str]:
     return type(loss).__name__, ""
 
 
-def _kind(name: str) -> str | None:
+def _task_of_loss(name: str) -> str | None:
     """The task that the name of a loss implies."""
-    plain = _plain(name)
+    plain = _words_of_loss(name)
     for kind, words in (
         (MEANS_AND_VARIANCES, _VARIANCES),
         (QUANTILES, _QUANTILES),
@@ -281,7 +250,7 @@ def _kind(name: str) -> str | None:
     return None
 
 
-def _plain(name: str) -> str:
+def _words_of_loss(name: str) -> str:
     """`CrossEntropyLoss` and `cross_entropy_loss` as `cross_entropy`."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
     return re.sub(r"_?loss$", "", parted)
@@ -295,5 +264,5 @@ def _by_losses(losses: list[tuple[str, str]], width: int, names: tuple[str, ...]
     name, kind = losses[0]
     if kind == SEVERAL_LABELS and width == 1:
         kind = CLASSES
-    takes = LOGITS if all(_plain(loss) in _TAKES_LOGITS for loss, _ in losses) else None
+    takes = LOGITS if all(_words_of_loss(loss) in _TAKES_LOGITS for loss, _ in losses) else None
     return OutputDeclaration(kind, name, takes, names)

@@ -34,13 +34,13 @@ def load_weights(module: nn.Module, path: Path) -> None:
         FileError: The file is damaged, or contains more than weights.
         ModelError: The weights belong to another module.
     """
-    saved = _state_in(_opened(path))
+    saved = _state_in(_content_of(path))
     if saved is None:
         raise FileError(
             f"'{path}' holds no state dict",
             expected="what torch.save(module.state_dict(), path) writes, or a checkpoint with 'state_dict'",
         )
-    state, expected = _renamed(saved, module.state_dict()), module.state_dict()
+    state, expected = _without_prefix(saved, module.state_dict()), module.state_dict()
     missing = [name for name in expected if name not in state]
     unknown = [name for name in state if name not in expected]
     other = [name for name in expected if name in state and state[name].shape != expected[name].shape]
@@ -58,7 +58,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     module.load_state_dict(state)
 
 
-def _opened(path: Path) -> Any:
+def _content_of(path: Path) -> Any:
     if path.suffix.lower() == ".safetensors":
         if importlib.util.find_spec("safetensors") is None:
             raise DependencyError(
@@ -82,7 +82,7 @@ def _opened(path: Path) -> Any:
         ) from error
     except Exception as error:  # PyTorch may raise anything for unreadable files
         raise not_for_its_content(path, error) or FileError(
-            f"'{path}' is not a readable file of PyTorch ({_short(error)})",
+            f"'{path}' is not a readable file of PyTorch ({_in_one_line(error)})",
             expected="what torch.save(module.state_dict(), path) writes",
         ) from error
 
@@ -97,7 +97,7 @@ def _state_in(content: Any) -> dict[str, torch.Tensor] | None:
     return next((state for state in inside if state is not None), None)
 
 
-def _renamed(state: dict[str, torch.Tensor], expected: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+def _without_prefix(state: dict[str, torch.Tensor], expected: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The state dict without a common prefix of all names, if it then has the wanted names."""
     parts = next(iter(state)).split(".")
     for count in range(len(parts)):
@@ -108,5 +108,5 @@ def _renamed(state: dict[str, torch.Tensor], expected: Mapping[str, Any]) -> dic
     return state
 
 
-def _short(error: Exception) -> str:
+def _in_one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split()):.160}".rstrip(". :")

@@ -132,7 +132,7 @@ class Split:
             call.draw: call for call in (entry.call for entry in self._found) if call.draw is not None
         }
         self._check_masks()
-        self.asks = next((_asks(call) for call, _ in program.asked), None)
+        self.asks = next((_why_whole(call) for call, _ in program.asked), None)
         self._asked = [(call, number, self._leading_to(call)) for call, number in program.asked]
         made_steps = [self._runner.step(entry) for entry in self._found if entry.level == MADE]
         steps = [
@@ -201,7 +201,7 @@ class Split:
         values = dict(zip(self._program.inputs, rows, strict=True))
         sizes = Sizes(rows[0].shape[0], (1,))
         with torch.no_grad():
-            self._runner.run(self._shared, values, _Made(self, sizes), sizes)
+            self._runner.run(self._shared, values, _Constants(self, sizes), sizes)
         axes = tuple(self._runner.axis(slot) for slot in self._crossing)
         return SplitTrunk(sizes.rows, tuple(values[slot] for slot in self._crossing), axes)
 
@@ -220,7 +220,7 @@ class Split:
         with torch.no_grad():
             for number, mask in enumerate(masks):
                 drawn |= self._drawn(number, mask)
-            self._runner.run(self._of_masks, drawn, _Made(self, alone), alone)
+            self._runner.run(self._of_masks, drawn, _Constants(self, alone), alone)
             drawn = {slot: self._runner.kept(slot, mask) for slot, mask in drawn.items()}
         return Thinned(self, widths, drawn)
 
@@ -228,7 +228,7 @@ class Split:
         self,
         thinned: Thinned,
         trunk: SplitTrunk,
-        made: _Made | None = None,
+        made: _Constants | None = None,
     ) -> Tensor:
         """Outputs (W, n, …) of thinned networks for the n rows of a trunk.
 
@@ -240,7 +240,7 @@ class Split:
         count, widths = trunk.rows, thinned.widths
         sizes = Sizes(count, widths)
         values = {**thinned.drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
-        made = _Made(self, sizes) if made is None else made
+        made = _Constants(self, sizes) if made is None else made
         self._runner.run(self._thinned, values, made, sizes)
         output = values[self._output]
         have = widths[max(0, self._runner.level[self._output])]
@@ -274,8 +274,8 @@ class Split:
     def _check_masks(self) -> None:
         """Raise an `Unsplittable` unless masks fit their draws and the output has rows."""
         for number, call in self._draws.items():
-            value, random_op = self._program.values[_first(call)], self._places[number].random_op
-            self._runner.axis(_first(call))
+            value, random_op = self._program.values[_only_output(call)], self._places[number].random_op
+            self._runner.axis(_only_output(call))
             if value.size != math.prod(random_op.shape):
                 raise Unsplittable(f"a mask of {random_op.shape} for numbers of {value.shape}")
         if self._runner.level[self._output] == MADE or self._runner.drawn[self._output]:
@@ -285,7 +285,7 @@ class Split:
         """The calls that lead to one that reads a number; quick ones on rows, since they are done twice."""
         calls = needed(self._program, self._program.calls, asking.reads)
         if any(call.draw is not None or call.writes is not None or call.multiply_adds for call in calls):
-            raise Unsplittable(_asks(asking))
+            raise Unsplittable(_why_whole(asking))
         return calls
 
     def _follows_masks(self, step: Step) -> bool:
@@ -325,7 +325,7 @@ class Split:
         if number not in self._draws:
             return {}
         call = self._draws[number]
-        slot, levels = _first(call), self._places[number].levels
+        slot, levels = _only_output(call), self._places[number].levels
         value, axis = self._program.values[slot], self._runner.axis(slot)
         before, after = value.shape[: axis.place], value.shape[axis.place + 1 :]
         numbers = torch.from_numpy(np.array(mask)).to(value.device)
@@ -373,14 +373,14 @@ class Thinned:
     def __call__(self, trunk: SplitTrunk) -> Tensor:
         """Outputs (W, n, …) for the n rows of a trunk."""
         count, at_once = len(trunk), self._rows_at_once
-        made: dict[int, _Made] = {}
+        made: dict[int, _Constants] = {}
         parts = []
         with torch.no_grad():
             for start in range(0, max(1, count), at_once):
                 rows = min(at_once, count - start)
                 part = trunk if rows == count else trunk.take(np.arange(start, start + rows))
                 if rows not in made:
-                    made[rows] = _Made(self.of, Sizes(rows, self.widths))
+                    made[rows] = _Constants(self.of, Sizes(rows, self.widths))
                 parts.append(self.of.passes(self, part, made[rows]))
             return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
@@ -389,7 +389,7 @@ class Thinned:
         return self.of.rows_at_once(self.of._thinned, self.widths)
 
 
-class _Made:
+class _Constants:
     """For a step, the values that depend on neither rows nor masks, computed once for its level."""
 
     def __init__(self, split: Split, sizes: Sizes) -> None:
@@ -417,7 +417,7 @@ def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
         elif place is None:
             raise Unsplittable(f"{call.op} draws random numbers")
         else:
-            value = program.values[_first(call)]
+            value = program.values[_only_output(call)]
             size: list[Any] = list(value.shape)
             if isinstance(value.axis, Axis):
                 size[value.axis.place] = Times(value.axis.times)
@@ -427,11 +427,11 @@ def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
     return replace(program, calls=tuple(calls))
 
 
-def _asks(call: Call) -> str:
+def _why_whole(call: Call) -> str:
     return f"{call.op} reads a number out of a tensor"
 
 
-def _first(call: Call) -> Slot:
+def _only_output(call: Call) -> Slot:
     (slot,) = call.outputs
     if slot is None:
         raise Unsplittable(f"{call.op} draws no tensor")

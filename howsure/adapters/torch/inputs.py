@@ -124,7 +124,7 @@ def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[InputForm], Any]:
     Raises:
         InputError: The module takes other inputs.
     """
-    form, named = _named(module, x)
+    form, named = _form_and_inputs(module, x)
     values = {name: _as_numpy(value) for name, value in named.items()}
     ready: Any = next(iter(values.values())) if len(values) == 1 else values
     ways = _ways(module, form, values)
@@ -142,9 +142,9 @@ def input_names(module: nn.Module) -> list[str]:
 
 
 def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[InputForm]:
-    device, float_type = device_of(module), _float_of(module)
+    device, float_type = device_of(module), _float_type_of(module)
     in_numpy = "float64" if float_type == torch.float64 else "float32"
-    inputs = {name: _looked_at(value) for name, value in values.items()}
+    inputs = {name: _shape_and_type(value) for name, value in values.items()}
 
     def call(*, as_float: bool = False, as_whole: bool = False) -> InputForm:
         specs, dtypes = [], []
@@ -164,7 +164,7 @@ def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[I
         yield call(as_whole=True)
 
 
-def _looked_at(value: Any) -> tuple[tuple[int, ...], str]:
+def _shape_and_type(value: Any) -> tuple[tuple[int, ...], str]:
     """Shape of one row, and type; `check_rows` reports anything that is no array."""
     try:
         array = np.asarray(value)
@@ -174,7 +174,7 @@ def _looked_at(value: Any) -> tuple[tuple[int, ...], str]:
     return tuple(array.shape[1:]), str(array.dtype) if is_numeric else "float32"
 
 
-def _float_of(module: nn.Module) -> torch.dtype:
+def _float_type_of(module: nn.Module) -> torch.dtype:
     """Floating-point type of a module's weights."""
     kinds = (
         tensor.dtype for tensor in (*module.parameters(), *module.buffers()) if tensor.is_floating_point()
@@ -188,34 +188,34 @@ def _as_numpy(value: Any) -> Any:
     return as_array(value.float() if value.dtype == torch.float16 else value, "The rows")
 
 
-def _named(module: nn.Module, x: Any) -> tuple[str, dict[str, Any]]:
+def _form_and_inputs(module: nn.Module, x: Any) -> tuple[str, dict[str, Any]]:
     """The form of the call, and the inputs by name."""
     signature = _signature(module)
     if isinstance(x, Mapping):
         parts = {str(name): value for name, value in x.items()}
-        if signature is None or _takes(signature, (), parts):
+        if signature is None or _accepts(signature, (), parts):
             return "keywords", parts
-        if _takes(signature, (parts,), {}):
+        if _accepts(signature, (parts,), {}):
             return "mapping", parts
         raise InputError(
             f"Module '{name_of(module)}' does not take inputs of these names",
-            expected=_expected(signature),
+            expected=_in_words(signature),
             received=", ".join(parts),
         )
     several = (
         isinstance(x, (list, tuple)) and len(x) > 0 and all(len(getattr(part, "shape", ())) for part in x)
     )
-    if several and (signature is None or _takes(signature, x, {})):
-        parts = {name: part for name, part in zip(_places(signature, len(x)), x, strict=True)}
+    if several and (signature is None or _accepts(signature, x, {})):
+        parts = {name: part for name, part in zip(_positional_names(signature, len(x)), x, strict=True)}
         return "positional", parts
-    if signature is not None and not _takes(signature, (x,), {}):
+    if signature is not None and not _accepts(signature, (x,), {}):
         raise InputError(
             f"Module '{name_of(module)}' takes more than one input",
-            expected=_expected(signature),
+            expected=_in_words(signature),
             received="one",
             hint="Give a dict of keyword inputs, or a list of positional ones",
         )
-    return "positional", {_places(signature, 1)[0]: x}
+    return "positional", {_positional_names(signature, 1)[0]: x}
 
 
 def _signature(module: nn.Module) -> inspect.Signature | None:
@@ -225,7 +225,7 @@ def _signature(module: nn.Module) -> inspect.Signature | None:
         return None
 
 
-def _takes(signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def _accepts(signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     try:
         signature.bind(*args, **kwargs)
     except TypeError:
@@ -233,7 +233,7 @@ def _takes(signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[st
     return True
 
 
-def _places(signature: inspect.Signature | None, count: int) -> list[str]:
+def _positional_names(signature: inspect.Signature | None, count: int) -> list[str]:
     """Names of the first positional inputs."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = {} if signature is None else dict(signature.parameters)
@@ -241,7 +241,7 @@ def _places(signature: inspect.Signature | None, count: int) -> list[str]:
     return [*names[:count], *(f"input_{number}" for number in range(len(names), count))]
 
 
-def _expected(signature: inspect.Signature) -> str:
+def _in_words(signature: inspect.Signature) -> str:
     return f"what its forward takes: {signature}"
 
 
@@ -383,7 +383,7 @@ def probes(
         if best == (len(rows), True, True):
             break
     real = [array[[first, second]] for array in rows]
-    beside = _beside(specs, real)
+    beside = _with_made_up(specs, real)
     changed = any(one is not other for one, other in zip(beside, real, strict=True))
     return beside if changed and runs(beside) else real
 
@@ -405,7 +405,7 @@ def _padding(row: Array) -> int:
     return len(row) - 1 - int(others[-1]) if len(others) else len(row)
 
 
-def _beside(specs: Sequence[InputSpec], real: Sequence[Array]) -> list[Array]:
+def _with_made_up(specs: Sequence[InputSpec], real: Sequence[Array]) -> list[Array]:
     """Two rows; one or both are made up if they are equal or constant."""
     alike = all(np.array_equal(*array) for array in real)
     rows = []

@@ -103,7 +103,7 @@ class MaskUses:
         for tensor in tensors_in(outputs):
             self._masks.pop(id(tensor), None)
             if masks and origin == CONSTANT:
-                values = _values(masks, name, operation, args, kwargs)
+                values = _values_after(masks, name, operation, args, kwargs)
                 self._masks[id(tensor)] = Mask(tensor, masks[0].number, masks[0].by_row, values)
             if thinned is not None and origin == INPUT:
                 self._thinned[id(tensor)] = tensor, thinned
@@ -145,7 +145,7 @@ class MaskUses:
             self.choosing.add(mask.number)
 
 
-def _values(
+def _values_after(
     masks: Sequence[Mask], name: str, operation: Any, args: Any, kwargs: Any
 ) -> tuple[float, float] | None:
     """The two values of a mask after an operation; None if they are not known."""

@@ -258,7 +258,7 @@ class TorchModel:
                 name=call.name,
                 kind=name_of(call.module),
                 random=by_name[call.name].in_words if call.name in by_name else None,
-                note=notes.get(call.name) or _note(call),
+                note=notes.get(call.name) or _why_fixed(call),
                 shape=call.shape,
                 multiply_adds=round(call.multiply_adds / ROWS),
                 repeated=bool(examination.places),
@@ -394,7 +394,7 @@ def in_numpy(tensor: Tensor) -> RawOutputs:
     return raw_outputs((detached if detached.dtype == torch.float64 else detached.float()).cpu().numpy())
 
 
-def _note(call: ModuleCall) -> str | None:
+def _why_fixed(call: ModuleCall) -> str | None:
     """Why a module that could drop stays fixed, or None."""
     off = isinstance(call.module, nn.modules.dropout._DropoutNd) and call.module.p == 0
     return "stays fixed: its rate is 0" if off else None

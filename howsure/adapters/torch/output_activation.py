@@ -49,9 +49,9 @@ _DONE = 1e-3
 """Largest distance from 1 of the sum of a row of probabilities; allows for 16 bits and for a clamp."""
 
 
-CONSTANT, GIVEN, SCORES, RECTIFIED, OTHER = range(5)
-"""Kinds of numbers: made without rows; rows as they are; any numbers, as a layer with weights gives them;
-those of a hidden activation, such as relu; or something else, such as probabilities."""
+CONSTANT, WEIGHT, GIVEN, SCORES, OTHER = range(5)
+"""Kinds of numbers: made without rows; made of parameters alone; rows as they are; any numbers, as a layer
+with weights gives them; or something else, such as probabilities or what relu gives."""
 
 _LAYERS = frozenset(
     {
@@ -65,7 +65,8 @@ _LAYERS = frozenset(
 _COMBINING = frozenset({"add", "sub", "rsub", "mul", "addcmul", "lerp"})
 """Operations whose result may be any number if one input may, such as a gate that multiplies logits."""
 
-_RECTIFYING = frozenset({"relu", "gelu", "silu", "elu", "leaky_relu", "hardswish", "mish", "_prelu_kernel"})
+_BOUNDED = ("_softmax", "sigmoid")
+"""Operations after which parameters are no weights that can give any number."""
 
 _PASSING = SAME_NUMBERS | frozenset(
     {
@@ -89,8 +90,8 @@ class Endings:
     """
 
     def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
-        self._parameters = {ground(parameter) for parameter in parameters}
-        self._weights = self._parameters | {ground(buffer) for buffer in buffers}
+        self._of_module = {ground(buffer): CONSTANT for buffer in buffers}
+        self._of_module.update((ground(parameter), WEIGHT) for parameter in parameters)
         self._kinds: dict[int, int] = {}
         self._written: dict[int, Noted] = {}
         self._tensors = NotedTensors()
@@ -199,7 +200,7 @@ class Endings:
         """Kind of the numbers of a value."""
         if isinstance(value, Noted):
             return self._kinds[id(value)]
-        return CONSTANT if value.layout == torch.strided and ground(value) in self._weights else GIVEN
+        return self._of_module.get(ground(value), GIVEN) if value.layout == torch.strided else GIVEN
 
     def _kind_after(self, operation: str, args: Any) -> int:
         """Kind of the results of an operation."""
@@ -207,29 +208,19 @@ class Endings:
         inputs = list(items_in(args[:1] if name == "div" else args, (Noted, Tensor)))
         kinds = [self._kind(value) for value in inputs]
         most = max(kinds, default=CONSTANT)
-        if most == CONSTANT or name.endswith("_like") or name.startswith("new_"):
+        if name.endswith("_like") or name.startswith("new_"):
             return CONSTANT
+        if most <= WEIGHT:
+            return OTHER if name in _BOUNDED else most
         if name in _LAYERS or "linear" in name:
             return SCORES
         if name in PRODUCTS:
-            weights = OTHER not in kinds and CONSTANT in kinds
-            return SCORES if weights or SCORES in kinds or any(map(self._is_parameter, inputs)) else OTHER
+            return SCORES if SCORES in kinds or WEIGHT in kinds else OTHER
         if name in _COMBINING and not (name == "mul" and args[0] is args[1]):
             return SCORES if SCORES in kinds else most
         if name.startswith("_scaled_dot_product"):  # weighted means of the values
             return kinds[2]
-        if name in _RECTIFYING:
-            return max(RECTIFIED, most)
         return most if name in _PASSING or name.startswith(_POOLS) else OTHER
-
-    def _is_parameter(self, value: Noted | Tensor) -> bool:
-        """True for a parameter, however it is laid out."""
-        while isinstance(value, Noted):
-            applied = self._makers[id(value)]
-            if applied.name not in SAME_NUMBERS:
-                return False
-            value = applied.args[0]
-        return value.layout == torch.strided and ground(value) in self._parameters
 
 
 # --- the axis of the classes --------------------------------------------------------------------------

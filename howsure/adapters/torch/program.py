@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from howsure.adapters.torch.noted_tensors import Noted
-from howsure.adapters.torch.tracer import DrawnNumbers, Notes, Operation, Unsplittable, is_view
+from howsure.adapters.torch.tracer import Notes, Operation, Unsplittable, is_view
 
 aten = torch.ops.aten
 
@@ -227,8 +227,8 @@ class _Match:
         if op.overloadpacket in _UNFIT:
             raise Unsplittable(f"{op}")
         written = self._written(op, args)
-        if one.draw is not None:
-            self._draw(op, one.draw, self._merged(args, other.args), written, pairs)
+        if one.draws:
+            self._draw(op, one.scaled, self._merged(args, other.args), written, pairs)
         elif op.overloadpacket in _FILLED or op.overloadpacket in (aten.full_like, aten.new_full):
             self._calls.append(self._filling(op, args, self._merged(args, other.args), pairs))
         elif op is aten.squeeze.default:  # of the axes of length 1 for any number of rows
@@ -261,14 +261,12 @@ class _Match:
         places = [named.get(name) for name in ("start", "end", "split_size")]
         return any(isinstance(number, int) and number not in (0, _TO_THE_END) for number in places)
 
-    def _draw(self, op: Any, draw: DrawnNumbers, args: Any, written: Slot | None, pairs: Any) -> None:
+    def _draw(self, op: Any, scaled: Any, args: Any, written: Slot | None, pairs: Any) -> None:
         """Add a draw; if its result is more than the drawn numbers, also the operations that make it."""
         number, self._draws = self._draws, self._draws + 1
-        if draw.by_tensors:
-            raise Unsplittable(f"{op} draws around means, or with deviations, of a tensor")
         if op is not aten.native_dropout.default:
             outputs = self._outputs(pairs, args)
-            self._calls.append(Call(op, (), {}, outputs, written, number, draw.scaled))
+            self._calls.append(Call(op, (), {}, outputs, written, number, scaled))
             return
         inputs, rate = args[0], float(args[1])
         likes = [[replace(result, memory=object()) for result in pairs[0]] for _ in range(2)]

@@ -23,19 +23,6 @@ class Unsplittable(Exception):
     """The reason why a module must run whole."""
 
 
-@dataclass(frozen=True)
-class DrawnNumbers:
-    """The numbers that an operation draws.
-
-    Attributes:
-        scaled: As in `Draw`.
-        by_tensors: True if a mean or standard deviation is a tensor.
-    """
-
-    scaled: Callable[[Tensor], Tensor] | None
-    by_tensors: bool
-
-
 @dataclass(frozen=True, eq=False)
 class Operation:
     """One operation of a run.
@@ -46,7 +33,8 @@ class Operation:
             kept as they are.
         kwargs: Its keyword arguments, in the same form.
         results: Its results, in the same form.
-        draw: Its draw, or None.
+        draws: True if it draws.
+        scaled: As in `Draw`.
         multiply_adds: Multiply-adds for all rows.
         place: The module call that it belongs to.
     """
@@ -55,7 +43,8 @@ class Operation:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     results: tuple[Any, ...]
-    draw: DrawnNumbers | None
+    draws: bool
+    scaled: Callable[[Tensor], Tensor] | None
     multiply_adds: float
     place: str
 
@@ -115,7 +104,9 @@ class _Noting(DispatchMode):
             with self:
                 return taken_apart(op, args, kwargs)
         inputs, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
-        draw = _drawn_by(op, args, kwargs)
+        draw = draw_of(op, args, kwargs) if torch.Tag.nondeterministic_seeded in op.tags else None
+        if draw is not None and draw.scaled_by is not None:
+            raise Unsplittable(f"{op} draws around means, or with deviations, of a tensor")
         result = op(*args, **kwargs)
         cost = multiply_adds(op, args, results_of(result))
         if op is aten.as_strided_.default and _is_as_strided(*args):
@@ -123,16 +114,10 @@ class _Noting(DispatchMode):
         results = tuple(
             self._tensors.note(item) if isinstance(item, Tensor) else item for item in results_of(result)
         )
-        self.operations.append(Operation(op, inputs, named, results, draw, cost, self._place()))
+        scaled = None if draw is None else draw.scaled
+        draws = draw is not None
+        self.operations.append(Operation(op, inputs, named, results, draws, scaled, cost, self._place()))
         return result
-
-
-def _drawn_by(op: Any, args: Any, kwargs: Any) -> DrawnNumbers | None:
-    draw = draw_of(op, args, kwargs) if torch.Tag.nondeterministic_seeded in op.tags else None
-    if draw is None:
-        return None
-    by_tensors = draw.scaled_by is not None
-    return DrawnNumbers(None if by_tensors else draw.scaled, by_tensors)
 
 
 def _is_as_strided(tensor: Tensor, size: Sequence[int], stride: Sequence[int], *start: int) -> bool:
