@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -43,17 +43,54 @@ class Mask:
         tensor: The tensor.
         number: Number of the draw.
         by_row: True if at most one number was drawn for each row.
+        rate: Probability of a drawn 0.
         values: Its numbers for a drawn 0 and for a drawn 1, or None if they are not known.
     """
 
     tensor: Tensor
     number: int
     by_row: bool
+    rate: float
     values: tuple[float, float] | None
+
+    @property
+    def mean(self) -> float:
+        """The mean of its numbers."""
+        assert self.values is not None
+        return self.rate * self.values[0] + (1 - self.rate) * self.values[1]
 
     def has_zero(self, place: int) -> bool:
         """True if it is 0 for a drawn 0 (`place` 0), or for a drawn 1 (`place` 1)."""
         return self.values is not None and self.values[place] == 0
+
+    def drops_at(self, name: str, args: Any) -> int | None:
+        """The drawn number for which an operation returns 0 in place of what it masks; None if unknown."""
+        dropping = None
+        if name == "mul":
+            dropping = 0.0
+        elif name == "where" and len(args) == 3:
+            dropping = 1.0 if _is_zero(args[1]) else 0.0 if _is_zero(args[2]) else None
+        elif name in ("masked_fill", "index_put") and _is_zero(args[2]):
+            dropping = 1.0
+        if self.values is None or dropping not in self.values:
+            return None
+        return self.values.index(dropping)
+
+    def mean_of(self, operation: Any, args: Any, kwargs: Any) -> Tensor:
+        """The mean, over the mask, of the result of an operation.
+
+        If the operation writes into an argument, this still has its old values, since nothing was dropped.
+        """
+        assert self.values is not None
+        results = []
+        for value in self.values:
+            mask = torch.full_like(self.tensor, value)
+            arguments = [_with(mask, self.tensor, item) for item in args]
+            if operation._schema.name.endswith("_"):
+                arguments[0] = arguments[0].clone()
+            results.append(operation(*arguments, **kwargs))
+        zero, one = results
+        return self.rate * zero + (1 - self.rate) * one  # type: ignore[no-any-return]
 
 
 class MaskUses:
@@ -75,18 +112,18 @@ class MaskUses:
         self._thinned: dict[int, tuple[Tensor, Mask]] = {}
         self._dropped_at: dict[int, set[int]] = {}
 
-    def mask_in(self, tensor: Tensor) -> Mask | None:
-        """The mask that a tensor depends on, or None."""
-        return self._masks.get(id(tensor))
+    def masks_in(self, value: Any) -> list[Mask]:
+        """The masks that tensors in a value depend on."""
+        return followed_in(value, self._masks)
 
     def drawn(self, tensor: Tensor) -> None:
         """Record that a tensor was drawn, whatever its shape was taken from."""
         self._origins[ground(tensor)] = CONSTANT
 
-    def add(self, tensor: Tensor, number: int, draw: Draw) -> None:
-        """Follow a mask of zeros and ones."""
+    def add(self, tensor: Tensor, number: int, draw: Draw, rate: float) -> None:
+        """Follow a mask of zeros and ones, with the probability of a 0."""
         by_row = math.prod(draw.shape) <= (draw.shape[0] if draw.shape else 1)
-        self._masks[id(tensor)] = Mask(tensor, number, by_row, (0.0, 1.0))
+        self._masks[id(tensor)] = Mask(tensor, number, by_row, rate, (0.0, 1.0))
 
     def ran(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
         """Record an operation."""
@@ -104,7 +141,7 @@ class MaskUses:
             self._masks.pop(id(tensor), None)
             if masks and origin == CONSTANT:
                 values = _values_after(masks, name, operation, args, kwargs)
-                self._masks[id(tensor)] = Mask(tensor, masks[0].number, masks[0].by_row, values)
+                self._masks[id(tensor)] = replace(masks[0], tensor=tensor, values=values)
             if thinned is not None and origin == INPUT:
                 self._thinned[id(tensor)] = tensor, thinned
             if tensor.layout == torch.strided:
@@ -143,6 +180,17 @@ class MaskUses:
             chooses = len(dropped_at) == 2  # one input where it is 0, another one where it is 1
         if chooses:
             self.choosing.add(mask.number)
+
+
+def _is_zero(value: Any) -> bool:
+    return bool((value == 0).all()) if isinstance(value, Tensor) else value == 0
+
+
+def _with(mask: Tensor, old: Tensor, item: Any) -> Any:
+    """An argument, with a mask in place of an old one."""
+    if isinstance(item, (list, tuple)):
+        return [_with(mask, old, part) for part in item]
+    return mask if item is old else item
 
 
 def _values_after(

@@ -22,16 +22,12 @@ from howsure.adapters.torch.classify_draws import (
     CHOICE,
     MASK,
     NUMBERS,
-    Boolean,
     DrawUse,
-    Masked,
     Steps,
     Trace,
-    ZerosAndOnes,
-    masked,
 )
 from howsure.adapters.torch.draws import Draw, Draws, Numbers
-from howsure.adapters.torch.mask_uses import MaskUses
+from howsure.adapters.torch.mask_uses import Mask, MaskUses
 from howsure.adapters.torch.noted_tensors import SAME_NUMBERS, followed_in, ground, tensors_in
 from howsure.adapters.torch.output_activation import Endings
 from howsure.adapters.torch.snapshot import is_seeded_by_us
@@ -39,6 +35,9 @@ from howsure.adapters.torch.tracer import Notes, multiply_adds, work
 from howsure.random_ops import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor
+
+_VIEWS = SAME_NUMBERS - {"_to_copy"}
+"""Operations whose results share the numbers of a mask, or have the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +113,6 @@ class Recorder(Draws):
         self._halved = halved
         self._traces: dict[int, Trace] = {}
         self._mask_uses = MaskUses(module.parameters(), module.buffers())
-        self._dropped: dict[int, ZerosAndOnes] = {}
-        self._booleans: dict[int, Boolean] = {}
         self._turned: set[int] = set()
         self._module = module
         self._names = names
@@ -169,16 +166,12 @@ class Recorder(Draws):
             return outputs
         self._mask_uses.drawn(outputs)
         if draw.kind == DROPOUT:
-            self._mask_uses.add(outputs, number, draw)
+            self._mask_uses.add(outputs, number, draw, draw.rate)
         if draw.adds:
             self.uses[number] = DrawUse(ADDED)
         elif draw.kind in (UNIFORM, NORMAL):
             first: Steps = () if draw.scaled is None else ((draw.scaled, (NUMBERS,), {}),)
             self._traces[id(outputs)] = Trace(number, draw.kind == UNIFORM, first, outputs)
-        elif draw.kind == DROPOUT and outputs.dtype == torch.bool:
-            self._booleans[id(outputs)] = Boolean(outputs, number, 1 - draw.rate)
-        elif draw.kind == DROPOUT:
-            self._dropped[id(outputs)] = ZerosAndOnes(outputs, number, draw.rate)
         return outputs
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
@@ -200,21 +193,17 @@ class Recorder(Draws):
 
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """The outputs of an operation, perhaps replaced by a mean; records the use of drawn numbers."""
+        masks = self._mask_uses.masks_in(args)
         if name in BRANCHING:
-            for tensor in tensors_in(args):
-                mask = self._mask_uses.mask_in(tensor)
-                if mask is not None and mask.by_row:
+            for mask in masks:
+                if mask.by_row:
                     self.uses[mask.number] = replace(self.uses.get(mask.number, DrawUse(MASK)), kind=BRANCH)
         self._mask_uses.ran(name, operation, args, kwargs, outputs)
         for number in self._mask_uses.choosing:
             self.uses[number] = DrawUse(CHOICE)
-        for boolean in followed_in(args, self._booleans):
-            self._choose(boolean, masked(boolean, name, operation, args, kwargs, outputs), outputs)
-        for numbers in followed_in(args, self._dropped):
-            halved = numbers.number in self._halved
-            compared = numbers.compared(operation, args, kwargs, outputs) if halved else None
-            if compared is not None:
-                self._booleans[id(outputs)] = compared
+        for mask in masks:
+            if mask.values is not None and isinstance(outputs, Tensor):
+                self._follow(mask, name, operation, args, kwargs, outputs)
         for trace in followed_in(args, self._traces):
             after = trace.after(name, operation, args, kwargs, outputs, self._traces)
             if isinstance(after, Trace):
@@ -225,24 +214,29 @@ class Recorder(Draws):
             if outputs is trace.tensor:
                 del self._traces[id(outputs)]
             if after.kind == MASK:
-                if outputs.dtype == torch.bool:
-                    self._booleans[id(outputs)] = Boolean(outputs, trace.number, 1 - after.rate)
-                elif trace.number in self._halved:
+                if outputs.is_floating_point() and trace.number in self._halved:
                     outputs.fill_(1 - after.rate)
-                self._mask_uses.add(outputs, trace.number, self.records[trace.number].draw)
+                self._mask_uses.add(outputs, trace.number, self.records[trace.number].draw, after.rate)
         return outputs
 
-    def _choose(self, boolean: Boolean, what: Masked, outputs: Any) -> None:
-        """Record what a boolean mask does, and put the mean into the result."""
-        if what.boolean is not None:
-            self._booleans[id(outputs)] = what.boolean
-        use = self.uses.get(boolean.number)
-        turns = what.drops is not None and what.drops != boolean.negated
-        if use is not None and use.kind == MASK and turns and boolean.number not in self._turned:
-            self.uses[boolean.number] = use.turned
-            self._turned.add(boolean.number)
-        if boolean.number in self._halved and what.mean is not None:
-            outputs.copy_(what.mean)
+    def _follow(self, mask: Mask, name: str, operation: Any, args: Any, kwargs: Any, outputs: Tensor) -> None:
+        """Record for which number a mask drops; put the mean over a halved mask into the result."""
+        halved, number = mask.number in self._halved, mask.number
+        for result in self._mask_uses.masks_in(outputs):
+            if result.values is None:
+                continue
+            if halved and name not in _VIEWS and outputs.is_floating_point():
+                outputs.fill_(result.mean)
+            elif halved and name not in _VIEWS and self.records[number].draw.kind == DROPOUT:
+                outputs.fill_(result.values[1])
+            return
+        use = self.uses.get(number)
+        turns = use is not None and use.kind == MASK and mask.drops_at(name.removesuffix("_"), args) == 1
+        if use is not None and turns and number not in self._turned:
+            self.uses[number] = use.turned
+            self._turned.add(number)
+        if halved and outputs.is_floating_point() and not mask.tensor.is_floating_point():
+            outputs.copy_(mask.mean_of(operation, args, kwargs))
 
 
 # --- calls of modules -----------------------------------------------------------------------------------
