@@ -33,9 +33,8 @@ BRANCHING = ("_local_scalar_dense", "is_nonzero", "equal")
 
 _SCALING = frozenset(
     {
-        *("add", "add_", "sub", "sub_", "rsub", "mul", "mul_", "div", "div_", "neg", "neg_", "pow"),
-        *("floor", "floor_", "ceil", "ceil_", "round", "round_", "lt", "le", "gt", "ge", "lt_", "le_", "gt_"),
-        *("ge_", "logical_not", "bitwise_not", "_to_copy"),
+        *("add", "sub", "rsub", "mul", "div", "neg", "pow", "floor", "ceil", "round"),
+        *("lt", "le", "gt", "ge", "logical_not", "bitwise_not", "_to_copy"),
     }
 )
 _STEPS = ("floor", "ceil", "round", "lt", "le", "gt", "ge")
@@ -121,7 +120,7 @@ class Trace:
         beside = [item for item in args if isinstance(item, Tensor) and item is not self.tensor]
         plain = name.removesuffix("_")
         alone = all(tensor.numel() == 1 and id(tensor) not in drawn for tensor in beside)
-        if not alone or name not in _SCALING or outputs.shape != self.tensor.shape:
+        if not alone or plain not in _SCALING or outputs.shape != self.tensor.shape:
             if plain in ("mul", "div", "addcmul"):
                 return DrawUse(MULTIPLIED)
             if self.uniform and plain in _COMPARING:

@@ -59,10 +59,6 @@ class Mask:
         assert self.values is not None
         return self.rate * self.values[0] + (1 - self.rate) * self.values[1]
 
-    def has_zero(self, place: int) -> bool:
-        """True if it is 0 for a drawn 0 (`place` 0), or for a drawn 1 (`place` 1)."""
-        return self.values is not None and self.values[place] == 0
-
     def drops_at(self, name: str, args: Any) -> int | None:
         """The drawn number for which an operation returns 0 in place of what it masks; None if unknown."""
         dropping = None
@@ -110,7 +106,7 @@ class MaskUses:
         self._origins.update((ground(parameter), COMPUTED) for parameter in parameters)
         self._masks: dict[int, Mask] = {}
         self._thinned: dict[int, tuple[Tensor, Mask]] = {}
-        self._dropped_at: dict[int, set[int]] = {}
+        self._dropped_at: dict[int, set[int | None]] = {}
 
     def masks_in(self, value: Any) -> list[Mask]:
         """The masks that tensors in a value depend on."""
@@ -171,13 +167,9 @@ class MaskUses:
         elif direct and name == "mul":  # each row as it is, or louder
             chooses = mask.by_row and mask.values is not None and 0 not in mask.values
         if direct and not chooses:
-            dropped_at = self._dropped_at.setdefault(mask.number, set())
-            if name in ("where", "masked_fill", "index_put"):
-                kept_at_true = name == "where" and self._is_input(args[1])
-                dropped_at.update(place for place in (0, 1) if mask.has_zero(place) == kept_at_true)
-            elif name in ("mul", "div"):
-                dropped_at.update(place for place in (0, 1) if mask.has_zero(place))
-            chooses = len(dropped_at) == 2  # one input where it is 0, another one where it is 1
+            dropped_at = self._dropped_at.setdefault(mask.number, {None})
+            dropped_at.add(mask.drops_at(name, args))
+            chooses = len(dropped_at) == 3  # one input where it is 0, another one where it is 1
         if chooses:
             self.choosing.add(mask.number)
 
