@@ -1,6 +1,5 @@
-"""Classifiers of transformers, timm and Lightning: tiny ones."""
+"""Classifiers of transformers and timm: tiny ones."""
 
-import lightning
 import numpy as np
 import pytest
 import timm
@@ -9,7 +8,6 @@ import transformers
 from torch import nn
 
 import howsure
-from tests.torch.modules import mlp, rows_for
 from tests.torch.test_draws import assert_as_textbook
 
 
@@ -73,18 +71,3 @@ def test_a_network_of_timm_with_drop_path():
     )
     images = np.random.default_rng(0).normal(size=(3, 3, 16, 16)).astype("float32")
     assert_as_textbook(louder(module), images)
-
-
-def test_a_lightning_module():
-
-    class Classifier(lightning.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.net = mlp()
-
-        def forward(self, x):
-            return self.net(x)
-
-    module = Classifier().eval()
-    assert_as_textbook(module, rows_for("mlp", rows=3))
-    assert howsure.audit(module).passes_differ

@@ -48,20 +48,23 @@ class OutputDeclaration:
     class_names: tuple[str, ...] | None = None
 
 
-_CLASSES = ("cross_entropy", "nll", "kl_div", "focal", "label_smoothing")
-_LABELS = ("binary_cross_entropy", "bce", "multilabel", "multi_label", "sigmoid_focal", "soft_margin")
-_REGRESSION = (
-    *("mse", "rmse", "l1", "smooth_l1", "mae", "huber", "log_cosh", "logcosh", "mape", "msle"),
-    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "regression"),
-)
-_VARIANCES = ("gaussian_nll",)
-_QUANTILES = ("quantile", "pinball", "tilted")
-_LOG_RATES = ("poisson_nll",)
-_EMBEDDINGS = (
-    *("triplet", "triplet_margin", "triplet_margin_with_distance", "cosine_embedding", "hinge_embedding"),
-    *("contrastive", "info_nce", "nt_xent"),
-)
-_MARGINS = ("multi_margin",)
+_TASKS = {
+    MEANS_AND_VARIANCES: ("gaussian_nll",),
+    QUANTILES: ("quantile", "pinball", "tilted"),
+    LOG_RATES: ("poisson_nll",),
+    REGRESSION: (
+        *("mse", "rmse", "l1", "mae", "huber", "log_cosh", "logcosh", "mape", "msle"),
+        *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "regression"),
+    ),
+    SEVERAL_LABELS: (
+        *("binary_cross_entropy", "bce", "multilabel", "multi_label", "sigmoid_focal", "soft_margin"),
+    ),
+    EMBEDDINGS: ("triplet", "cosine_embedding", "hinge_embedding", "contrastive", "info_nce", "nt_xent"),
+    MARGINS: ("multi_margin",),
+    CLASSES: ("cross_entropy", "nll", "kl_div", "focal", "label_smoothing"),
+}
+"""Words in names of losses, by the task that they imply; the first task counts."""
+
 _TAKES_LOGITS = (
     *("cross_entropy", "binary_cross_entropy_with_logits", "bce_with_logits"),
     *("soft_margin", "multi_label_soft_margin", "multilabel_soft_margin"),
@@ -235,18 +238,9 @@ def _name_and_task(loss: Any) -> tuple[str, str]:
 def _task_of_loss(name: str) -> str | None:
     """The task that the name of a loss implies."""
     plain = _words_of_loss(name)
-    for kind, words in (
-        (MEANS_AND_VARIANCES, _VARIANCES),
-        (QUANTILES, _QUANTILES),
-        (LOG_RATES, _LOG_RATES),
-        (REGRESSION, _REGRESSION),
-        (SEVERAL_LABELS, _LABELS),
-        (EMBEDDINGS, _EMBEDDINGS),
-        (MARGINS, _MARGINS),
-        (CLASSES, _CLASSES),
-    ):
+    for task, words in _TASKS.items():
         if any(re.search(rf"(^|_){word}(_|$)", plain) for word in words):
-            return kind
+            return task
     return None
 
 
