@@ -100,23 +100,27 @@ def places_of_pair(
             received=f"{len(shapes)} outputs of the shapes {', '.join(map(_in_words, shapes))}",
             hint="`output` picks one of several, by name or place",
         )
-    said = [_said_by(name) for name in names] if len(names) == 2 else [None, None]
+    meanings = [_said_by(name) for name in names] if len(names) == 2 else [None, None]
     called = quoted(names)
-    if "a standard deviation" in said:
+    if "a standard deviation" in meanings:
         raise ModelError(
             f"By its name, an output of model '{model}' is a standard deviation, not a variance",
             expected="a mean and a variance, or the natural logarithm of a variance",
             received=called,
             hint="Put out its square, 'variance', or twice its logarithm, 'log_variance'",
         )
-    if MEAN_LOG_VARIANCE in said and pair.outputs == MEAN_VARIANCE:
+    if MEAN_LOG_VARIANCE in meanings and pair.outputs == MEAN_VARIANCE:
         raise ModelError(
             f"By its name, an output of model '{model}' is the logarithm of a variance",
             expected=f"outputs='{MEAN_LOG_VARIANCE}'",
             received=f"outputs='{MEAN_VARIANCE}', and outputs called {called}",
         )
     means, variances = (
-        [place for place, each in enumerate(said) if (each == "a mean") == is_mean and each is not None]
+        [
+            place
+            for place, meaning in enumerate(meanings)
+            if (meaning == "a mean") == is_mean and meaning is not None
+        ]
         for is_mean in (True, False)
     )
     if len(variances) == 1 or len(means) == 1:
@@ -134,14 +138,14 @@ def places_of_pair(
 def _said_by(name: str) -> str | None:
     """The meaning of the name of an output, or None."""
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^\w]", "_", name).lower()
-    for said, words in (
+    for meaning, words in (
         (MEAN_LOG_VARIANCE, _LOGARITHMS),
         (MEAN_VARIANCE, _VARIANCES),
         ("a standard deviation", _DEVIATIONS),
         ("a mean", _MEANS),
     ):
         if any(re.search(rf"(^|_){word}(_|$)", plain) for word in words):
-            return said
+            return meaning
     return None
 
 

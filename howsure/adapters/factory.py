@@ -39,28 +39,28 @@ def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: str = 
     """
     expected = "a function without arguments that makes the model, as package.module:function"
     before = _draws()
-    made = named(name, expected)
+    model = named(name, expected)
     with needs("torch", f"'{os.fspath(name)}'"):
-        is_model = any(hasattr(made, name) for name in ("load_state_dict", "predict", "info"))
-        if isinstance(made, type) or not is_model:
+        is_model = any(hasattr(model, name) for name in ("load_state_dict", "predict", "info"))
+        if isinstance(model, type) or not is_model:
             before = _draws()
-            made = _called(made, os.fspath(name))
+            model = _called(model, os.fspath(name))
     if weights is None:
-        if check and _is_untrained(made, drawn=_drew(before)):
-            instead = "the .keras file of the trained one" if hasattr(made, "get_weights") else check
+        if check and _is_untrained(model, drawn=_drew(before)):
+            instead = "the .keras file of the trained one" if hasattr(model, "get_weights") else check
             warn(
                 f"The network that '{os.fspath(name)}' makes is untrained: its weights are as its layers set "
                 f"them at first. Give {instead}."
             )
-        return made
-    if not hasattr(made, "load_state_dict"):
+        return model
+    if not hasattr(model, "load_state_dict"):
         raise ModelError(
             f"'{name}' makes something that takes no state dict",
             expected="a torch.nn.Module, where `weights` are given",
-            received=f"{type(made).__module__}.{type(made).__qualname__}",
+            received=f"{type(model).__module__}.{type(model).__qualname__}",
         )
-    importlib.import_module("howsure.adapters.torch.files").load_weights(made, weights)
-    return made
+    importlib.import_module("howsure.adapters.torch.files").load_weights(model, weights)
+    return model
 
 
 def named(name: str | os.PathLike[str], expected: str) -> Any:
@@ -77,14 +77,14 @@ def named(name: str | os.PathLike[str], expected: str) -> Any:
     """
     module_name, _, path = os.fspath(name).partition(":")
     with needs("torch", f"Module '{module_name}'"):
-        found = _imported(module_name)
+        value = _imported(module_name)
     for part in path.split("."):
-        found = getattr(found, part, None)
-        if found is None:
+        value = getattr(value, part, None)
+        if value is None:
             raise InputError(
                 f"Module '{module_name}' has no '{path}'", expected=expected, received=os.fspath(name)
             )
-    return found
+    return value
 
 
 def _called(maker: Any, name: str) -> Any:
@@ -129,11 +129,11 @@ def _is_untrained(model: Any, drawn: bool) -> bool:
         weights = model.get_weights()
     else:
         weights = list(model.parameters()) if hasattr(model, "load_state_dict") else []
-    found = [each for each in weights if each.ndim == 1] or weights
-    return bool(found) and all(
-        (drawn and getattr(each, "_version", 0) == 1) or bool(((each == 0) | (each == 1)).all())
-        for each in found
-        if not hasattr(each, "materialize")
+    vectors = [array for array in weights if array.ndim == 1] or weights
+    return bool(vectors) and all(
+        (drawn and getattr(array, "_version", 0) == 1) or bool(((array == 0) | (array == 1)).all())
+        for array in vectors
+        if not hasattr(array, "materialize")
     )
 
 

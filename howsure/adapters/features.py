@@ -77,10 +77,10 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
     """
     check_whole(batch_size, "batch_size", least=1)
     handle = resolve_model(model)
-    given = handle.rows(x)
-    reader, rows = handle.ready(given, FeatureModel, "howsure.features_of")
-    found = read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
-    return replace(found, called=row_names_of(given), fingerprint=fingerprint_of(reader))
+    loaded = handle.rows(x)
+    reader, rows = handle.ready(loaded, FeatureModel, "howsure.features_of")
+    features = read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
+    return replace(features, called=row_names_of(loaded), fingerprint=fingerprint_of(reader))
 
 
 def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> Features:
@@ -92,15 +92,15 @@ def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> 
         batch_size: Rows that run together.
     """
     count, fixed = len(rows[0]), model.info.fixed_batch
-    size, found = fixed or batch_size, []
+    size, chunks = fixed or batch_size, []
     for start in range(0, max(1, count), size):
         positions = np.arange(start, min(start + size, count))
-        wanted = fixed or min(size, 1 << (max(1, len(positions)) - 1).bit_length())
+        width = fixed or min(size, 1 << (max(1, len(positions)) - 1).bit_length())
         last = positions[-1] if count else 0
-        filled = np.concatenate([positions, np.full(wanted - len(positions), last)])
-        inputs = [array[filled] for array in rows] if count else made_up_rows(model.info.inputs, rows, wanted)
-        found.append([part[: len(positions)] for part in model.features(inputs)])
-    features, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        filled = np.concatenate([positions, np.full(width - len(positions), last)])
+        inputs = [array[filled] for array in rows] if count else made_up_rows(model.info.inputs, rows, width)
+        chunks.append([part[: len(positions)] for part in model.features(inputs)])
+    features, logits = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
     for name, whole in (("features", features), ("logits", logits)):
         bad = np.flatnonzero(~np.isfinite(whole).all(axis=1))
         if len(bad):
@@ -112,8 +112,8 @@ def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> 
     return Features(adopted(features), adopted(logits))
 
 
-def _checked(name: str, given: ArrayLike) -> RawOutputs:
-    array = as_array(given, f"The {name}")
+def _checked(name: str, values: ArrayLike) -> RawOutputs:
+    array = as_array(values, f"The {name}")
     if array.ndim != 2 or array.shape[1] < 1 or array.dtype.kind not in "fiu":
         raise InputError(
             f"These {name} cannot be used",
@@ -121,7 +121,7 @@ def _checked(name: str, given: ArrayLike) -> RawOutputs:
             received=f"{array.dtype} of shape {array.shape}",
         )
     with np.errstate(over="ignore"):  # becomes infinite, which is refused below
-        own = own_copy(given, f"The {name}", np.float64 if array.dtype == np.float64 else np.float32)
+        own = own_copy(values, f"The {name}", np.float64 if array.dtype == np.float64 else np.float32)
     fits = np.isfinite(own) if own.dtype == np.float32 else np.abs(own) <= LARGEST
     bad = np.flatnonzero(~fits.all(axis=1))
     if len(bad):

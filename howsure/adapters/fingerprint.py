@@ -49,31 +49,31 @@ def same_weights(one: Model, other: Model) -> bool:
 
 def digest(weights: Iterable[Array]) -> str:
     """The SHA-256 of arrays, 64 digits; empty for none."""
-    found, count = hashlib.sha256(), 0
+    sha256, count = hashlib.sha256(), 0
     for count, array in enumerate(weights, start=1):  # noqa: B007 (used after the loop)
-        found.update(f"{array.dtype} {array.shape}\n".encode())
+        sha256.update(f"{array.dtype} {array.shape}\n".encode())
         content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         if len(content) >= LARGE:  # one other number changes one of the sums
             words, content = np.split(content, [len(content) // (8 * COLUMNS) * 8 * COLUMNS])
-            found.update(words.view(np.uint64).reshape(-1, COLUMNS).sum(axis=0).data)
-        found.update(content.data)
-    return found.hexdigest() if count else ""
+            sha256.update(words.view(np.uint64).reshape(-1, COLUMNS).sum(axis=0).data)
+        sha256.update(content.data)
+    return sha256.hexdigest() if count else ""
 
 
-def check_fingerprint(what: str, known: str, found: str, hint: str) -> None:
+def check_fingerprint(what: str, expected: str, received: str, hint: str) -> None:
     """Raise an `InputError` if two fingerprints are known and differ.
 
     Args:
         what: Owner of the known one, at the beginning of a sentence: `The plan was made for`.
-        known: The fingerprint of the model that it belongs to; empty if it was not kept.
-        found: That of the model in use; empty if it is not known.
+        expected: The fingerprint of the model that it belongs to; empty if it was not kept.
+        received: That of the model in use; empty if it is not known.
         hint: How to make another one.
     """
-    if known and found and known != found:
+    if expected and received and expected != received:
         raise InputError(
             f"{what} another model, or this one before it was trained further",
-            expected=f"the model whose weights have the SHA-256 {known[:SHOWN]}…",
-            received=f"one whose weights have {found[:SHOWN]}…",
+            expected=f"the model whose weights have the SHA-256 {expected[:SHOWN]}…",
+            received=f"one whose weights have {received[:SHOWN]}…",
             hint=hint,
         )
 

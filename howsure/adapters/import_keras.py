@@ -41,13 +41,13 @@ def native_stderr_held() -> Iterator[None]:
     """Hold back what C++ code writes to stderr while a library starts; no setting silences it."""
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(terminal, held.read())
+            file.seek(0)
+            os.write(terminal, file.read())
             raise
         finally:
             os.dup2(terminal, 2)

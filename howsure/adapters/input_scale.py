@@ -35,7 +35,7 @@ def untouched(mean: Array, variance: Array) -> bool:
     return bool(np.all(mean == 0) and np.all(variance == 1))
 
 
-def times_larger(seen: Array, mean: Array, variance: Array) -> float:
+def times_larger(inputs: Array, mean: Array, variance: Array) -> float:
     """How many times larger values are than in training; 1 if they are not.
 
     A unit is far off if the root mean square of (value − mean) / √variance is above `FAR`. If more than a
@@ -43,11 +43,11 @@ def times_larger(seen: Array, mean: Array, variance: Array) -> float:
     their values divided by √(mean² + variance). A factor below `LEAST` counts as 1.
 
     Args:
-        seen: (…, C) input of a normalisation.
+        inputs: (…, C) input of a normalisation.
         mean: (C,) its mean in training.
         variance: (C,) its variance in training.
     """
-    values = np.asarray(seen, np.float64).reshape(-1, len(mean))
+    values = np.asarray(inputs, np.float64).reshape(-1, len(mean))
     mean, variance = np.asarray(mean, np.float64), np.maximum(np.asarray(variance, np.float64), 1e-12)
     if not values.size or not np.isfinite(values).all():
         return 1.0
@@ -55,5 +55,5 @@ def times_larger(seen: Array, mean: Array, variance: Array) -> float:
     if 4 * far.sum() <= len(mean) and not far.all():
         return 1.0
     factor = np.sqrt((values**2).mean(axis=0) / (mean**2 + variance))
-    found = float(np.median(factor[far]))
-    return found if found >= LEAST else 1.0
+    times = float(np.median(factor[far]))
+    return times if times >= LEAST else 1.0

@@ -39,11 +39,11 @@ class NetworkCache:
             thin: Makes the networks.
         """
         with self._one_at_a_time:
-            if (found := self._found.get(key)) is not None:
+            if (entry := self._found.get(key)) is not None:
                 self._found.move_to_end(key)
-                return found[0]
-        drawn = masks()
-        networks, size = thin(drawn), sum(mask.nbytes for mask in drawn)
+                return entry[0]
+        drawn_masks = masks()
+        networks, size = thin(drawn_masks), sum(mask.nbytes for mask in drawn_masks)
         most = self._most or KEPT_BYTES
         with self._one_at_a_time:
             if key not in self._found and size <= most:
@@ -63,7 +63,7 @@ def thinned(model: PassModel, key: Hashable, masks: Callable[[], Sequence[Array]
         masks: Draws them.
         of_all: Approximate number of rows that will get these passes.
     """
-    kept: NetworkCache | None = getattr(model, "networks", None)
-    if kept is None or of_all >= tuning.MANY_ROWS:
+    cache: NetworkCache | None = getattr(model, "networks", None)
+    if cache is None or of_all >= tuning.MANY_ROWS:
         return model.thin(masks())
-    return kept.thinned(key, masks, model.thin)
+    return cache.thinned(key, masks, model.thin)

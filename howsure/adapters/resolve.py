@@ -177,18 +177,18 @@ class ModelHandle:
         Raises:
             ModelError: It does not declare them.
         """
-        found: Sequence[InputSpec] = self._ask("input_specs")
-        return found
+        specs: Sequence[InputSpec] = self._ask("input_specs")
+        return specs
 
     def declared_specs(self) -> Sequence[InputSpec] | None:
         """The inputs that the model declares, in order; None if only its rows show them."""
-        found: Sequence[InputSpec] | None = self._ask("declared_specs", "input_specs")
-        return found
+        specs: Sequence[InputSpec] | None = self._ask("declared_specs", "input_specs")
+        return specs
 
     def channels(self) -> int | None:
         """Number of image channels for a model without declared inputs, or None."""
-        found: int | None = self._ask("channels_of")
-        return found
+        channels: int | None = self._ask("channels_of")
+        return channels
 
     def _ask(self, *names: str) -> Any:
         """Call the first of these functions that the adapter has."""
@@ -242,35 +242,35 @@ class ModelHandle:
                 )
         if self.adapter is None:
             return self.given, check_rows(x, self.given.info.inputs)
-        wanted: dict[str, Any] = {"gaussian_noise": gaussian_noise}
+        settings: dict[str, Any] = {"gaussian_noise": gaussian_noise}
         if keep_off:
-            wanted["keep_off"] = frozenset(keep_off)
+            settings["keep_off"] = frozenset(keep_off)
         if output is not None:
-            wanted["output"] = output
+            settings["output"] = output
         adapted: Model
         try:
             with warnings_never_errors():
-                adapted, rows = self.adapter.adapt(self.given, x, **wanted)
+                adapted, rows = self.adapter.adapt(self.given, x, **settings)
         except (HowsureError, Warning):  # a warning where the caller makes warnings errors
             raise
         except Exception as error:  # the model's own, which goes on as it is
-            sides = advice(x, lambda other: self.adapter.adapt(self.given, other, **wanted)[0])
-            told = sides or called_with(x)
-            if told is not None:
-                error.add_note(told)
+            sides = advice(x, lambda other: self.adapter.adapt(self.given, other, **settings)[0])
+            note = sides or called_with(x)
+            if note is not None:
+                error.add_note(note)
             raise
         return adapted, rows
 
-    def ready(self, x: Any, wanted: Any, user: str, **wishes: Any) -> tuple[Any, list[Array]]:
-        """As `adapt`, of a model with the capability `wanted`, such as `PassModel`, that `user` needs.
+    def ready(self, x: Any, capability: Any, user: str, **wishes: Any) -> tuple[Any, list[Array]]:
+        """As `adapt`, of a model with the capability `capability`, such as `PassModel`, that `user` needs.
 
         Raises:
             ModelError: The model lacks it, or is random even where it only predicts.
         """
         adapted, rows = self.adapt(x, **wishes)
         info = adapted.info
-        model = capable(adapted, wanted, user)
-        if wanted is not PassModel and info.always_random is not None:
+        model = capable(adapted, capability, user)
+        if capability is not PassModel and info.always_random is not None:
             raise ModelError(
                 f"Layer '{info.always_random}' draws random numbers also when predicting, so model "
                 f"'{info.name}' has no plain prediction",
@@ -363,19 +363,20 @@ def _not_a_model(file: Path) -> FileError:
     return FileError(f"'{file}' is {what}", expected=expected, hint=hint)
 
 
-def capable(model: Model, wanted: Any, user: str) -> Any:
-    """The model, if it offers the capability `wanted`, such as `PassModel`, that `user` needs.
+def capable(model: Model, capability: Any, user: str) -> Any:
+    """The model, if it offers a capability, such as `PassModel`, that `user` needs.
 
     Raises:
         ModelError: The model does not offer it.
     """
-    if not isinstance(model, wanted):
+    if not isinstance(model, capability):
+        words = _CAPABILITIES[capability]
         raise ModelError(
-            f"{user} needs {_CAPABILITIES[wanted]}, which the adapter of '{model.info.name}' does not give",
-            expected=f"a model with {_CAPABILITIES[wanted]}",
+            f"{user} needs {words}, which the adapter of '{model.info.name}' does not give",
+            expected=f"a model with {words}",
             received=f"a model on {model.info.framework}",
             hint=_without_passes(model)
-            if wanted is PassModel or (wanted is MemberModel and not isinstance(model, PassModel))
+            if capability is PassModel or (capability is MemberModel and not isinstance(model, PassModel))
             else None,
         )
     return model
@@ -408,11 +409,11 @@ def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
     for array, spec in zip(rows, model.info.inputs, strict=True):
         if not (array.dtype == np.uint8 and spec.dtype.startswith(("float", "bfloat")) and len(array)):
             continue
-        seen = array[: min(len(array), 1024)]
-        if seen.max() > 1:
+        values = array[: min(len(array), 1024)]
+        if values.max() > 1:
             warn(
-                f"The rows of '{spec.name}' are uint8, from {seen.min()} to {seen.max()}, and nothing in the "
-                "model rescales them. If it was trained on values from 0 to 1, divide them by 255 first "
+                f"The rows of '{spec.name}' are uint8, from {values.min()} to {values.max()}, and nothing in "
+                "the model rescales them. If it was trained on values from 0 to 1, divide them by 255 first "
                 "(on the command line: --set divide_by=255).",
                 kind=f"whole numbers in '{spec.name}'",
             )
@@ -485,11 +486,11 @@ def advice(x: Any, adapted: Callable[[Any], Any]) -> str | None:
             shape[0], shape[axes] = min(2, len(x)), larger
             try:
                 with warnings.catch_warnings(action="ignore"):
-                    found = adapted(np.zeros(shape, x.dtype))
+                    model = adapted(np.zeros(shape, x.dtype))
             except Exception:  # whatever the model itself may raise: such sides do not fit either
                 continue
             smaller = [side // of * of for side in sides]
-            tiles = len(found.info.output_shape) == x.ndim - 1 and all(smaller)
+            tiles = len(model.info.output_shape) == x.ndim - 1 and all(smaller)
             return (
                 f"The rows have sides {_by(sides)}, and the model runs where they are multiples of {of}. Pad "
                 f"the rows to {_by(larger)}" + (f", or assess them in tiles: tile={smaller}" if tiles else "")
@@ -500,9 +501,9 @@ def advice(x: Any, adapted: Callable[[Any], Any]) -> str | None:
 def called_with(x: Any) -> str | None:
     """The inputs that a model was called with, in words; None if they have no shapes to show."""
     parts = x if isinstance(x, (list, tuple)) else list(x.values()) if isinstance(x, Mapping) else [x]
-    if not parts or not all(hasattr(each, "shape") for each in parts):
+    if not parts or not all(hasattr(part, "shape") for part in parts):
         return None
-    shapes = listed([f"(n, {', '.join(map(str, each.shape[1:]))})" for each in parts])
+    shapes = listed([f"(n, {', '.join(map(str, part.shape[1:]))})" for part in parts])
     what = "one input" if len(parts) == 1 else f"{len(parts)} inputs"
     return (
         f"howsure called the model with {what} of shape {shapes}, for n rows. If it takes its inputs in "

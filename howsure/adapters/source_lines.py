@@ -36,12 +36,12 @@ def innermost_outside(package: str, frames: Iterable[tuple[str, int]]) -> str | 
 
 def frames() -> Frames:
     """File and line of every active call, innermost first."""
-    found: Frames = []
+    places: Frames = []
     frame = sys._getframe(1)
     while frame is not None:
-        found.append((frame.f_code.co_filename, frame.f_lineno))
+        places.append((frame.f_code.co_filename, frame.f_lineno))
         frame = frame.f_back  # type: ignore[assignment]
-    return found
+    return places
 
 
 def _first(frames: Iterable[tuple[str, int]], fits: Callable[[str], bool]) -> str | None:

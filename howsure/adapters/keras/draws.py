@@ -96,9 +96,9 @@ class _Numbers:
         if function == "normal":
             return cls(NORMAL, 1.0, arguments["mean"], arguments["stddev"], dtype)
         if function == "binomial":
-            kept = _number(arguments["probabilities"])
-            if _number(arguments["counts"]) == 1 and kept is not None and 0 <= kept < 1:
-                return cls(DROPOUT, 1 - kept, 0.0, 1.0, dtype)
+            keep = _number(arguments["probabilities"])
+            if _number(arguments["counts"]) == 1 and keep is not None and 0 <= keep < 1:
+                return cls(DROPOUT, 1 - keep, 0.0, 1.0, dtype)
         return None
 
     def scaled(self, mask: Tensor) -> Tensor:
@@ -162,8 +162,10 @@ class Recording(NoDraws):
     @contextlib.contextmanager
     def undone_by_errors(self) -> Iterator[None]:
         """Forget what was recorded in this scope if it ends in an error."""
-        noted = {name: each for name, each in vars(self).items() if isinstance(each, (list, set, Counter))}
-        before = {name: copy.copy(each) for name, each in noted.items()}
+        noted = {
+            name: record for name, record in vars(self).items() if isinstance(record, (list, set, Counter))
+        }
+        before = {name: copy.copy(record) for name, record in noted.items()}
         try:
             yield
         except Exception:
@@ -211,20 +213,20 @@ class Recording(NoDraws):
 
     def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
         """Record a draw of `keras.random.dropout`."""
-        known = _number(rate)
-        if known == 0:
+        fixed_rate = _number(rate)
+        if fixed_rate == 0:
             return inputs
         units = tuple(inputs.shape)
         shape = units if noise_shape is None else tuple(noise_shape)
         if len(shape) == len(units):
             shape = tuple(unit if side is None else side for side, unit in zip(shape, units, strict=True))
-        if known is None or len(shape) != len(units) or not all(isinstance(side, int) for side in shape):
+        if fixed_rate is None or len(shape) != len(units) or not all(isinstance(side, int) for side in shape):
             self._leave("keras.random.dropout", "at a rate or of a shape that is computed")
         elif self._reached("keras.random.dropout"):
             first, *sides = shape
             if first == 1 and units[0] == self._rows:
                 first = self._rows  # one mask for all rows, which masks here are anyway
-            self._note(DROPOUT, known, tuple(sides), first)
+            self._note(DROPOUT, fixed_rate, tuple(sides), first)
         return inputs
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
@@ -375,22 +377,22 @@ def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
         ModelError: A `noise_shape` in which the batch entry is neither None nor 1.
     """
     units = tuple(inputs.shape[1:])
-    given: Any = private.noise_shape(layer, inputs)
-    if given is None:
-        given = getattr(layer, "noise_shape", None)
-        if given is None:
+    noise_shape: Any = private.noise_shape(layer, inputs)
+    if noise_shape is None:
+        noise_shape = getattr(layer, "noise_shape", None)
+        if noise_shape is None:
             return units
-        if len(given) != len(units) + 1 or given[0] not in (None, 1):
+        if len(noise_shape) != len(units) + 1 or noise_shape[0] not in (None, 1):
             raise private.in_own_words(
                 ModelError(
                     f"Layer '{layer.name}' has a noise_shape that howsure cannot follow",
                     expected=f"{len(units) + 1} entries, the first None or 1, as masks are shared by "
                     "all rows",
-                    received=tuple(given),
+                    received=tuple(noise_shape),
                 )
             )
     return tuple(
-        unit if wanted is None else int(wanted) for wanted, unit in zip(given[1:], units, strict=True)
+        unit if side is None else int(side) for side, unit in zip(noise_shape[1:], units, strict=True)
     )
 
 

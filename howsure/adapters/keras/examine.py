@@ -158,14 +158,14 @@ def examine(
 
     look = looked(rows)
     sides, count = look.drawn.leading, len(rows[0])
-    drawn = [number for number, side in enumerate(sides) if side is not None]
+    whole_numbers = [number for number, side in enumerate(sides) if side is not None]
     others = [None if side is None else count + 1 for side in sides]
-    if drawn and not fixed_batch:
+    if whole_numbers and not fixed_batch:
         # A side may equal the number of rows by chance, or depend on it in another way.
         more = [np.concatenate([array, array[:1]]) for array in rows]
         others = looked(more).drawn.leading
-    of_rows = {number for number in drawn if (sides[number], others[number]) == (count, count + 1)}
-    whole = frozenset(drawn) - of_rows
+    of_rows = {number for number in whole_numbers if (sides[number], others[number]) == (count, count + 1)}
+    whole = frozenset(whole_numbers) - of_rows
     left = [number for number in sorted(whole) if not fixed_batch and sides[number] != others[number]]
     return look.seen(whole, left)
 
@@ -214,14 +214,14 @@ class _Look:
         computed = set[Slot]()
         with private.calls_replaced([*self.layers, self.model], self._watched):
             for self._step in program.steps:
-                known = len(self.drawn.random_ops)
+                drawn_before = len(self.drawn.random_ops)
                 self.drawn.computed = not computed.isdisjoint(self._step.inputs())
                 self._run_step(self._step, values)
                 if self.drawn.computed:
                     computed.update(self._step.outputs)
-                if len(self.drawn.random_ops) > known:
+                if len(self.drawn.random_ops) > drawn_before:
                     self.random_steps.append(self._step)
-                    self.levels.extend([len(self.random_steps)] * (len(self.drawn.random_ops) - known))
+                    self.levels.extend([len(self.random_steps)] * (len(self.drawn.random_ops) - drawn_before))
         output = values[program.outputs[0]].tensor
         # Nested layers return the same tensor; the innermost one returned it first.
         maker = next((layer for tensor, layer, _ in self._makers if tensor is output), None)
@@ -246,23 +246,23 @@ class _Look:
             raise
         except Exception as error:  # a user's code, which may need more than inputs to train
             del self.calls[calls:]
-            self.arguments = {key: given for key, given in self.arguments.items() if key in users}
+            self.arguments = {key: arguments for key, arguments in self.arguments.items() if key in users}
             run([step], values, lambda step: 1)
-            said = " ".join(str(error).split())
+            message = " ".join(str(error).split())
             what = f"{type(step.operation).__name__} fails when it is called as in training"
             name = step.name or str(self.model.name)
-            self.failed.append(Unswitchable(name, f"{what} ({type(error).__name__}: {said:.120})", False))
+            self.failed.append(Unswitchable(name, f"{what} ({type(error).__name__}: {message:.120})", False))
 
     def _last_of_numbers(self, output: Tensor) -> Layer | None:
         """The layer that made the numbers of the output, which further ones may only lay out otherwise."""
-        found = None
+        layer_of_numbers = None
         while output is not None:
-            maker, given = next(
-                ((layer, given) for tensor, layer, given in self._makers if tensor is output), (None, None)
+            maker, inputs = next(
+                ((layer, inputs) for tensor, layer, inputs in self._makers if tensor is output), (None, None)
             )
-            found = maker or found
-            output = given if maker is not None and _lays_out(maker, given, output) else None
-        return found
+            layer_of_numbers = maker or layer_of_numbers
+            output = inputs if maker is not None and _lays_out(maker, inputs, output) else None
+        return layer_of_numbers
 
     def _watched(self, layer: Layer, original: Any) -> Any:
         never = holds_a_module(layer) or is_augmentation(layer)
@@ -272,8 +272,8 @@ class _Look:
             with self.drawn.call_of(layer) as random_ops:
                 outputs = called(*args, **kwargs)
             first = keras.tree.flatten(outputs)[0]
-            given = next((each for each in args if keras.ops.is_tensor(each)), None)
-            self._makers.append((first, layer, given))
+            inputs = next((argument for argument in args if keras.ops.is_tensor(argument)), None)
+            self._makers.append((first, layer, inputs))
             if layer is not self.model or random_ops:
                 of_row, shape = _row_shape(args, kwargs), _sides(first)
                 self.calls.append(
@@ -287,7 +287,7 @@ class _Look:
 
     def seen(self, whole: frozenset[int], left: Sequence[int]) -> Examination:
         """The examination, given the random ops drawn once for all rows, and those of other shapes."""
-        program, drawn = self.program, self.drawn
+        program, recording = self.program, self.drawn
         level_of = _levels(program, self.random_steps)
         largest = [1] * (len(self.random_steps) + 1)
         for step in program.steps:
@@ -300,21 +300,23 @@ class _Look:
         return Examination(
             names=self.names,
             layers=self.layers,
-            random_ops=tuple(drawn.op(number, number in whole) for number in range(len(drawn.random_ops))),
+            random_ops=tuple(
+                recording.op(number, number in whole) for number in range(len(recording.random_ops))
+            ),
             whole=whole,
             random_steps=tuple(self.random_steps),
             in_training=in_training,
             never_in_training=tuple(dict.fromkeys(filter(self._never_trains, inside))),
-            on_path=frozenset(drawn.on_path),
-            only_dropped=frozenset(drawn.on_path - drawn.with_numbers),
+            on_path=frozenset(recording.on_path),
+            only_dropped=frozenset(recording.on_path - recording.with_numbers),
             left=(
                 *self.failed,
                 *(
-                    Unswitchable(self.names[id(layer)], what, refused=id(layer) in drawn.on_path)
-                    for layer, what in drawn.left
+                    Unswitchable(self.names[id(layer)], what, refused=id(layer) in recording.on_path)
+                    for layer, what in recording.left
                 ),
                 *(
-                    Unswitchable(drawn.random_ops[number].name, ROWS_NOT_FIRST, refused=True)
+                    Unswitchable(recording.random_ops[number].name, ROWS_NOT_FIRST, refused=True)
                     for number in left
                 ),
             ),
@@ -343,11 +345,11 @@ class _Look:
 
 def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
     """Layers that are random in training, or do more in training, and cannot be switched on."""
-    found = list(examination.left)
+    findings = list(examination.left)
     names = examination.names
     for layer in _users_code(model, examination):
         below = "" if layer is model else f"{names[id(layer)]}/"
-        if any(other.name == names[id(layer)] or other.name.startswith(below) for other in found):
+        if any(other.name == names[id(layer)] or other.name.startswith(below) for other in findings):
             continue  # the layer inside explains it
         arguments = examination.arguments[id(layer)]
         always = draws_of_its_own(layer, arguments, training=False)
@@ -355,7 +357,7 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
             what = f"{type(layer).__name__} draws random numbers inside its call"
             what += ", also when predicting, where nothing switches them off" if always else ""
             refused = always or id(layer) in examination.on_path
-            found.append(Unswitchable(names[id(layer)], what, refused))
+            findings.append(Unswitchable(names[id(layer)], what, refused))
         elif id(layer) in examination.only_dropped and does_more_in_training(
             layer, arguments, examination.never_in_training
         ):
@@ -363,8 +365,8 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
                 f"{type(layer).__name__} computes something else in training, apart from what it draws, "
                 "and the two cannot be told apart"
             )
-            found.append(Unswitchable(names[id(layer)], what, refused=True))
-    return [replace(each, hint=_HINT) for each in found]
+            findings.append(Unswitchable(names[id(layer)], what, refused=True))
+    return [replace(finding, hint=_HINT) for finding in findings]
 
 
 def _draws_in_training(layer: Layer, arguments: Any) -> bool:
@@ -437,25 +439,25 @@ def _activation(maker: Layer | None, program: Program, axes: int) -> str | None:
     written_in = defining_class(type(maker))
     if activation is None or not is_keras(written_in):  # a user's call may do more than the activation
         return f"a {type(maker).__name__} layer"
-    known = {
+    names = {
         keras.activations.softmax: "softmax",
         keras.activations.sigmoid: "sigmoid",
         keras.activations.linear: "linear",
         keras.activations.log_softmax: "log_softmax",
     }
-    return str(known.get(activation) or getattr(activation, "__name__", type(activation).__name__))
+    return str(names.get(activation) or getattr(activation, "__name__", type(activation).__name__))
 
 
 _CROPPING = (keras.layers.Cropping1D, keras.layers.Cropping2D, keras.layers.Cropping3D)
 _UPSAMPLING = (keras.layers.UpSampling1D, keras.layers.UpSampling2D, keras.layers.UpSampling3D)
 
 
-def _lays_out(layer: Layer, given: Tensor, output: Tensor) -> bool:
+def _lays_out(layer: Layer, inputs: Tensor, output: Tensor) -> bool:
     """True if a layer of Keras only lays out or interpolates numbers, and their last axis stays the last."""
-    if given is None or not is_keras(defining_class(type(layer))):
+    if inputs is None or not is_keras(defining_class(type(layer))):
         return False
     if isinstance(layer, keras.layers.Reshape):
-        return bool(given.shape[-1] == output.shape[-1])
+        return bool(inputs.shape[-1] == output.shape[-1])
     interpolates = getattr(layer, "interpolation", "nearest") in ("nearest", "bilinear")
     last = getattr(layer, "data_format", "channels_last") == "channels_last"
     return isinstance(layer, (*_CROPPING, *_UPSAMPLING)) and interpolates and last

@@ -54,19 +54,19 @@ def reducible_steps(examination: Examination) -> list[Step]:
         and multiply_adds(call) >= tuning.HEAVY
     }
     repeated_heavy = heavy & {id(step) for step in examination.repeated}
-    found: list[Step] = []
+    steps: list[Step] = []
     readers: dict[Slot, list[Step]] = {}
     for step in reversed((*examination.shared, *examination.repeated)):
         reading = [reader for slot in step.outputs for reader in readers.get(slot, [])]
-        for_these = bool(reading) and all(reader in found for reader in reading)
+        for_these = bool(reading) and all(reader in steps for reader in reading)
         reducible = id(step) in repeated_heavy or (
             for_these and (id(step) in heavy or type(step.operation) in _BETWEEN)
         )
         if reducible and step.operation.dtype_policy == keras.DTypePolicy("float32"):
-            found.append(step)
+            steps.append(step)
         for slot in step.inputs():
             readers.setdefault(slot, []).append(step)
-    return found if repeated_heavy else []
+    return steps if repeated_heavy else []
 
 
 @contextlib.contextmanager
@@ -131,7 +131,7 @@ def _convolution(layer: Any, inputs: Tensor, kernel: Tensor) -> Tensor:
 
     images = keras.ops.convert_to_tensor(inputs).permute(0, 3, 1, 2)
     weights = keras.ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
-    found = torch.nn.functional.conv2d(
+    outputs = torch.nn.functional.conv2d(
         images,
         weights.contiguous(memory_format=torch.channels_last),
         stride=tuple(layer.strides),
@@ -139,4 +139,4 @@ def _convolution(layer: Any, inputs: Tensor, kernel: Tensor) -> Tensor:
         dilation=tuple(layer.dilation_rate),
         groups=images.shape[1] // weights.shape[1],
     )
-    return found.permute(0, 2, 3, 1)
+    return outputs.permute(0, 2, 3, 1)

@@ -42,15 +42,15 @@ def to_last_layer(
         ModelError: The model ends in something else.
     """
     last = _last_weighted(program, name, output_shape)
-    layer, (given,) = last.operation, last.inputs()
+    layer, (features,) = last.operation, last.inputs()
     before = program.steps[: program.steps.index(last)]
 
     def to_the_end(*rows: Tensor) -> tuple[Tensor, Tensor]:
         values = {slot: Value(tensor) for slot, tensor in zip(program.inputs, rows, strict=True)}
         with switched(NoDraws()):
             run(before, values, lambda step: 1)
-        reached = values[given].tensor
-        kernel, bias = (_as_computed(layer, each) for each in (layer.kernel, layer.bias))
+        reached = values[features].tensor
+        kernel, bias = (_as_computed(layer, weights) for weights in (layer.kernel, layer.bias))
         logits = ops.matmul(ops.cast(reached, layer.compute_dtype), kernel)
         if bias is not None:
             logits = logits + bias
@@ -92,8 +92,8 @@ def head(program: Program) -> Step | None:
 
 def _is_activation(operation: Any) -> bool:
     """True if a step is only one of Keras's own activations, or a cast."""
-    known = type(operation) in ACTIVATION_LAYERS
-    return known or private.is_own_operation(operation, ACTIVATION_OPERATIONS)
+    is_layer = type(operation) in ACTIVATION_LAYERS
+    return is_layer or private.is_own_operation(operation, ACTIVATION_OPERATIONS)
 
 
 def _ends_otherwise(name: str, received: str) -> ModelError:

@@ -54,9 +54,13 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
                 hint=f"Build the network in Python as it was trained, {_WEIGHTS}",
             )
         _check_version(file)
-        asked = None if allow_code else refused(_config_in(file), legacy=file.suffix != ".keras")
-        if asked is not None:
-            raise _wants_to_run_code(file, asked.name) if asked.is_code else _unknown(file, asked.name)
+        forbidden = None if allow_code else refused(_config_in(file), legacy=file.suffix != ".keras")
+        if forbidden is not None:
+            raise (
+                _wants_to_run_code(file, forbidden.name)
+                if forbidden.is_code
+                else _unknown(file, forbidden.name)
+            )
         model = keras.models.load_model(file, compile=False, safe_mode=not allow_code)
     except HowsureError:
         raise
@@ -71,14 +75,14 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
     if by_the_system is not None:
         return by_the_system
     # Keras's message quotes the whole configuration before the cause.
-    said = " ".join(str(error).rsplit("Exception encountered:", 1)[-1].split())
-    unknown = _UNKNOWN.search(said)
+    message = " ".join(str(error).rsplit("Exception encountered:", 1)[-1].split())
+    unknown = _UNKNOWN.search(message)
     if unknown:
         return _unknown(file, unknown[1])
-    if "safe_mode=False" in said or "unsafe" in said:
+    if "safe_mode=False" in message or "unsafe" in message:
         return _wants_to_run_code(file)
     return FileError(
-        f"'{file}' could not be read as a Keras model ({type(error).__name__}: {said[:200]})",
+        f"'{file}' could not be read as a Keras model ({type(error).__name__}: {message[:200]})",
         hint="It may be damaged, or of another kind. keras.models.load_model(path) shows where it fails",
     )
 

@@ -62,8 +62,8 @@ class Step:
 
     def inputs(self) -> tuple[Slot, ...]:
         """The slots that this step reads."""
-        found = keras.tree.flatten((self.args, self.kwargs))
-        return tuple(item for item in found if isinstance(item, Slot))
+        arguments = keras.tree.flatten((self.args, self.kwargs))
+        return tuple(item for item in arguments if isinstance(item, Slot))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Concatenate:
     def __call__(self, one: Tensor, other: Tensor) -> Tensor:
         """(n, 2 K): all numbers of one value, then all of the other."""
         width = math.prod(one.shape[1:])
-        return ops.concatenate([ops.reshape(each, (-1, width)) for each in (one, other)], axis=-1)
+        return ops.concatenate([ops.reshape(tensor, (-1, width)) for tensor in (one, other)], axis=-1)
 
 
 _CONCATENATE = Concatenate()
@@ -130,28 +130,30 @@ def ending_in(program: Program, output: str | int | Pair, model: Any, rows: Sequ
         ModelError: The outputs are no pair.
     """
     names: Sequence[str] = names_of_outputs(model)
-    found = getattr(model, "output", None)
+    outputs = getattr(model, "output", None)
     if graph_of(model) is None:  # a model of a user's class, in one step
         (step,) = program.steps
-        found = _returned(program, rows)
+        outputs = _returned(program, rows)
         first = step.outputs[0].index
-        slots = tuple(Slot(first + number) for number in range(len(keras.tree.flatten(found))))
+        slots = tuple(Slot(first + number) for number in range(len(keras.tree.flatten(outputs))))
         program = replace(program, steps=(replace(step, outputs=slots),), outputs=slots)
-        names = sorted(found) if isinstance(found, dict) else getattr(found, "_fields", ())
+        names = sorted(outputs) if isinstance(outputs, dict) else getattr(outputs, "_fields", ())
     if isinstance(output, Pair):
         if len(program.outputs) == 1:
             return program
-        shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(found)]
-        in_order = not isinstance(found, dict)  # Keras sorts the names in a dict
+        shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(outputs)]
+        in_order = not isinstance(outputs, dict)  # Keras sorts the names in a dict
         places = places_of_pair(output, shapes, names, str(model.name), in_order=in_order)
-        both = Slot(1 + max(slot.index for step in program.steps for slot in (*step.inputs(), *step.outputs)))
-        step = Step(_CONCATENATE, "concatenate", tuple(program.outputs[at] for at in places), {}, (both,))
-        return replace(program, steps=(*program.steps, step), outputs=(both,))
+        joined = Slot(
+            1 + max(slot.index for step in program.steps for slot in (*step.inputs(), *step.outputs))
+        )
+        step = Step(_CONCATENATE, "concatenate", tuple(program.outputs[at] for at in places), {}, (joined,))
+        return replace(program, steps=(*program.steps, step), outputs=(joined,))
     slot = program.outputs[place_of(output, names, len(program.outputs), str(model.name))]
-    wanted, steps = {slot}, []
+    needed, steps = {slot}, []
     for step in reversed(program.steps):
-        if wanted.intersection(step.outputs):
-            wanted.update(step.inputs())
+        if needed.intersection(step.outputs):
+            needed.update(step.inputs())
             steps.append(step)
     return replace(program, steps=tuple(reversed(steps)), outputs=(slot,))
 
@@ -159,8 +161,8 @@ def ending_in(program: Program, output: str | int | Pair, model: Any, rows: Sequ
 def _returned(program: Program, rows: Sequence[Any]) -> Any:
     """The result of the only step of a program, nested as its author wrote it, with `KerasTensor`s."""
     (step,) = program.steps
-    given = (keras.KerasTensor((1, *each.shape[1:]), dtype=str(each.dtype)) for each in rows)
-    of_slot = dict(zip(program.inputs, given, strict=True))
+    inputs = (keras.KerasTensor((1, *array.shape[1:]), dtype=str(array.dtype)) for array in rows)
+    of_slot = dict(zip(program.inputs, inputs, strict=True))
     with quiet([step.operation]):
         return step.operation.compute_output_spec(*keras.tree.map_structure(of_slot.get, step.args))
 
@@ -200,14 +202,14 @@ class _Builder:
         graph = graph_of(call.operation)
         if graph is None or len(args) != 1 or any(value is not None for value in kwargs.values()):
             return None
-        given, symbolic = args[0], call.args[0]
-        if isinstance(given, dict):
+        inputs, symbolic = args[0], call.args[0]
+        if isinstance(inputs, dict):
             names = private.inputs_structure(graph)
-            if not isinstance(names, dict) or set(names) != set(given):
+            if not isinstance(names, dict) or set(names) != set(inputs):
                 return None
-            given = [given[key] for key in sorted(names)]
+            inputs = [inputs[key] for key in sorted(names)]
             symbolic = [symbolic[key] for key in sorted(names)]
-        flat, tensors = keras.tree.flatten(given), keras.tree.flatten(symbolic)
+        flat, tensors = keras.tree.flatten(inputs), keras.tree.flatten(symbolic)
         same = len(flat) == len(graph.inputs) and all(
             isinstance(slot, Slot) and len(tensor.shape) == len(inner.shape) and tensor.dtype == inner.dtype
             for slot, tensor, inner in zip(flat, tensors, graph.inputs, strict=False)
@@ -237,9 +239,9 @@ def run(
             its own gets its input unchanged and widens it itself.
     """
     for step in steps:
-        given = max([1, *(values[slot].width for slot in step.inputs())])
-        width = max(width_of(step), given)
-        filled = given if widens_itself(step.operation) else width
+        input_width = max([1, *(values[slot].width for slot in step.inputs())])
+        width = max(width_of(step), input_width)
+        filled = input_width if widens_itself(step.operation) else width
 
         def fill(item: Any, filled: int = filled) -> Any:
             return widen(values[item], filled) if isinstance(item, Slot) else item

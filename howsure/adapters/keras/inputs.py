@@ -91,12 +91,12 @@ def specs_from_rows(x: Any) -> tuple[list[InputSpec], Any]:
 
     def spec(name: str, array: Any) -> InputSpec:
         try:
-            given = np.asarray(array)
+            values = np.asarray(array)
         except (TypeError, ValueError, RuntimeError):  # `check_rows` reports the fault
             return InputSpec(name, (None,), keras.config.floatx())
-        dtype = keras.config.floatx() if given.dtype.kind == "f" else str(given.dtype)
-        is_text = given.dtype.kind in "SUT" or isinstance(next(given.flat, None), (str, bytes))
-        return InputSpec(name, tuple(given.shape[1:]), TEXT if is_text else dtype)
+        dtype = keras.config.floatx() if values.dtype.kind == "f" else str(values.dtype)
+        is_text = values.dtype.kind in "SUT" or isinstance(next(values.flat, None), (str, bytes))
+        return InputSpec(name, tuple(values.shape[1:]), TEXT if is_text else dtype)
 
     if isinstance(x, dict):
         return [spec(key, x[key]) for key in sorted(x)], dict.fromkeys(x, 0)
@@ -118,7 +118,7 @@ def warn_of_states(layers: Sequence[Any], name: str, rows: int, batch: int | Non
 
 def names_of_outputs(model: Any) -> list[str]:
     """Names of the outputs of a model, in order; the sorted keys if the output is a dict."""
-    found = getattr(model, "output", None)
-    if isinstance(found, dict):
-        return sorted(map(str, found))
+    outputs = getattr(model, "output", None)
+    if isinstance(outputs, dict):
+        return sorted(map(str, outputs))
     return [str(name) for name in getattr(model, "output_names", None) or []]

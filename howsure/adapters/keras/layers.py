@@ -30,25 +30,25 @@ def layer_infos(
         off: Identities of layers that the caller keeps off.
     """
     notes = {
-        found.name: f"{'cannot be done right' if found.refused else 'stays fixed'}: {found.what}"
-        for found in unswitchable
+        layer.name: f"{'cannot be done right' if layer.refused else 'stays fixed'}: {layer.what}"
+        for layer in unswitchable
     }
-    seen: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
     layers = []
     counted = {id(call) for call in counted_calls(examination.calls)}
     for call in examination.calls:
         name, counts = call.name, id(call) in counted
-        seen[name] += 1
-        drawn = list(dict.fromkeys(examination.random_ops[number].in_words for number in call.random_ops))
-        if not counts and not drawn and not (holds_layers(call.layer) and name in notes):
+        calls[name] += 1
+        draws = list(dict.fromkeys(examination.random_ops[number].in_words for number in call.random_ops))
+        if not counts and not draws and not (holds_layers(call.layer) and name in notes):
             continue
         layers.append(
             LayerInfo(
-                name=name if seen[name] == 1 else f"{name}#{seen[name]}",
+                name=name if calls[name] == 1 else f"{name}#{calls[name]}",
                 kind=type(call.layer).__name__,
-                random=" and ".join(drawn) or None,
+                random=" and ".join(draws) or None,
                 note=None
-                if drawn
+                if draws
                 else KEPT_OFF
                 if id(call.layer) in off
                 else _note(notes, name) or _why_fixed(call.layer),

@@ -102,8 +102,8 @@ def trained_for(loss: KerasLoss | None, activation: str | None, shape: tuple[int
         return SEVERAL_LABELS
     if _tells_quantiles(loss.name):
         return QUANTILES
-    known = loss.name in _YES_OR_NO | _ONE_OF_MANY or any(word in loss.name for word in _OF_CLASSES)
-    return CLASSES if known else None
+    of_classes = loss.name in _YES_OR_NO | _ONE_OF_MANY or any(word in loss.name for word in _OF_CLASSES)
+    return CLASSES if of_classes else None
 
 
 def loss_takes(loss: KerasLoss | None) -> str | None:
@@ -148,8 +148,8 @@ def _of(loss: Any) -> KerasLoss | None:
         )
     if isinstance(loss, keras.losses.Loss):
         own = (cls for cls in type(loss).__mro__ if cls.__module__.startswith("keras."))
-        known = next(own).__name__
-        name = str(loss.name) if known in ("Loss", "LossFunctionWrapper") else known
+        class_name = next(own).__name__
+        name = str(loss.name) if class_name in ("Loss", "LossFunctionWrapper") else class_name
         return _called(name, getattr(loss, "from_logits", None))
     function = getattr(loss, "__name__", None)
     if function is None:
@@ -178,8 +178,8 @@ def _tells_quantiles(name: str) -> bool:
 
 
 def _only(losses: Any, read: Any) -> KerasLoss | None:
-    found: KerasLoss | None = read(losses[0]) if len(losses) == 1 else None
-    return found
+    loss: KerasLoss | None = read(losses[0]) if len(losses) == 1 else None
+    return loss
 
 
 def _called(name: str, from_logits: bool | None = None) -> KerasLoss:

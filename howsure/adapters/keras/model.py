@@ -169,7 +169,6 @@ class KerasModel:
         off: Identities of layers that stay fixed, as in predicting.
 
     Attributes:
-        told: Facts from elsewhere, such as a wrapper, as fields of `ModelInfo`.
         networks: Thinned networks for few rows, kept for later calls.
     """
 
@@ -212,14 +211,14 @@ class KerasModel:
     @property
     def info(self) -> ModelInfo:
         """Facts about the model. Its loss is read each time, since a model may be compiled again."""
-        found, loss = self.examination, None
+        examination, loss = self.examination, None
         if not isinstance(self.output, Pair):
             loss = loss_of(self.model, self.output)
         if self._known is not None and self._known[0] == loss:
             return self._known[1]
         facts = replace(
             self._facts,
-            trained_for=trained_for(loss, found.output_activation, found.output_shape),
+            trained_for=trained_for(loss, examination.output_activation, examination.output_shape),
             loss=None if loss is None else loss.name,
             loss_takes=loss_takes(loss),
             keeps_loss=loss is not None,
@@ -230,20 +229,20 @@ class KerasModel:
 
     @functools.cached_property
     def _facts(self) -> ModelInfo:
-        found = self.examination
+        examination = self.examination
         with self.as_found():
-            fixed = unswitchable(self.model, found)
-            always = random_when_predicting(self.model, found)
+            fixed = unswitchable(self.model, examination)
+            always = random_when_predicting(self.model, examination)
         return ModelInfo(
             name=self.name,
             framework=self.backend,
             inputs=tuple(self.inputs),
-            output_shape=found.output_shape,
-            output_dtype=found.output_dtype if found.coarse_ending is None else "float32",
-            ending=found.output_activation,
+            output_shape=examination.output_shape,
+            output_dtype=examination.output_dtype if examination.coarse_ending is None else "float32",
+            ending=examination.output_activation,
             trained_for=None,
             rescales=self._rescales(),
-            layers=layer_infos(found, fixed, self._off),
+            layers=layer_infos(examination, fixed, self._off),
             unswitchable=tuple(fixed),
             always_random=always,
             fixed_batch=_fixed_batch(self.model),
@@ -253,19 +252,23 @@ class KerasModel:
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:
         """The shared level, then one level for each random step."""
-        found = self.examination
-        costs, plain = np.zeros(len(found.sizes)), 0
-        for call in counted_calls(found.calls):
+        examination = self.examination
+        costs, plain = np.zeros(len(examination.sizes)), 0
+        for call in counted_calls(examination.calls):
             products, written = multiply_adds(call), tuning.ELEMENTWISE * int(np.prod(call.shape))
-            costs[found.level_of[id(call.step)]] += products + written
+            costs[examination.level_of[id(call.step)]] += products + written
             if products or not call.random_ops:  # a prediction passes dropout by
                 plain += products + written
         of_level = [
-            tuple(op for op, level in zip(found.random_ops, found.levels, strict=True) if level == number)
-            for number in range(len(found.sizes))
+            tuple(
+                op
+                for op, level in zip(examination.random_ops, examination.levels, strict=True)
+                if level == number
+            )
+            for number in range(len(examination.sizes))
         ]
         shares = costs / max(1, plain)
-        return tuple(map(Level, of_level, shares.tolist(), found.sizes))
+        return tuple(map(Level, of_level, shares.tolist(), examination.sizes))
 
     @functools.cached_property
     def limits(self) -> Limits:
@@ -348,8 +351,8 @@ class KerasModel:
     def features(self, rows: Sequence[Array]) -> tuple[RawOutputs, RawOutputs]:
         """Input of the last linear layer and logits for the inputs (n, …), without randomness."""
         with self.as_found():
-            found = self._to_the_end(*map(_tensor, rows))
-            features, logits = map(_raw, found)
+            outputs = self._to_the_end(*map(_tensor, rows))
+            features, logits = map(_raw, outputs)
         return features, logits
 
     @functools.cached_property
@@ -403,8 +406,8 @@ class KerasModel:
         """The thinned networks with these masks, run one after the other instead of folded."""
         places = [[at * len(mask) // width for mask in masks] for at in range(width)]
         networks = [
-            self.thin([mask[place : place + 1] for mask, place in zip(masks, each, strict=True)])
-            for each in places
+            self.thin([mask[place : place + 1] for mask, place in zip(masks, of_pass, strict=True)])
+            for of_pass in places
         ]
         return lambda trunk: np.concatenate([network(trunk) for network in networks])
 
@@ -453,11 +456,13 @@ class KerasModel:
         with quiet([self.model, *self.examination.layers]), self._ending_in_float32():
             raw = self._run_passes(self._run_shared(*rows), masks)
             raw = keras.ops.cast(raw, "float32")
-            found = [keras.ops.reshape(raw, (masks[-1].shape[0], -1, *raw.shape[1:]))]
+            outputs = [keras.ops.reshape(raw, (masks[-1].shape[0], -1, *raw.shape[1:]))]
             if features:
-                both = [keras.ops.cast(each, "float32") for each in self._to_last_layer()(*rows)]
-                found.append(keras.ops.concatenate(both, axis=1))
-            return found
+                features_and_logits = [
+                    keras.ops.cast(tensor, "float32") for tensor in self._to_last_layer()(*rows)
+                ]
+                outputs.append(keras.ops.concatenate(features_and_logits, axis=1))
+            return outputs
 
     def _run_passes(self, shared: Sequence[tuple[Tensor, Tensor | None]], masks: Sequence[Tensor]) -> Tensor:
         values: dict[Slot, Value] = {}
@@ -465,12 +470,12 @@ class KerasModel:
             if mask is not None:
                 private.set_mask(tensor, mask)
             values[slot] = Value(tensor)
-        found = self.examination
+        examination = self.examination
         width_of = {
-            id(found.random_steps[level - 1]): mask.shape[0]
-            for level, mask in zip(found.levels, masks, strict=True)
+            id(examination.random_steps[level - 1]): mask.shape[0]
+            for level, mask in zip(examination.levels, masks, strict=True)
         }
-        draws = Masked(found.random_ops, masks, found.whole, self._gaussian_noise, self._off)
+        draws = Masked(examination.random_ops, masks, examination.whole, self._gaussian_noise, self._off)
 
         @contextlib.contextmanager
         def around(step: Step, width: int) -> Iterator[None]:
@@ -478,12 +483,12 @@ class KerasModel:
             with self._fast(step):
                 yield
 
-        with switched(draws, found.never_in_training):
+        with switched(draws, examination.never_in_training):
             run(
-                found.repeated,
+                examination.repeated,
                 values,
                 lambda step: width_of.get(id(step), 1),
-                lambda step: id(step) in found.in_training,
+                lambda step: id(step) in examination.in_training,
                 around,
             )
         output = values[self._program.outputs[0]]
@@ -556,7 +561,7 @@ def _read(variable: Any) -> Array:
 
 def variables_of(layers: Iterable[Any]) -> list[Any]:
     """The variables of layers or models, each once."""
-    return list({id(each): each for layer in layers for each in layer.weights}.values())
+    return list({id(variable): variable for layer in layers for variable in layer.weights}.values())
 
 
 def weights_of(layers: Iterable[Any]) -> Iterator[Array]:
@@ -582,35 +587,35 @@ def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
         if len(graphs) > tuning.KEPT_GRAPHS:
             graphs.popitem(last=False)
         graph, captured, structure, types = graphs[form]
-        given = [*_tensors_in(args), *captured]
-        return _packed(structure, iter(tf.raw_ops.StatefulPartitionedCall(args=given, Tout=types, f=graph)))
+        inputs = [*_tensors_in(args), *captured]
+        return _packed(structure, iter(tf.raw_ops.StatefulPartitionedCall(args=inputs, Tout=types, f=graph)))
 
     return call
 
 
-def _tensors_in(given: Any) -> Iterator[Tensor]:
+def _tensors_in(structure: Any) -> Iterator[Tensor]:
     """The tensors in nested lists and tuples, in order, without None."""
-    if isinstance(given, (list, tuple)):
-        for each in given:
-            yield from _tensors_in(each)
-    elif given is not None:
-        yield given
+    if isinstance(structure, (list, tuple)):
+        for item in structure:
+            yield from _tensors_in(item)
+    elif structure is not None:
+        yield structure
 
 
 def _packed(structure: Any, tensors: Iterator[Tensor]) -> Any:
     """Tensors in nested lists and tuples, with None where the structure has it."""
     if isinstance(structure, (list, tuple)):
-        return [_packed(each, tensors) for each in structure]
+        return [_packed(item, tensors) for item in structure]
     return None if structure is None else next(tensors)
 
 
-def _form(given: Any) -> Any:
+def _form(structure: Any) -> Any:
     """Shapes and types of tensors, in the nesting in which they are given."""
-    if given is None:
+    if structure is None:
         return None
-    if isinstance(given, (list, tuple)):
-        return tuple(map(_form, given))
-    return tuple(given.shape), given.dtype
+    if isinstance(structure, (list, tuple)):
+        return tuple(map(_form, structure))
+    return tuple(structure.shape), structure.dtype
 
 
 def _fixed_batch(model: Any) -> int | None:
@@ -661,25 +666,27 @@ def times_larger_than_kept(program: Program, at: int, rows: Sequence[Array]) -> 
         rows: The inputs, flattened, in their types.
     """
     tensors = map(keras.ops.convert_to_tensor, rows)
-    values = {slot: Value(each) for slot, each in zip(program.inputs, tensors, strict=True)}
+    values = {slot: Value(tensor) for slot, tensor in zip(program.inputs, tensors, strict=True)}
     run(program.steps[:at], values, lambda step: 1)
     step = program.steps[at]
-    seen = np.asarray(keras.ops.convert_to_numpy(values[step.inputs()[0]].tensor))
-    found = _kept_by(step.operation)
-    assert found is not None
-    axis, mean, variance = found
-    return times_larger(np.moveaxis(seen, axis, -1), mean, variance)
+    inputs = np.asarray(keras.ops.convert_to_numpy(values[step.inputs()[0]].tensor))
+    statistics = _kept_by(step.operation)
+    assert statistics is not None
+    axis, mean, variance = statistics
+    return times_larger(np.moveaxis(inputs, axis, -1), mean, variance)
 
 
 def _kept_by(layer: Any) -> tuple[int, Array, Array] | None:
     """Unit axis, mean (C,) and variance (C,) that a layer stored in training, or None."""
     if isinstance(layer, keras.layers.BatchNormalization):
-        axis, kept = layer.axis, (layer.moving_mean, layer.moving_variance)
+        axis, moments = layer.axis, (layer.moving_mean, layer.moving_variance)
     elif isinstance(layer, keras.layers.Normalization) and len(layer.axis) == 1:
-        axis, kept = layer.axis[0], (layer.mean, layer.variance)
+        axis, moments = layer.axis[0], (layer.mean, layer.variance)
     else:
         return None
-    if any(each is None for each in kept):
+    if any(moment is None for moment in moments):
         return None
-    mean, variance = (np.ravel(keras.ops.convert_to_numpy(getattr(each, "value", each))) for each in kept)
+    mean, variance = (
+        np.ravel(keras.ops.convert_to_numpy(getattr(moment, "value", moment))) for moment in moments
+    )
     return None if untouched(mean, variance) else (int(axis), mean, variance)

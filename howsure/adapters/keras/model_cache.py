@@ -99,10 +99,10 @@ class Glance:
 
     def _hold(self, holder: Any, depth: int) -> None:
         inside = holder.values() if isinstance(holder, dict) else holder
-        held = list(inside)
+        items = list(inside)
         self._holders.append(inside)
-        self._held.append(held)
-        for value in held:
+        self._held.append(items)
+        for value in items:
             if isinstance(value, np.ndarray):  # its numbers may change in place
                 self.sees_all = False
             elif depth and isinstance(value, (list, tuple, set, dict)) and value is not self._cache:
@@ -137,36 +137,36 @@ class Cached:
 
 def seen(model: Any, wishes: Any, shapes: Shapes) -> Any | None:
     """The cached adapter for rows of these shapes if a glance shows that nothing has changed; else None."""
-    found = vars(model).get(ATTRIBUTE, {}).get(shapes)
-    if found is None or found.glance is None or found.wishes != wishes or not found.glance.is_still():
+    cached = vars(model).get(ATTRIBUTE, {}).get(shapes)
+    if cached is None or cached.glance is None or cached.wishes != wishes or not cached.glance.is_still():
         return None
     vars(model)[ATTRIBUTE].move_to_end(shapes)
-    return found.adapter
+    return cached.adapter
 
 
 def kept(
     model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, wishes: Any = None
 ) -> Any | None:
     """The cached adapter for rows of these shapes if the model is unchanged; otherwise clear the cache."""
-    found: OrderedDict[Shapes, Cached] = vars(model).get(ATTRIBUTE, OrderedDict())
-    if shapes not in found:
+    cache: OrderedDict[Shapes, Cached] = vars(model).get(ATTRIBUTE, OrderedDict())
+    if shapes not in cache:
         return None
-    if not found[shapes].look.is_still(model, program, settings):
+    if not cache[shapes].look.is_still(model, program, settings):
         forget(model)
         return None
-    found.move_to_end(shapes)
-    found[shapes].glance, found[shapes].wishes = _glance(model), wishes
-    return found[shapes].adapter
+    cache.move_to_end(shapes)
+    cache[shapes].glance, cache[shapes].wishes = _glance(model), wishes
+    return cache[shapes].adapter
 
 
 def keep(
     model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, adapter: Any, wishes: Any = None
 ) -> None:
     """Cache an adapter on its model; if there are too many shapes, drop the least recently used."""
-    found: OrderedDict[Shapes, Cached] = vars(model).setdefault(ATTRIBUTE, OrderedDict())
-    found[shapes] = Cached(Dependencies.at(model, program, settings), _glance(model), wishes, adapter)
-    if len(found) > tuning.KEPT_GRAPHS:
-        found.popitem(last=False)
+    cache: OrderedDict[Shapes, Cached] = vars(model).setdefault(ATTRIBUTE, OrderedDict())
+    cache[shapes] = Cached(Dependencies.at(model, program, settings), _glance(model), wishes, adapter)
+    if len(cache) > tuning.KEPT_GRAPHS:
+        cache.popitem(last=False)
 
 
 def _glance(model: Any) -> Glance | None:

@@ -80,7 +80,7 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
             raise _refused(model, error) from error
     without_erfc(graph.graph)
     rename_inputs(
-        graph.graph, {given.name: spec.name for given, spec in zip(specs, model.inputs, strict=True)}
+        graph.graph, {tensor.name: spec.name for tensor, spec in zip(specs, model.inputs, strict=True)}
     )
     return graph
 
@@ -93,17 +93,17 @@ def _keep_constants(graph: Any, function: Any) -> None:
     import tensorflow as tf
     from onnx import numpy_helper
 
-    kept = {
+    constants = {
         inner.name: outer.numpy() for outer, inner in function.graph.captures if outer.dtype != tf.resource
     }
-    given = [each for each in graph.input if each.name not in kept]
+    inputs = [tensor for tensor in graph.input if tensor.name not in constants]
     graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(kept[each.name]), each.name)
-        for each in graph.input
-        if each.name in kept
+        numpy_helper.from_array(np.asarray(constants[tensor.name]), tensor.name)
+        for tensor in graph.input
+        if tensor.name in constants
     )
     del graph.input[:]
-    graph.input.extend(given)
+    graph.input.extend(inputs)
 
 
 def without_erfc(graph: Any) -> None:
@@ -118,8 +118,8 @@ def without_erfc(graph: Any) -> None:
         if node.op_type != "Erfc":
             nodes.append(node)
             continue
-        (given,), (result,) = node.input, node.output
-        nodes.append(helper.make_node("Erf", [given], [f"{result}.of_erf"], name=f"{node.name}.erf"))
+        (x,), (result,) = node.input, node.output
+        nodes.append(helper.make_node("Erf", [x], [f"{result}.of_erf"], name=f"{node.name}.erf"))
         nodes.append(helper.make_node("Sub", [one, f"{result}.of_erf"], [result], name=node.name))
     if len(nodes) > len(graph.node):
         graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), one))
@@ -141,6 +141,6 @@ def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array], 
 
 
 def _refused(model: KerasModel, why: object) -> ModelError:
-    said = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
+    message = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
     hint = "Replace the layer by others that do the same"
-    return cannot_write("tf2onnx", model.name, said.strip().partition("\n")[0], hint)
+    return cannot_write("tf2onnx", model.name, message.strip().partition("\n")[0], hint)

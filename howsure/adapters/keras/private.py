@@ -244,11 +244,11 @@ def masks_of_cells_drawn_anew(layers: Iterable[Layer]) -> Iterator[None]:
 @contextlib.contextmanager
 def losses_as_found(layers: Sequence[Layer]) -> Iterator[None]:
     """Discard losses that calls add: `losses` cannot be set, and a StatelessScope does not help (3.0)."""
-    found = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
+    before = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in layers]
     try:
         yield
     finally:
-        for layer, values, ids in found:
+        for layer, values, ids in before:
             layer._losses[:] = values
             layer._loss_ids.clear()
             layer._loss_ids.update(ids)

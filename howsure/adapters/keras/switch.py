@@ -140,7 +140,7 @@ def as_in_predicting(call: Callable[..., Any]) -> Callable[..., Any]:
     place = list(parameters).index("training") if "training" in parameters else None
 
     @functools.wraps(call)
-    def told(*args: Any, **kwargs: Any) -> Any:
+    def predicting(*args: Any, **kwargs: Any) -> Any:
         if place is None:
             return call(*args, **kwargs)
         if len(args) > place:
@@ -149,7 +149,7 @@ def as_in_predicting(call: Callable[..., Any]) -> Callable[..., Any]:
             kwargs["training"] = False
         return call(*args, **kwargs)
 
-    return told
+    return predicting
 
 
 # On PyTorch every call of a model switches again, so each replacement function is made only once.
@@ -187,9 +187,9 @@ def _drawing(name: str, original: Callable[..., Tensor]) -> Callable[..., Tensor
         draws = _active.get()
         if draws is None or private.is_initialising():
             return original(*args, **kwargs)
-        given = signature.bind(*args, **kwargs)
-        given.apply_defaults()
-        arguments = given.arguments
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments = bound.arguments
 
         def as_it_was() -> Tensor:
             return original(*args, **kwargs)

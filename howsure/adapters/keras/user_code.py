@@ -83,13 +83,13 @@ def _outputs(
     never_in_training: Sequence[Layer] = (),
 ) -> list[list[Any]]:
     """Outputs of consecutive calls, between which seeds advance as usual."""
-    found = []
+    results = []
     with switched(draws, never_in_training), quiet([layer, *private.layers_below(layer)]):
-        for each in training:
-            args, kwargs = made_up_arguments(arguments, training=each)
+        for is_training in training:
+            args, kwargs = made_up_arguments(arguments, training=is_training)
             outputs = keras.tree.flatten(layer(*args, **kwargs))
-            found.append([ops.convert_to_numpy(item) for item in outputs if ops.is_tensor(item)])
-    return found
+            results.append([ops.convert_to_numpy(item) for item in outputs if ops.is_tensor(item)])
+    return results
 
 
 def _same(outputs: list[Any], others: list[Any], rounding: float = 0.0) -> bool:

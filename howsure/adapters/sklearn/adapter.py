@@ -184,9 +184,9 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
             expected="the packages that it was made with",
         ) from error
     except Exception as error:  # pickle raises anything for other files and other versions
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        message = " ".join(str(error).split())[:200] or type(error).__name__
         raise FileError(
-            f"'{os.fspath(path)}' cannot be opened ({said})",
+            f"'{os.fspath(path)}' cannot be opened ({message})",
             expected="a classifier that joblib.dump or pickle wrote, with the same versions as here",
         ) from error
     check_estimator(model)
@@ -248,8 +248,8 @@ class Averaged(Estimator):
     def ask_members(self, rows: Sequence[Array]) -> RawOutputs:
         """Probabilities (M, n, K) or numbers of each member."""
         with _without_names():
-            found = self._members.ask(self._take(rows[0]))
-        return raw_outputs(found)
+            outputs = self._members.ask(self._take(rows[0]))
+        return raw_outputs(outputs)
 
 
 def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
@@ -280,53 +280,55 @@ def _is_mean(members: EstimatorMembers, x: Any, predicted: Array, same: float) -
 def _ask(model: Any, x: Any) -> Array:
     """Probabilities (n, K) of classes, or of each of K labels; K numbers of a regressor."""
     of_numbers = is_regressor(model)
-    asked = PREDICT if of_numbers else PROBABILITIES_BY
+    method = PREDICT if of_numbers else PROBABILITIES_BY
     try:
         with _without_names():
-            found = getattr(model, asked)(x)
+            outputs = getattr(model, method)(x)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         if any(cls.__name__ == "NotFittedError" for cls in type(error).__mro__):
             raise _not_fitted(model) from error
-        said = " ".join(str(error).split())[:200]
+        message = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{asked} of {_name(model)} fails on these rows ({type(error).__name__}: {said})",
+            f"{method} of {_name(model)} fails on these rows ({type(error).__name__}: {message})",
             expected="rows as it was fitted on",
-            hint=f"Call it on a few of them yourself: model.{asked}(x[:2])",
+            hint=f"Call it on a few of them yourself: model.{method}(x[:2])",
         ) from error
     if of_numbers:
-        return _as_numbers(found, model, _length(x))
-    if isinstance(found, (list, tuple)):  # several labels, each with its own distribution
-        always = next((k for k, each in enumerate(found) if np.shape(each)[1:] == (1,)), None)
+        return _as_numbers(outputs, model, _length(x))
+    if isinstance(outputs, (list, tuple)):  # several labels, each with its own distribution
+        always = next(
+            (k for k, label_outputs in enumerate(outputs) if np.shape(label_outputs)[1:] == (1,)), None
+        )
         if always is not None:
             raise ModelError(
                 f"{_name(model)} knows one answer alone of label {always}: it never saw another",
                 expected="a yes or no for each of several labels, both seen while it was fitted",
                 hint=f"Fit it without label {always}",
             )
-        if any(np.shape(each)[1:] != (2,) for each in found):
+        if any(np.shape(label_outputs)[1:] != (2,) for label_outputs in outputs):
             raise ModelError(
                 f"{_name(model)} gives several answers with more than two classes",
                 expected="one answer of any number of classes, or a yes or no for each of several labels",
             )
-        return np.stack([np.asarray(each)[:, 1] for each in found], axis=1)
-    found = np.asarray(found)
-    if found.ndim != 2 or found.dtype.kind not in "fiu" or len(found) != _length(x):
+        return np.stack([np.asarray(label_outputs)[:, 1] for label_outputs in outputs], axis=1)
+    outputs = np.asarray(outputs)
+    if outputs.ndim != 2 or outputs.dtype.kind not in "fiu" or len(outputs) != _length(x):
         raise ModelError(
             f"{_name(model)} gives no probabilities of classes",
             expected="an array of shape (rows, classes) from predict_proba",
-            received=f"an array of {found.dtype} of shape {found.shape}",
+            received=f"an array of {outputs.dtype} of shape {outputs.shape}",
         )
-    return found
+    return outputs
 
 
-def _as_numbers(found: Any, model: Any, rows: int) -> Array:
+def _as_numbers(outputs: Any, model: Any, rows: int) -> Array:
     """(n, K) numbers of a regressor, from (n, K) or (n,)."""
-    numbers = as_columns(found)
+    numbers = as_columns(outputs)
     if numbers.ndim != 2 or numbers.dtype.kind not in "fiub" or len(numbers) != rows:
         raise ModelError(
             f"{_name(model)} gives no numbers",
             expected="an array of shape (rows,) or (rows, targets) from predict",
-            received=f"an array of {numbers.dtype} of shape {np.shape(found)}",
+            received=f"an array of {numbers.dtype} of shape {np.shape(outputs)}",
         )
     return numbers.astype(np.float64)
 
@@ -406,24 +408,24 @@ def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
         matrix = x.tocsr()
         _check_width(matrix.shape, features, model)
         return np.arange(matrix.shape[0]), lambda numbers: matrix[numbers], NUMBERS
-    given = as_array(x, "The rows")
-    if not given.ndim:
+    array = as_array(x, "The rows")
+    if not array.ndim:
         raise InputError(
             "The rows are not an array", expected="rows as the classifier takes them", received=repr(x)[:200]
         )
-    if features is None or given.dtype.kind not in "biuf":
-        return np.arange(len(given)), lambda numbers: given[numbers], NUMBERS
+    if features is None or array.dtype.kind not in "biuf":
+        return np.arange(len(array)), lambda numbers: array[numbers], NUMBERS
     if names is not None:
         warn(
             f"{_name(model)} was fitted on columns with names, and these rows have none. They are taken "
             f"in the order {quoted([str(name) for name in names])}."
         )
     spec = InputSpec("x", (int(features),), "float64")
-    if given.ndim == 2 and given.shape[1] == features:
-        gaps = ~np.isfinite(given).all(axis=1) if given.dtype.kind == "f" else np.zeros(len(given), bool)
-        _check_gaps(np.asarray(gaps), lambda numbers: given[numbers], model)
-        return given, np.copy, spec  # a copy, since pipeline steps may work in place
-    return check_rows(given, [spec])[0], np.copy, spec  # adds a missing axis, or reports the fault
+    if array.ndim == 2 and array.shape[1] == features:
+        gaps = ~np.isfinite(array).all(axis=1) if array.dtype.kind == "f" else np.zeros(len(array), bool)
+        _check_gaps(np.asarray(gaps), lambda numbers: array[numbers], model)
+        return array, np.copy, spec  # a copy, since pipeline steps may work in place
+    return check_rows(array, [spec])[0], np.copy, spec  # adds a missing axis, or reports the fault
 
 
 def _of_frame(frame: Any, names: list[str], model: Any) -> tuple[Array, Take, InputSpec]:

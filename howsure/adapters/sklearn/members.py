@@ -50,8 +50,7 @@ def members_of(model: Any, answer: Answer) -> EstimatorMembers | None:
     if hasattr(model, "best_estimator_"):
         return members_of(model.best_estimator_, answer)
     if isinstance(getattr(model, "steps", None), list):
-        found: EstimatorMembers | None = _of_last_step(model, members_of(model.steps[-1][1], answer))
-        return found
+        return _of_last_step(model, members_of(model.steps[-1][1], answer))
     if hasattr(model, "regressor_") and hasattr(model, "transformer_"):
         return _of_transformed(model, answer)
     members = getattr(model, "estimators_", None)
@@ -80,8 +79,8 @@ def members_of(model: Any, answer: Answer) -> EstimatorMembers | None:
 
 def as_columns(values: Any) -> Array:
     """(n, K) from (n, K), or from (n,) where K = 1."""
-    found = np.asarray(values)
-    return found[:, None] if found.ndim == 1 else found
+    array = np.asarray(values)
+    return array[:, None] if array.ndim == 1 else array
 
 
 def _of_transformed(model: Any, answer: Answer) -> EstimatorMembers | None:
@@ -90,10 +89,10 @@ def _of_transformed(model: Any, answer: Answer) -> EstimatorMembers | None:
     if members is None:
         return None
     ask, back = members.ask, model.transformer_.inverse_transform
-    return replace(members, ask=lambda x: np.stack([as_columns(back(each)) for each in ask(x)]))
+    return replace(members, ask=lambda x: np.stack([as_columns(back(targets)) for targets in ask(x)]))
 
 
-def _of_last_step(model: Any, last: Any) -> Any:
+def _of_last_step(model: Any, last: EstimatorMembers | None) -> EstimatorMembers | None:
     """The members of a last step, which gets the rows that the earlier steps transformed."""
     if last is None or len(model.steps) == 1:
         return last
@@ -111,11 +110,11 @@ def _of_bagging(model: Any, answer: Answer) -> EstimatorMembers:
             pairs = zip(members, features, strict=True)
             return np.stack([as_columns(member.predict(array[:, columns])) for member, columns in pairs])
         width = len(model.classes_)
-        found = np.zeros((len(members), array.shape[0], width))
+        probabilities = np.zeros((len(members), array.shape[0], width))
         for number, (member, columns) in enumerate(zip(members, features, strict=True)):
-            seen = np.arange(width) if len(member.classes_) == width else np.asarray(member.classes_, int)
-            found[number][:, seen] = member.predict_proba(array[:, columns])
-        return found
+            classes = np.arange(width) if len(member.classes_) == width else np.asarray(member.classes_, int)
+            probabilities[number][:, classes] = member.predict_proba(array[:, columns])
+        return probabilities
 
     return EstimatorMembers(len(members), True, ask)
 
@@ -127,8 +126,8 @@ def _of_trees(trees: list[Any], x: Any, workers: int, answer: Answer) -> Array:
     if sound and array.shape[1] == trees[0].n_features_in_:
         checked = np.ascontiguousarray(array)
         with ThreadPoolExecutor(workers) as pool:  # keeps the order; trees release the interpreter lock
-            found = pool.map(lambda tree: getattr(tree, answer)(checked, check_input=False), trees)
-            return np.stack([as_columns(each) for each in found])
+            outputs = pool.map(lambda tree: getattr(tree, answer)(checked, check_input=False), trees)
+            return np.stack([as_columns(output) for output in outputs])
     return _stacked(trees, array, answer)
 
 

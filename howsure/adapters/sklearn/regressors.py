@@ -56,32 +56,34 @@ def fitted_for(model: Any) -> Fitted:
     inside = [model.regressor_] if hasattr(model, "regressor_") else getattr(model, "estimators_", None)
     if not isinstance(inside, list) or not inside:
         return _of_parameters(model)
-    found = next((each for each in map(fitted_for, inside) if each != Fitted()), Fitted())
+    fitted = next((inner for inner in map(fitted_for, inside) if inner != Fitted()), Fitted())
     # What is made of several answers, or of a transformed one, may be no variance.
-    return found if found.says is None else Fitted(MEANS_AND_VARIANCES, _WITH_VARIANCE)
+    return fitted if fitted.says is None else Fitted(MEANS_AND_VARIANCES, _WITH_VARIANCE)
 
 
 def _of_parameters(model: Any) -> Fitted:
     ask = getattr(model, "get_params", None)
-    given = ask() if callable(ask) else {}
-    named = {name: given[name] for name in _LOSSES if isinstance(given.get(name), str)}
+    parameters = ask() if callable(ask) else {}
+    named = {name: parameters[name] for name in _LOSSES if isinstance(parameters.get(name), str)}
     name, loss = next(iter(named.items()), ("", ""))
     if loss == _WITH_VARIANCE:
         return Fitted(says=MEAN_VARIANCE)
-    is_one = "quantile" in loss.lower() if loss else given.get("quantile") is not None
-    levels = _levels(given, name, loss) if is_one else [_MEDIAN]
+    is_one = "quantile" in loss.lower() if loss else parameters.get("quantile") is not None
+    levels = _levels(parameters, name, loss) if is_one else [_MEDIAN]
     if levels == [_MEDIAN]:
         return Fitted()
-    said = ", ".join(f"{each:g}" for each in levels)
-    return Fitted(QUANTILES, f"{loss.partition(':')[0] or 'quantile'} of {said or 'an unknown share'}")
+    shares = ", ".join(f"{level:g}" for level in levels) or "an unknown share"
+    return Fitted(QUANTILES, f"{loss.partition(':')[0] or 'quantile'} of {shares}")
 
 
-def _levels(given: Mapping[str, Any], name: str, loss: str) -> list[float]:
+def _levels(parameters: Mapping[str, Any], name: str, loss: str) -> list[float]:
     """Shares of answers below the quantiles; empty where they are not known."""
     if ":alpha=" in loss:
-        return [float(each) for each in re.split("[,;]", loss.partition("alpha=")[2]) if each]
-    found = next((given[each] for each in _LEVELS if given.get(each) is not None), _USUAL.get((name, loss)))
-    return [] if found is None else np.ravel(np.asarray(found, dtype=np.float64)).tolist()
+        return [float(number) for number in re.split("[,;]", loss.partition("alpha=")[2]) if number]
+    level = next(
+        (parameters[key] for key in _LEVELS if parameters.get(key) is not None), _USUAL.get((name, loss))
+    )
+    return [] if level is None else np.ravel(np.asarray(level, dtype=np.float64)).tolist()
 
 
 def call_for_std(model: Any, called: str = "model") -> str | None:
