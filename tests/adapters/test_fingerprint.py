@@ -36,13 +36,13 @@ def test_it_serves_no_other_model(what):
 def test_without_a_fingerprint_it_serves_every_model(what):
     """As it was stored by a version that kept none, or as it was made of an adapter without weights."""
     fit, use = fitted.FITTED[what]
-    found = fit(network(), X, LABELS)
-    part = found.posterior if hasattr(found, "posterior") else found
+    method = fit(network(), X, LABELS)
+    part = method.posterior if hasattr(method, "posterior") else method
     state = {name: value for name, value in vars(part).items() if name != "fingerprint"}
     assert part.fingerprint == fingerprint_of(network())
     vars(part).clear()
     vars(part).update(state)
-    use(pickle.loads(pickle.dumps(found)), network(1e-3), X)
+    use(pickle.loads(pickle.dumps(method)), network(1e-3), X)
 
 
 def test_a_saved_plan_keeps_it(tmp_path):

@@ -38,10 +38,10 @@ def test_anything_else_is_refused(model, received, hint):
     for use in (howsure.audit, lambda model: howsure.assess(model, np.zeros((2, 3)))):
         with pytest.raises(howsure.ModelError) as raised:
             use(model)
-        said = str(raised.value)
-        assert "Expected: a Keras 3 model, a module of PyTorch, a classifier with predict_proba, a" in said
-        assert f"Received: {received}." in said
-        assert hint in said
+        message = str(raised.value)
+        assert "Expected: a Keras 3 model, a module of PyTorch, a classifier with predict_proba, a" in message
+        assert f"Received: {received}." in message
+        assert hint in message
 
 
 class Classifier:

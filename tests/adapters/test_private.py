@@ -35,19 +35,19 @@ def touched(source):
     """What a source touches of Keras that is private: modules, attributes, attributes named by a string."""
     tree = ast.parse(source)
     own = set(defined(tree))
-    found = {module for module in imported(tree) if f"{module}.".startswith("keras.src.")}
+    modules = {module for module in imported(tree) if f"{module}.".startswith("keras.src.")}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and PRIVATE_NAME.fullmatch(node.attr) and node.attr not in own:
-            found.add(node.attr)
+            modules.add(node.attr)
         elif isinstance(node, ast.Attribute) and node.attr == "call" and isinstance(node.ctx, ast.Store):
-            found.add("call")
+            modules.add("call")
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             named = PRIVATE_NAME.fullmatch(node.value) and not node.value.startswith(OWN)
             if named or node.value.startswith("keras.src"):
-                found.add(node.value)
+                modules.add(node.value)
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            found |= {"call"} & {ast.unparse(node.slice).strip("'")}
-    return found
+            modules |= {"call"} & {ast.unparse(node.slice).strip("'")}
+    return modules
 
 
 def handles_keras(file):
@@ -61,8 +61,8 @@ FILES = [file for file in sorted((ROOT / "howsure").rglob("*.py")) if handles_ke
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_only_one_file_touches_what_is_private(file):
-    found = touched(file.read_text(encoding="utf-8"))
-    assert bool(found) == (file == PRIVATE), found
+    modules = touched(file.read_text(encoding="utf-8"))
+    assert bool(modules) == (file == PRIVATE), modules
 
 
 def test_names_of_that_file_are_nowhere_else():

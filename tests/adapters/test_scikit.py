@@ -99,23 +99,23 @@ def test_methods_keep_to_their_seam(name, fitted):
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_probabilities_are_those_of_predict_proba(name, fitted):
-    found = howsure.assess(fitted[name], X)
-    np.testing.assert_allclose(found.probabilities, fitted[name].predict_proba(X), atol=2e-7)
-    assert found.class_names == tuple(NAMES)
-    assert found.method["name"] == ("members" if name in AVERAGING else "plain prediction")
-    assert set(found.passes) == ({1} if name in NOT_AVERAGING else {adapted(fitted[name]).members})
+    result = howsure.assess(fitted[name], X)
+    np.testing.assert_allclose(result.probabilities, fitted[name].predict_proba(X), atol=2e-7)
+    assert result.class_names == tuple(NAMES)
+    assert result.method["name"] == ("members" if name in AVERAGING else "plain prediction")
+    assert set(result.passes) == ({1} if name in NOT_AVERAGING else {adapted(fitted[name]).members})
 
 
 def test_the_passes_of_a_forest_are_its_trees(fitted):
     model = fitted["forest of small trees"]
-    trees = np.stack([each.predict_proba(X) for each in model.estimators_])
-    found = howsure.assess(model, X)
-    np.testing.assert_allclose(found.expected_entropy, stats.entropy(trees, axis=-1).mean(axis=0), atol=1e-6)
+    trees = np.stack([tree.predict_proba(X) for tree in model.estimators_])
+    result = howsure.assess(model, X)
+    np.testing.assert_allclose(result.expected_entropy, stats.entropy(trees, axis=-1).mean(axis=0), atol=1e-6)
     error = stats.sem(trees, axis=0) * stats.t.ppf(0.975, 14) / stats.norm.ppf(0.975)
-    np.testing.assert_allclose(found.mc_error, np.maximum(error, 0.0005), atol=1e-7)
-    entropy = stats.entropy(trees.mean(axis=0), axis=-1) + found.entropy_correction
-    wanted = np.minimum(entropy, np.log(3)) - found.expected_entropy
-    np.testing.assert_allclose(found.mutual_information, np.maximum(wanted, 0), atol=1e-6)
+    np.testing.assert_allclose(result.mc_error, np.maximum(error, 0.0005), atol=1e-7)
+    entropy = stats.entropy(trees.mean(axis=0), axis=-1) + result.entropy_correction
+    wanted = np.minimum(entropy, np.log(3)) - result.expected_entropy
+    np.testing.assert_allclose(result.mutual_information, np.maximum(wanted, 0), atol=1e-6)
 
 
 def test_the_error_of_a_forest_covers_one_with_very_many_trees():
@@ -125,21 +125,21 @@ def test_the_error_of_a_forest_covers_one_with_very_many_trees():
     few = copy.copy(many)
     for start in range(0, 1600, 40):
         few.estimators_ = many.estimators_[start : start + 40]
-        found = howsure.assess(few, X)
-        covered.append(np.mean((np.abs(found.probabilities - truth) <= 1.96 * found.mc_error)[seen]))
+        result = howsure.assess(few, X)
+        covered.append(np.mean((np.abs(result.probabilities - truth) <= 1.96 * result.mc_error)[seen]))
     # Rows of one forest share its trees, so forests are what is independent here.
     assert abs(np.mean(covered) - 0.95) <= 3 * np.std(covered, ddof=1) / np.sqrt(len(covered))
 
 
 def test_the_spread_of_a_forest_is_that_of_its_trees(fitted):
     model = fitted["forest of small trees"]
-    trees = np.stack([each.predict_proba(X) for each in model.estimators_])
-    found = howsure.assess(model, X)
-    np.testing.assert_allclose(found.spread, trees.std(axis=0), atol=1e-7)
-    top = np.sort(np.take_along_axis(trees, found.label[None, :, None], axis=-1)[..., 0], axis=0)
-    ends = found.interval(0.8)  # of 15 trees all but one at either end
+    trees = np.stack([tree.predict_proba(X) for tree in model.estimators_])
+    result = howsure.assess(model, X)
+    np.testing.assert_allclose(result.spread, trees.std(axis=0), atol=1e-7)
+    top = np.sort(np.take_along_axis(trees, result.label[None, :, None], axis=-1)[..., 0], axis=0)
+    ends = result.interval(0.8)  # of 15 trees all but one at either end
     np.testing.assert_allclose(ends, top[[1, 13]].T, atol=1e-7)
-    assert " Most members say " in " ".join(str(row) for row in found)
+    assert " Most members say " in " ".join(str(row) for row in result)
 
 
 def test_blocks_and_batches_do_not_change_a_forest(fitted, monkeypatch):
@@ -164,8 +164,8 @@ def test_the_columns_of_a_frame_are_taken_by_name():
     frame = named(pd)
     model = forest().fit(frame, Y)
     expected = model.predict_proba(frame)
-    for given in (frame, frame[["leaf", "petal", "width", "length"]], named(pd, extra="text")):
-        np.testing.assert_allclose(howsure.assess(model, given).probabilities, expected, atol=1e-7)
+    for rows in (frame, frame[["leaf", "petal", "width", "length"]], named(pd, extra="text")):
+        np.testing.assert_allclose(howsure.assess(model, rows).probabilities, expected, atol=1e-7)
     with pytest.raises(
         howsure.InputError, match="no columns 'leaf', on which RandomForestClassifier was fit"
     ):
@@ -174,7 +174,7 @@ def test_the_columns_of_a_frame_are_taken_by_name():
 
 def test_names_with_underscores_for_blanks_are_the_same():
     pd = pytest.importorskip("pandas")
-    given = named(pd).rename(columns={"leaf": "leaf (cm)"})
+    frame = named(pd).rename(columns={"leaf": "leaf (cm)"})
     model = forest().fit(X, Y)
 
     class LikeLightGBM:
@@ -182,18 +182,18 @@ def test_names_with_underscores_for_blanks_are_the_same():
         n_features_in_, classes_ = 4, model.classes_
 
         def predict_proba(self, x):
-            assert list(x.columns) == list(given.columns)
+            assert list(x.columns) == list(frame.columns)
             return model.predict_proba(x.to_numpy())
 
-    found = howsure.assess(LikeLightGBM(), given[["leaf (cm)", "length", "width", "petal"]])
-    np.testing.assert_allclose(found.probabilities, model.predict_proba(X), atol=1e-7)
+    result = howsure.assess(LikeLightGBM(), frame[["leaf (cm)", "length", "width", "petal"]])
+    np.testing.assert_allclose(result.probabilities, model.predict_proba(X), atol=1e-7)
 
 
 def test_a_frame_for_a_classifier_without_names_is_taken_in_its_order():
     pd = pytest.importorskip("pandas")
     model = forest().fit(X, Y)
-    found = howsure.assess(model, named(pd))
-    np.testing.assert_allclose(found.probabilities, model.predict_proba(X), atol=1e-7)
+    result = howsure.assess(model, named(pd))
+    np.testing.assert_allclose(result.probabilities, model.predict_proba(X), atol=1e-7)
     with pytest.raises(howsure.InputError, match=r"Expected: 4 columns\. Received: 5 columns: 'length'"):
         howsure.assess(model, named(pd, extra=1))
 
@@ -201,10 +201,10 @@ def test_a_frame_for_a_classifier_without_names_is_taken_in_its_order():
 def test_rows_without_names_for_a_classifier_with_names_are_warned_of_once():
     pd = pytest.importorskip("pandas")
     model = forest().fit(named(pd), Y)
-    with pytest.warns(howsure.HowsureWarning, match="fitted on columns with names") as told:
-        found = howsure.assess(model, X)
-    assert len(told) == 1
-    np.testing.assert_allclose(found.probabilities, model.predict_proba(named(pd)), atol=1e-7)
+    with pytest.warns(howsure.HowsureWarning, match="fitted on columns with names") as warned:
+        result = howsure.assess(model, X)
+    assert len(warned) == 1
+    np.testing.assert_allclose(result.probabilities, model.predict_proba(named(pd)), atol=1e-7)
 
 
 def test_gaps_in_a_frame_are_named_unless_the_classifier_knows_gaps():
@@ -219,9 +219,9 @@ def test_gaps_in_a_frame_are_named_unless_the_classifier_knows_gaps():
 def test_ids_and_labels_of_a_frame_stay_with_its_rows():
     pd = pytest.importorskip("pandas")
     model = forest().fit(named(pd), NAMES[Y])
-    found = howsure.assess(model, named(pd, id=[f"plant {n}" for n in range(150)], y=NAMES[Y]))
-    assert found[3].called == "id plant 3"
-    np.testing.assert_array_equal(found.truth, Y)
+    result = howsure.assess(model, named(pd, id=[f"plant {n}" for n in range(150)], y=NAMES[Y]))
+    assert result[3].called == "id plant 3"
+    np.testing.assert_array_equal(result.truth, Y)
 
 
 def test_the_columns_of_a_file_are_taken_by_name(tmp_path):
@@ -234,10 +234,10 @@ def test_the_columns_of_a_file_are_taken_by_name(tmp_path):
     frame[["leaf", "colour", "petal", "width", "length"]].assign(
         id=[f"{n:03}" for n in range(150)], y=Y
     ).to_csv(tmp_path / "rows.csv", index=False)
-    found = howsure.assess(model, tmp_path / "rows.csv")
-    np.testing.assert_allclose(found.probabilities, model.predict_proba(frame), atol=1e-7)
-    assert list(found.ids[:2]) == ["000", "001"]
-    np.testing.assert_array_equal(found.truth, Y)
+    result = howsure.assess(model, tmp_path / "rows.csv")
+    np.testing.assert_allclose(result.probabilities, model.predict_proba(frame), atol=1e-7)
+    assert list(result.ids[:2]) == ["000", "001"]
+    np.testing.assert_array_equal(result.truth, Y)
     with pytest.raises(howsure.FileError):
         howsure.assess(model, tmp_path / "none.csv")
 
@@ -247,17 +247,17 @@ def test_a_pipeline_gets_texts():
     model = pipeline.make_pipeline(feature_extraction.text.CountVectorizer(), naive_bayes.MultinomialNB())
     model.fit(texts, np.array([True, False] * 10))
     pd = pytest.importorskip("pandas")
-    for given in (texts, list(texts), pd.Series(texts)):
-        found = howsure.assess(model, given)
-        np.testing.assert_allclose(found.probabilities, model.predict_proba(texts), atol=1e-7)
-    assert found.class_names == ("False", "True")
+    for rows in (texts, list(texts), pd.Series(texts)):
+        result = howsure.assess(model, rows)
+        np.testing.assert_allclose(result.probabilities, model.predict_proba(texts), atol=1e-7)
+    assert result.class_names == ("False", "True")
 
 
 def test_sparse_rows_stay_sparse():
     rows = sparse.csr_matrix(np.round(np.abs(X)))
     for model in (naive_bayes.MultinomialNB(), forest(), ensemble.BaggingClassifier(n_estimators=3)):
-        found = howsure.assess(model.fit(rows, Y), rows.tocoo())
-        np.testing.assert_allclose(found.probabilities, model.predict_proba(rows), atol=1e-7)
+        result = howsure.assess(model.fit(rows, Y), rows.tocoo())
+        np.testing.assert_allclose(result.probabilities, model.predict_proba(rows), atol=1e-7)
     with pytest.raises(howsure.InputError, match=r"Expected: 4 columns\. Received: 3 columns"):
         howsure.assess(model, rows[:, :3])
 
@@ -286,11 +286,13 @@ def test_several_labels_per_row():
         forest(),
     ):
         model.fit(X, labels)
-        found = howsure.assess(model, X, class_names=["first", "not last"])
-        said = model.predict_proba(X)
-        wanted = np.stack([each[:, 1] for each in said], axis=1) if isinstance(said, list) else said
-        assert isinstance(found, howsure.MultilabelCertainty)
-        np.testing.assert_allclose(found.probabilities, wanted, atol=1e-7)
+        result = howsure.assess(model, X, class_names=["first", "not last"])
+        expected = model.predict_proba(X)
+        wanted = (
+            np.stack([label[:, 1] for label in expected], axis=1) if isinstance(expected, list) else expected
+        )
+        assert isinstance(result, howsure.MultilabelCertainty)
+        np.testing.assert_allclose(result.probabilities, wanted, atol=1e-7)
     model = forest().fit(X, np.stack([Y, Y], axis=1))
     with pytest.raises(howsure.ModelError, match="several answers with more than two classes"):
         howsure.assess(model, X)
@@ -302,33 +304,38 @@ def test_several_labels_per_row():
 @pytest.mark.parametrize("name", ["forest", "logistic regression", "soft vote"])
 def test_nothing_is_said_of_networks(name, fitted):
     model = fitted[name]
-    found = howsure.assess(model, X).with_truth(Y)
+    result = howsure.assess(model, X).with_truth(Y)
     comparison = howsure.compare(model, X, Y)
     audit = howsure.audit(model)
-    told = [summary_of(found), str(audit), lead(comparison), *(each.answer for each in findings(comparison))]
-    told += [str(found[int(row)]) for row in found.most_undecided(10)]
-    page = render(found, X, audit=audit, comparison=comparison)
-    told.append(page[page.index("<body>") :])
-    for text in told:
+    sentences = [
+        summary_of(result),
+        str(audit),
+        lead(comparison),
+        *(finding.answer for finding in findings(comparison)),
+    ]
+    sentences += [str(result[int(row)]) for row in result.most_undecided(10)]
+    page = render(result, X, audit=audit, comparison=comparison)
+    sentences.append(page[page.index("<body>") :])
+    for text in sentences:
         assert "network" not in text.lower()
         assert "dropout" not in text.lower()
 
 
 def test_an_audit_says_what_the_passes_are(fitted):
-    said = str(howsure.audit(fitted["forest"]))
-    assert said.startswith(
+    text = str(howsure.audit(fitted["forest"]))
+    assert text.startswith(
         "RandomForestClassifier, a model of scikit-learn\n\nIt draws nothing when it predicts."
     )
-    assert "the mean of 15 members, and each of them is a pass" in said
-    said = str(howsure.audit(fitted["logistic regression"], X))
-    assert "For such a model, howsure.assess(model, x) gives the plain prediction." in said
+    assert "the mean of 15 members, and each of them is a pass" in text
+    text = str(howsure.audit(fitted["logistic regression"], X))
+    assert "For such a model, howsure.assess(model, x) gives the plain prediction." in text
 
 
 # --- what is refused --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         (forest(), "RandomForestClassifier has not been fitted"),
         (ensemble.RandomForestClassifier, r"Fit it first: RandomForestClassifier\(\)"),
@@ -337,9 +344,9 @@ def test_an_audit_says_what_the_passes_are(fitted):
         (ensemble.VotingClassifier([("a", naive_bayes.GaussianNB())]).fit(X, Y), "voting='soft'"),
     ],
 )
-def test_what_has_no_probabilities_is_refused(model, said):
+def test_what_has_no_probabilities_is_refused(model, message):
     for use in (howsure.audit, lambda model: howsure.assess(model, X)):
-        with pytest.raises(howsure.ModelError, match=said):
+        with pytest.raises(howsure.ModelError, match=message):
             use(model)
 
 
@@ -371,11 +378,11 @@ def test_who_predicts_another_class_than_the_most_probable_one_is_warned_of():
     two = Y[Y < 2]
     tuned = model_selection.FixedThresholdClassifier(naive_bayes.GaussianNB(), threshold=0.999)
     tuned.fit(X[:100], two)
-    given = X[40:60]
-    other = int(np.sum(tuned.predict(given) != tuned.predict_proba(given).argmax(axis=1)))
+    rows = X[40:60]
+    other = int(np.sum(tuned.predict(rows) != tuned.predict_proba(rows).argmax(axis=1)))
     assert other
     with pytest.warns(howsure.HowsureWarning, match=f"On {other} of the first 20 rows, `predict` of Fixed"):
-        howsure.assess(tuned, given)
+        howsure.assess(tuned, rows)
 
 
 def test_no_warning_of_scikit_learn_reaches_the_caller():
@@ -386,18 +393,18 @@ def test_no_warning_of_scikit_learn_reaches_the_caller():
 
 
 def test_a_pipeline_that_works_in_place_changes_nothing_of_the_caller():
-    given = X.copy()
+    rows = X.copy()
     scaled = pipeline.make_pipeline(preprocessing.StandardScaler(copy=False), LOGISTIC).fit(X.copy(), Y)
-    found = howsure.assess(scaled, given)
-    np.testing.assert_array_equal(given, X)
-    np.testing.assert_allclose(found.probabilities, scaled.predict_proba(X.copy()), atol=1e-6)
+    result = howsure.assess(scaled, rows)
+    np.testing.assert_array_equal(rows, X)
+    np.testing.assert_allclose(result.probabilities, scaled.predict_proba(X.copy()), atol=1e-6)
 
 
 def test_a_classifier_of_one_label():
     x = np.random.default_rng(0).normal(size=(60, 3))
     y = (x[:, :1] > 0).astype(int)
     model = multioutput.MultiOutputClassifier(linear_model.LogisticRegression()).fit(x, y)
-    found = howsure.assess(model, x)
-    np.testing.assert_allclose(found.probabilities[:, 0], model.predict_proba(x)[0][:, 1], atol=1e-6)
+    result = howsure.assess(model, x)
+    np.testing.assert_allclose(result.probabilities[:, 0], model.predict_proba(x)[0][:, 1], atol=1e-6)
     for labels in (y, y[:, 0], y[:, 0] == 1):
-        assert howsure.evaluate(found, labels).of_label["0"].accuracy.value == np.mean(model.predict(x) == y)
+        assert howsure.evaluate(result, labels).of_label["0"].accuracy.value == np.mean(model.predict(x) == y)

@@ -108,23 +108,25 @@ def test_the_mean_is_what_it_predicts(name):
 def test_spread_is_that_of_the_members(name, trees):
     model = fitted(name)
     result = howsure.assess(model, X)
-    each = np.array([member.predict(X) for member in trees(model)])
-    np.testing.assert_allclose(result.spread[:, 0], each.std(axis=0), rtol=1e-9, atol=1e-9)
-    assert set(result.passes) == {len(each)}
+    predictions = np.array([member.predict(X) for member in trees(model)])
+    np.testing.assert_allclose(result.spread[:, 0], predictions.std(axis=0), rtol=1e-9, atol=1e-9)
+    assert set(result.passes) == {len(predictions)}
     assert not result.spread_error.any()
     if name == "vote":
         assert not result.mc_error.any()
     else:
-        wider = stats.t.ppf(0.975, len(each) - 1) / stats.norm.ppf(0.975)
-        error = wider * each.std(axis=0, ddof=1) / np.sqrt(len(each))
+        wider = stats.t.ppf(0.975, len(predictions) - 1) / stats.norm.ppf(0.975)
+        error = wider * predictions.std(axis=0, ddof=1) / np.sqrt(len(predictions))
         np.testing.assert_allclose(result.mc_error[:, 0], error, rtol=1e-3, atol=1e-9)
 
 
 def test_scaled_targets_have_the_members_of_the_regressor():
     model = fitted("scaled targets")
     inner, scale = model.regressor_, model.transformer_.scale_
-    each = np.array([member.predict(X) for member in inner.estimators_])
-    np.testing.assert_allclose(howsure.assess(model, X).spread[:, 0], each.std(axis=0) * scale, atol=1e-9)
+    predictions = np.array([member.predict(X) for member in inner.estimators_])
+    np.testing.assert_allclose(
+        howsure.assess(model, X).spread[:, 0], predictions.std(axis=0) * scale, atol=1e-9
+    )
 
 
 # --- a standard deviation of its own ------------------------------------------------------------------
@@ -144,12 +146,12 @@ def test_a_standard_deviation_of_its_own_is_not_used_and_a_warning_says_how(name
     for method in (None, howsure.PlainPrediction()):
         with pytest.warns(
             howsure.HowsureWarning, match=r"also tells a standard deviation.*from_mean_std"
-        ) as said:
+        ) as warned:
             result = howsure.assess(model, X[:20], method=method)
         np.testing.assert_allclose(result.mean, numbers(model, X[:20]), rtol=1e-12)
         assert result.spread is None
         assert np.isnan(result.std).all()
-        call = str(said[0].message).partition("mean, std = ")[2].partition(", and then")[0]
+        call = str(warned[0].message).partition("mean, std = ")[2].partition(", and then")[0]
         mean, std = eval(call, {"model": model, "x": X[:20]})
         np.testing.assert_array_equal(mean, numbers(model, X[:20])[:, 0])
         assert (std > 0).all()
@@ -181,7 +183,7 @@ def test_it_is_left_as_found_and_blocks_are_alike():
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         (forest(), "RandomForestRegressor has not been fitted"),
         (gaussian_process.GaussianProcessRegressor(), "GaussianProcessRegressor has not been fitted"),
@@ -191,8 +193,8 @@ def test_it_is_left_as_found_and_blocks_are_alike():
         (svm.SVC().fit(X, Y > 1e5), "CalibratedClassifierCV"),
     ],
 )
-def test_what_gives_no_numbers_is_refused(model, said):
-    with pytest.raises(howsure.ModelError, match=said):
+def test_what_gives_no_numbers_is_refused(model, message):
+    with pytest.raises(howsure.ModelError, match=message):
         howsure.assess(model, X)
 
 
@@ -222,8 +224,8 @@ class Boosted:
         return dict(self.params)
 
     def predict(self, x):
-        found = x @ self.weights
-        return found if self.variance is None else np.stack([found, 0 * found + self.variance], axis=1)
+        values = x @ self.weights
+        return values if self.variance is None else np.stack([values, 0 * values + self.variance], axis=1)
 
 
 ONE, TWO = [1.0, 2.0, 3.0], [[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]
@@ -254,7 +256,7 @@ MEANS = {
     "histograms": ensemble.HistGradientBoostingRegressor(max_iter=3),
     "LightGBM's median": Boosted(ONE, objective="quantile", alpha=0.5),
     "XGBoost": Boosted(ONE, objective="reg:squarederror", quantile_alpha=None),
-    "XGBoost's own loss": Boosted(ONE, objective=lambda y, found: (found - y, 1 + 0 * y)),
+    "XGBoost's own loss": Boosted(ONE, objective=lambda y, values: (values - y, 1 + 0 * y)),
     "CatBoost's median": Boosted(ONE, loss_function="Quantile"),
     "two numbers": Boosted(TWO, loss_function="MultiRMSE"),
 }
@@ -270,8 +272,8 @@ def test_a_quantile_is_no_mean_until_somebody_says_so(name):
     model = trained(model)
     with pytest.raises(howsure.ModelError, match=rf"for quantiles.* of (an )?{level}.*outputs='values'"):
         howsure.assess(model, X)
-    found = howsure.assess(model, X, outputs="values")
-    np.testing.assert_allclose(found.mean, model.predict(X).reshape(len(X), -1))
+    result = howsure.assess(model, X, outputs="values")
+    np.testing.assert_allclose(result.mean, model.predict(X).reshape(len(X), -1))
 
 
 @pytest.mark.parametrize("name", MEANS)
@@ -283,10 +285,10 @@ def test_a_mean_or_a_median_is_read_as_it_is(name):
 def test_a_mean_and_its_variance_are_read_as_that():
     model = Boosted(ONE, 4.0, loss_function="RMSEWithUncertainty")
     for outputs in (None, "mean-variance", "values"):
-        found = howsure.assess(model, X, outputs=outputs)
-        np.testing.assert_array_equal(found.mean[:, 0], X @ ONE)
-        np.testing.assert_array_equal(found.std, np.full((60, 1), 2.0))
-        assert found.noise_from == "the model"
+        result = howsure.assess(model, X, outputs=outputs)
+        np.testing.assert_array_equal(result.mean[:, 0], X @ ONE)
+        np.testing.assert_array_equal(result.std, np.full((60, 1), 2.0))
+        assert result.noise_from == "the model"
     scaled = Boosted(ONE, 4.0)
     scaled.regressor_, scaled.transformer_ = model, preprocessing.StandardScaler()
     with pytest.raises(howsure.ModelError, match=r"means and variances.*leaves open"):

@@ -76,7 +76,7 @@ ADAPTERS = {
     "masks in another order": ("masks", lambda masks: [mask[::-1] for mask in masks], "Pass 0 of 3"),
     "take": ("trunk", lambda trunk: Sorted(trunk.values), "`take` gives the trunk of the rows"),
     "join": ("trunk", lambda trunk: JoinedBackwards(trunk.values), "`join` gives the rows of all trunks"),
-    "features": ("features", lambda found: (np.abs(found[0]), found[1]), "linear in its features"),
+    "features": ("features", lambda features: (np.abs(features[0]), features[1]), "linear in its features"),
 }
 
 
@@ -97,11 +97,11 @@ class Shifted(howsure.Softmax):
         passes = super().begin(job)
 
         def draw(numbers, progress):
-            found = passes.draw(numbers, progress)
-            moved = 1e-3 * self.by(job, numbers) * found.mean[:, 0]
-            found.mean[:, 0] -= moved
-            found.mean[:, 1] += moved
-            return found
+            drawn = passes.draw(numbers, progress)
+            moved = 1e-3 * self.by(job, numbers) * drawn.mean[:, 0]
+            drawn.mean[:, 0] -= moved
+            drawn.mean[:, 1] += moved
+            return drawn
 
         return Passes(draw)
 
@@ -131,7 +131,7 @@ def test_a_broken_method(name):
 OUTCOMES = {
     "other passes": (
         "values",
-        lambda values, *given: values - values.mean(axis=0),
+        lambda values, *rest: values - values.mean(axis=0),
         "A pass is read by itself",
     ),
     "other rows": (
@@ -146,7 +146,7 @@ OUTCOMES = {
     ),
     "a row lost": (
         "result",
-        lambda result, estimates, told: result[:-1],
+        lambda result, estimates, metadata: result[:-1],
         "The result has a row for each row",
     ),
 }
@@ -156,8 +156,8 @@ OUTCOMES = {
 def test_a_broken_outcome(name):
     method, change, promise = OUTCOMES[name]
 
-    def changed(self, *given):
-        return change(getattr(Classes, method)(self, *given), *given)
+    def changed(self, *arguments):
+        return change(getattr(Classes, method)(self, *arguments), *arguments)
 
     broken = type("Broken", (Classes,), {method: changed})
     with pytest.raises(AssertionError, match=promise):

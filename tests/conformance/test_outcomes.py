@@ -6,7 +6,7 @@ from howsure.tasks.registry import named
 from tests.kinds import KINDS, of_kind
 from tests.support.conformance import check_outcome
 
-OUTCOMES = {(kind, name): each for kind in KINDS for name, each in of_kind(kind).outcomes().items()}
+OUTCOMES = {(kind, name): outcome for kind in KINDS for name, outcome in of_kind(kind).outcomes().items()}
 
 
 @pytest.mark.parametrize("name", OUTCOMES, ids=" of ".join)

@@ -22,15 +22,15 @@ MLP = {"in": 0.3, "hidden": (16, "relu"), "late": 0.5, "last": (3, "softmax")}
 
 def weights_of(steps, seed=0, sides=SIDES):
     """By name of a dense layer: kernel (F, K) and bias (K,)."""
-    random, found = np.random.default_rng(seed), {}
+    random, arrays = np.random.default_rng(seed), {}
     for name, step in steps.items():
         if isinstance(step, tuple):
-            found[name] = (
+            arrays[name] = (
                 random.normal(0, 1.3 / np.sqrt(sides), (sides, step[0])),
                 random.normal(size=step[0]),
             )
             sides = step[0]
-    return found
+    return arrays
 
 
 class Keras:
@@ -54,13 +54,13 @@ class Keras:
     def heads(self, form, one=1, other=(3, "softmax"), names=("price", "kind"), seed=0):
         """A hidden layer with dropout and two outputs, in some form."""
         keras.utils.set_random_seed(seed)
-        given = keras.Input((SIDES,))
-        hidden = layers.Dropout(0.5)(layers.Dense(16, "relu")(given))
+        inputs = keras.Input((SIDES,))
+        hidden = layers.Dropout(0.5)(layers.Dense(16, "relu")(inputs))
         ends = [
             layers.Dense(*(end if isinstance(end, tuple) else (end,)), name=name)(hidden)
             for name, end in zip(names, (one, other), strict=True)
         ]
-        return keras.Model(given, form(*ends))
+        return keras.Model(inputs, form(*ends))
 
     def says(self, model, x=X):
         """The plain prediction, by the framework itself."""
@@ -80,7 +80,7 @@ class Keras:
     def scale_units(self, model):
         """The second of two numbers in a unit of its own."""
         layer = self.layer(model, "last")
-        layer.set_weights([each * [1.0, 1e6] for each in layer.get_weights()])
+        layer.set_weights([array * [1.0, 1e6] for array in layer.get_weights()])
         model.compile(loss="mse")
 
     def rate(self, model, name, rate):
@@ -127,7 +127,7 @@ class Torch:
             if not isinstance(step, tuple):
                 module.add_module(name, nn.Dropout(step))
                 continue
-            kernel, bias = (torch.from_numpy(each) for each in known[name])
+            kernel, bias = (torch.from_numpy(array) for array in known[name])
             layer = nn.Linear(*kernel.shape)
             layer.load_state_dict({"weight": kernel.T, "bias": bias})
             module.add_module(name, layer)
@@ -191,7 +191,10 @@ class Torch:
         """All that an assessment may not change."""
         return (
             [(name, value.numpy().tobytes()) for name, value in model.state_dict().items()],
-            [(each.training, len(each._forward_hooks), sorted(vars(each))) for each in model.modules()],
+            [
+                (module.training, len(module._forward_hooks), sorted(vars(module)))
+                for module in model.modules()
+            ],
         )
 
 
@@ -201,17 +204,17 @@ class Heads(nn.Module):
     def __init__(self, form, one, other):
         super().__init__()
         self.hidden, self.drop, self.form = nn.Linear(SIDES, 16), nn.Dropout(0.5), form
-        units = [each if isinstance(each, tuple) else (each, None) for each in (one, other)]
+        units = [head if isinstance(head, tuple) else (head, None) for head in (one, other)]
         self.ends = nn.ModuleList(nn.Linear(16, count) for count, _ in units)
         self.last = [activation for _, activation in units]
 
     def forward(self, x):
         hidden = self.drop(torch.relu(self.hidden(x)))
-        found = [end(hidden) for end in self.ends]
+        outputs = [end(hidden) for end in self.ends]
         return self.form(
             *(
-                each.softmax(-1) if activation == "softmax" else each
-                for each, activation in zip(found, self.last, strict=True)
+                output.softmax(-1) if activation == "softmax" else output
+                for output, activation in zip(outputs, self.last, strict=True)
             )
         )
 
@@ -228,5 +231,5 @@ def probabilities(model, x=X, method=None, **settings):
 def near(one, other, **limits):
     """Fails where two results, or two arrays, differ by more than rounding."""
     for column in ("probabilities", "mc_error"):
-        each = [getattr(result, column, result) for result in (one, other)]
-        np.testing.assert_allclose(*each, **{"atol": 3e-6, "rtol": 1e-5, **limits})
+        values = [getattr(result, column, result) for result in (one, other)]
+        np.testing.assert_allclose(*values, **{"atol": 3e-6, "rtol": 1e-5, **limits})

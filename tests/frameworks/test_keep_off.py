@@ -13,11 +13,11 @@ WITHOUT = {name: step for name, step in MLP.items() if name != "in"}
 def test_a_layer_that_is_kept_off_is_as_if_it_were_not_there(framework, settings):
     model = framework.network()
     before = framework.state(model)
-    found = howsure.assess(model, X, method=howsure.MCDropout(keep_off=["in"], **settings))
-    near(found, howsure.assess(framework.network(WITHOUT), X, method=howsure.MCDropout(**settings)))
-    assert found.method["keep_off"] == ["in"]
+    result = howsure.assess(model, X, method=howsure.MCDropout(keep_off=["in"], **settings))
+    near(result, howsure.assess(framework.network(WITHOUT), X, method=howsure.MCDropout(**settings)))
+    assert result.method["keep_off"] == ["in"]
     with_it = howsure.assess(model, X, method=howsure.MCDropout(**settings))  # nothing of it is kept
-    assert np.abs(with_it.probabilities - found.probabilities).max() > 1e-3
+    assert np.abs(with_it.probabilities - result.probabilities).max() > 1e-3
     assert "keep_off" not in with_it.method
     assert framework.state(model) == before
 
@@ -35,13 +35,13 @@ def test_a_plan_and_an_audit_know_what_is_kept_off(framework):
 
 @pytest.mark.filterwarnings("ignore:Change 0 leaves the rows as they are")
 def test_changed_rows_keep_it_off_too(framework):
-    model, each = framework.network(), howsure.MCDropout(passes=8, keep_off=["in"])
-    versions = howsure.Augmentation([lambda rows: rows], each=each)
-    near(probabilities(model, method=versions), probabilities(model, method=each))
+    model, method = framework.network(), howsure.MCDropout(passes=8, keep_off=["in"])
+    versions = howsure.Augmentation([lambda rows: rows], each=method)
+    near(probabilities(model, method=versions), probabilities(model, method=method))
 
 
 @pytest.mark.parametrize(
-    ("keep_off", "said"),
+    ("keep_off", "message"),
     [
         (["middle"], "names 'middle', which is no random layer. Expected: some of 'in', 'late'"),
         (["in", "late"], "leaves nothing random"),
@@ -50,6 +50,6 @@ def test_changed_rows_keep_it_off_too(framework):
         (None, "Expected: a list of names"),
     ],
 )
-def test_names_that_cannot_be_kept_off(framework, keep_off, said):
-    with pytest.raises(howsure.InputError, match=said):
+def test_names_that_cannot_be_kept_off(framework, keep_off, message):
+    with pytest.raises(howsure.InputError, match=message):
         howsure.assess(framework.network(), X, method=howsure.MCDropout(keep_off=keep_off))

@@ -38,9 +38,9 @@ def test_a_row_alone_is_what_it_is_among_many_and_its_masks_are_drawn_once(frame
     method = planned(model)
     among = howsure.assess(model, X, method=method)
     alone = [howsure.assess(model, X[[number]], method=method) for number in (0, 7, 39)]
-    for number, each in zip((0, 7, 39), alone, strict=True):
-        near(each, among[[number]])
-        assert each.passes == among.passes[number]
+    for number, row in zip((0, 7, 39), alone, strict=True):
+        near(row, among[[number]])
+        assert row.passes == among.passes[number]
 
     def drawn(*args, **kwargs):
         raise AssertionError("masks were drawn again")
@@ -80,13 +80,13 @@ def test_what_is_kept_is_bounded(framework, monkeypatch):
     model = framework.network()
     method = planned(model)
     kept = adapt(model, X[:1])[0].networks
-    found = [probabilities(model, X[:1], method, seed=seed) for seed in range(8)]
+    results = [probabilities(model, X[:1], method, seed=seed) for seed in range(8)]
     of_all = kept._bytes
     assert 0 < of_all == sum(size for _, size in kept._found.values()) <= networks.KEPT_BYTES
     monkeypatch.setattr(networks, "KEPT_BYTES", of_all // 4)
     probabilities(model, X[:1], method, seed=8)
     again = [probabilities(model, X[:1], method, seed=seed) for seed in range(8)]
-    np.testing.assert_array_equal(found, again)
+    np.testing.assert_array_equal(results, again)
     assert kept._bytes == sum(size for _, size in kept._found.values()) <= of_all // 4
 
 
@@ -102,6 +102,6 @@ def test_a_round_of_keras_is_one_call():
 
     for name in ("run_shared", "run_passes"):
         setattr(adapter, name, counted(name))
-    found = howsure.assess(adapter, X[:1], method=method)
-    rounds = int(found.passes[0]) // method.plan.design.passes
+    result = howsure.assess(adapter, X[:1], method=method)
+    rounds = int(result.passes[0]) // method.plan.design.passes
     assert calls == ["run_shared"] + ["run_passes"] * rounds

@@ -69,10 +69,10 @@ def test_two_outputs_are_as_one_with_both(framework, form):
     wanted = howsure.assess(joined(framework), X, method=method, **settings)
     model = pair(framework, PAIRS[form])
     before = framework.state(model)
-    found = howsure.assess(model, X, method=method, class_names=["a", "b"], **settings)
-    assert found.target_names == ("a", "b")
+    result = howsure.assess(model, X, method=method, class_names=["a", "b"], **settings)
+    assert result.target_names == ("a", "b")
     for column in ("mean", "spread", "noise", "mc_error"):
-        np.testing.assert_allclose(getattr(found, column), getattr(wanted, column), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(getattr(result, column), getattr(wanted, column), rtol=1e-4, atol=1e-5)
     assert framework.state(model) == before
     plan = howsure.plan(model, X, **settings)
     assert np.isfinite(howsure.assess(model, X, method=howsure.MCDropout(plan=plan), **settings).std).all()
@@ -88,7 +88,7 @@ def wanted_plain(framework, column):
 
 
 @pytest.mark.parametrize(
-    ("form", "other", "said", "declared"),
+    ("form", "other", "message", "declared"),
     [
         (lambda a, b: {"a": a, "b": b}, 2, "Nothing says which output", "mean-log-variance"),
         (lambda a, b: {"mean": a, "std": b}, 2, "is a standard deviation, not a variance", "mean-variance"),
@@ -99,8 +99,8 @@ def wanted_plain(framework, column):
         (PAIRS["listed"], 2, "2 outputs|a list of 2", "values"),
     ],
 )
-def test_two_outputs_that_are_no_mean_and_variance(framework, form, other, said, declared):
-    with pytest.raises(howsure.ModelError, match=said):
+def test_two_outputs_that_are_no_mean_and_variance(framework, form, other, message, declared):
+    with pytest.raises(howsure.ModelError, match=message):
         howsure.assess(pair(framework, form, 2, other, ("a", "b")), X, outputs=declared)
 
 
@@ -111,9 +111,9 @@ def test_one_word_says_that_outputs_are_numbers(framework, units, names):
         howsure.assess(model, X)
     with pytest.raises(howsure.InputError, match=r"'values', 'mean-variance' or 'mean-log-variance'"):
         howsure.assess(model, X, outputs="numbers")
-    found = howsure.assess(model, X, method=howsure.Softmax(), outputs="values")
-    assert found.target_names == names
-    np.testing.assert_allclose(found.mean, framework.says(model), rtol=1e-5)
+    result = howsure.assess(model, X, method=howsure.Softmax(), outputs="values")
+    assert result.target_names == names
+    np.testing.assert_allclose(result.mean, framework.says(model), rtol=1e-5)
     assert howsure.assess(model, X, outputs="values").spread.max() > 0
 
 

@@ -46,7 +46,7 @@ def test_dropout_far_from_0_is_that_near_0(framework):
 
 def test_members_features_and_changed_rows_far_from_0_are_those_of_the_framework(framework):
     members = [network(framework, seed) for seed in range(3)]
-    of_members = np.stack([framework.says(each, ROWS) for each in members])
+    of_members = np.stack([framework.says(member, ROWS) for member in members])
     changes = [lambda rows: rows * 1.1, lambda rows: rows - 0.1]
     of_changes = np.stack([framework.says(members[0], rows) for rows in (ROWS, ROWS * 1.1, ROWS - 0.1)])
     for method, own in (

@@ -25,13 +25,13 @@ METHODS = {
 
 @pytest.mark.parametrize("name", METHODS)
 def test_both_give_the_same_numbers_and_stay_as_they_were(name):
-    found = {}
+    results = {}
     for framework in FRAMEWORKS.values():
         model = framework.network()
         before = framework.state(model)
-        found[framework.name] = howsure.assess(model, X, method=METHODS[name](framework.network))
+        results[framework.name] = howsure.assess(model, X, method=METHODS[name](framework.network))
         assert framework.state(model) == before
-    one, other = found.values()
+    one, other = results.values()
     np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
     np.testing.assert_allclose(one.expected_entropy, other.expected_entropy, atol=1e-5)
     assert (one.passes == other.passes).mean() > 0.9
@@ -44,7 +44,7 @@ def test_both_give_the_same_numbers_and_stay_as_they_were(name):
 
 def test_plain_predictions_and_their_means_are_those_of_the_framework(framework):
     members = [framework.network(seed=seed) for seed in range(3)]
-    own = np.stack([framework.says(each) for each in members])
+    own = np.stack([framework.says(member) for member in members])
     near(probabilities(members[0], method=howsure.Softmax(), batch_size=7), own[0])
     near(probabilities(members[0], method=howsure.Ensemble(members[1:])), own.mean(axis=0))
     versions = np.stack([framework.says(members[0], x) for x in (X, 0.5 * X)])
@@ -54,23 +54,23 @@ def test_plain_predictions_and_their_means_are_those_of_the_framework(framework)
 def test_images_are_turned_as_numpy_turns_them(framework):
     model = framework.network({"drop": 0.5, "last": (3, "softmax")}, sides=36)
     x = np.random.default_rng(0).uniform(size=(9, 6, 6, 1)).astype("float32")
-    flat = [np.ascontiguousarray(each).reshape(9, 36) for each in (x, np.rot90(x, axes=(1, 2)))]
+    flat = [np.ascontiguousarray(images).reshape(9, 36) for images in (x, np.rot90(x, axes=(1, 2)))]
 
     def turned(rows):
         return shifts.rotated(90)(rows.reshape(-1, 6, 6, 1)).reshape(rows.shape)
 
-    expected = np.mean([framework.says(model, each) for each in flat], axis=0)
+    expected = np.mean([framework.says(model, images) for images in flat], axis=0)
     near(probabilities(model, flat[0], howsure.Augmentation([turned])), expected)
 
 
 def test_features_are_what_the_last_layer_gets(framework):
     model = framework.network()
-    found = howsure.features_of(model, X)
+    features = howsure.features_of(model, X)
     before = framework.network({name: step for name, step in MLP.items() if name != "last"})
-    np.testing.assert_allclose(found.features, framework.says(before), atol=1e-5)
-    np.testing.assert_allclose(softmax(found.logits), framework.says(model), atol=1e-5)
+    np.testing.assert_allclose(features.features, framework.says(before), atol=1e-5)
+    np.testing.assert_allclose(softmax(features.logits), framework.says(model), atol=1e-5)
     for size in (1, 7):
-        near(howsure.features_of(model, X[::-1], batch_size=size).logits[::-1], found.logits)
+        near(howsure.features_of(model, X[::-1], batch_size=size).logits[::-1], features.logits)
     none = howsure.features_of(model, X[:0])
     assert (none.features.shape, none.logits.shape) == ((0, 16), (0, 3))
     framework.shrink(model)
@@ -82,9 +82,9 @@ def test_features_are_what_the_last_layer_gets(framework):
 def test_laplace_is_what_its_posterior_says_of_the_features(framework):
     model = framework.network()
     method = howsure.LastLayerLaplace.fit(model, X, Y, passes=20)
-    found = howsure.assess(model, X, method=method, batch_size=4)
-    near(found, result_of(method, howsure.features_of(model, X)), atol=1e-5)
-    assert found.mutual_information.max() > 0
+    result = howsure.assess(model, X, method=method, batch_size=4)
+    near(result, result_of(method, howsure.features_of(model, X)), atol=1e-5)
+    assert result.mutual_information.max() > 0
     with pytest.raises(howsure.InputError, match="another model"):
         howsure.assess(framework.network({"last": (4, "softmax")}), X, method=method)
 

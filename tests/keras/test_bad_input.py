@@ -52,11 +52,11 @@ def refuse(model, x, error, *messages, **arguments):
     before = state(model)
     with pytest.raises(error) as raised:
         howsure.assess(model, x, **{"method": METHOD, **arguments})
-    said = str(raised.value)
+    shown = str(raised.value)
     assert type(raised.value) is error
-    assert len(said.splitlines()) == 1
+    assert len(shown.splitlines()) == 1
     for message in messages:
-        assert message in said
+        assert message in shown
     assert state(model) == before
 
 
@@ -100,8 +100,8 @@ def test_rows_on_another_scale_are_said_aloud_where_a_normalisation_tells():
             norm.moving_variance.assign(seen.var(axis=(0, 1, 2)))
             howsure.assess(model, (scale * pixels).astype("float32"), method=METHOD)
             for raw in (pixels, pixels.astype("float32")) if times else ():
-                said = f"look about {times} times larger than what the network.*divide them by 255"
-                with pytest.warns(howsure.HowsureWarning, match=said):
+                message = f"look about {times} times larger than what the network.*divide them by 255"
+                with pytest.warns(howsure.HowsureWarning, match=message):
                     howsure.assess(model, raw, method=METHOD)
         howsure.assess(model, pixels, method=METHOD)  # bytes are what it was trained on: no warning
 
@@ -155,8 +155,8 @@ def test_rate_1():
     refuse(everything, rows(), howsure.ModelError, "All passes of model 'net' are the same", "'all'")
     for cls in (layers.AlphaDropout, layers.GaussianDropout):
         model = sequential(cls(1.0, name="all"))
-        said = [f"The {cls.__name__} layer 'all' has rate 1", "Expected: a rate below 1", "Received: 1.0"]
-        refuse(model, rows(), howsure.ModelError, *said)
+        message = [f"The {cls.__name__} layer 'all' has rate 1", "Expected: a rate below 1", "Received: 1.0"]
+        refuse(model, rows(), howsure.ModelError, *message)
 
 
 def test_noise_shape_that_names_rows():
@@ -200,16 +200,16 @@ def test_a_layer_behind_the_softmax(cls):
 def test_more_axes_of_positions_than_a_volume_has():
     shape = (2, 2, 2, 2, 4)
     model = sequential(layers.Dropout(0.5), shape=shape)
-    said = ("not one distribution over classes per row", "Received: (rows, 2, 2, 2, 2, 3)")
-    refuse(model, rows(2, *shape), howsure.ModelError, *said)
+    message = ("not one distribution over classes per row", "Received: (rows, 2, 2, 2, 2, 3)")
+    refuse(model, rows(2, *shape), howsure.ModelError, *message)
 
 
 def test_several_outputs():
     x = keras.Input((4,))
     y = layers.Dropout(0.5)(x)
     two = keras.Model(x, [layers.Dense(3, "softmax")(y), layers.Dense(2, "softmax")(y)], name="two")
-    said = ["Model 'two' has 2 outputs", "keras.Model(model.inputs, model.outputs[0])"]
-    refuse(two, rows(), howsure.ModelError, *said)
+    message = ["Model 'two' has 2 outputs", "keras.Model(model.inputs, model.outputs[0])"]
+    refuse(two, rows(), howsure.ModelError, *message)
     howsure.assess(keras.Model(two.inputs, two.outputs[0]), rows(), method=METHOD)  # the advice works
     with pytest.raises(howsure.ModelError, match="has 2 outputs"):
         howsure.audit(two)
@@ -287,9 +287,9 @@ def test_several_labels_per_row_are_no_classes_that_exclude_each_other(loss):
     with (
         pytest.warns(match="took them for probabilities") if loss == "binary_crossentropy" else nullcontext()
     ):
-        found = howsure.assess(model, x, method=howsure.Softmax())
-    assert isinstance(found, howsure.MultilabelCertainty)
-    np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+        result = howsure.assess(model, x, method=howsure.Softmax())
+    assert isinstance(result, howsure.MultilabelCertainty)
+    np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
     assert howsure.assess(model, x, outputs="logits", method=howsure.Softmax()).probabilities.shape == (3, 3)
 
 
@@ -314,9 +314,9 @@ CONTRADICTIONS = {
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_a_loss_that_contradicts_what_outputs_are_read_as_is_said_aloud(name):
-    outputs, loss, activation, said = CONTRADICTIONS[name]
+    outputs, loss, activation, message = CONTRADICTIONS[name]
     model, x = compiled(outputs, loss, activation), np.ones((3, 4), "float32")
-    with pytest.warns(howsure.HowsureWarning, match=said):
+    with pytest.warns(howsure.HowsureWarning, match=message):
         howsure.assess(model, x, method=howsure.Softmax())
     declared = "logits" if activation is None else "probabilities"
     howsure.assess(model, x, method=howsure.Softmax(), outputs=declared)  # warnings are errors
@@ -345,13 +345,13 @@ def test_a_model_that_is_being_trained_in_another_thread():
     """On JAX Keras takes the weights out of a model until `fit` ends."""
     model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
-    x, said = np.zeros((8, 4), "float32"), []
+    x, errors = np.zeros((8, 4), "float32"), []
 
     class Asks(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             with pytest.raises(howsure.ModelError) as raised:
                 howsure.assess(model, x)
-            said.append(str(raised.value))
+            errors.append(str(raised.value))
 
     model.fit(x, np.zeros(8), batch_size=8, verbose=0, callbacks=[Asks()])
-    assert "is being trained" in said[0]
+    assert "is being trained" in errors[0]

@@ -154,8 +154,8 @@ def test_what_makes_the_output_in_16_bits_computes_in_float32(dtype, make, is_la
     else:
         kernel, bias = (np.asarray(weight, np.float64) for weight in last.get_weights())
         expected = softmax(in_double(hidden(x)) @ kernel + bias)
-    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    probabilities = howsure.assess(model, x, method=howsure.Softmax()).probabilities
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert np.abs(own - expected).max() > 1e-4
     assert np.abs(own - expected).max() < (0.02 if dtype == "mixed_bfloat16" else 0.002)
     assert last.dtype_policy.name == dtype
@@ -174,8 +174,8 @@ def test_a_model_in_int8():
     )
     model.quantize("int8")
     x = np.random.default_rng(0).normal(size=(5, 8)).astype("float32")
-    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
-    np.testing.assert_allclose(found, keras.ops.convert_to_numpy(model(x)), atol=1e-6)
+    probabilities = howsure.assess(model, x, method=howsure.Softmax()).probabilities
+    np.testing.assert_allclose(probabilities, keras.ops.convert_to_numpy(model(x)), atol=1e-6)
     copies = keras.ops.convert_to_numpy(model(np.repeat(x, 4000, axis=0), training=True)).reshape(5, 4000, 3)
     certainty = howsure.assess(model, x, method=howsure.MCDropout(passes=1000))
     allowed = 4 * np.hypot(copies.std(axis=1) / np.sqrt(4000), certainty.mc_error)

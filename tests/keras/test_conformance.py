@@ -20,6 +20,6 @@ NETWORKS = {
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name in HERE], ids="keras, {}".format)
 def test_the_adapter_keeps_to_its_protocols(network):
     rows = keras.tree.flatten(rows_for(build(network), rows=9))
-    given = rows if len(rows) > 1 else rows[0]
-    kept = check_adapter(lambda: adapt(build(network), given, gaussian_noise=False)[0], rows)
+    inputs = rows if len(rows) > 1 else rows[0]
+    kept = check_adapter(lambda: adapt(build(network), inputs, gaussian_noise=False)[0], rows)
     assert kept == NETWORKS[network]

@@ -50,14 +50,14 @@ def test_the_same_numbers_without_copies(name):
     x = keras.ops.cast(X, layer.compute_dtype)
     expected = layer(x)
     with without_copies(layer):
-        found, copies = copies_of_the_input(lambda: layer(x))
+        outputs, copies = copies_of_the_input(lambda: layer(x))
     assert "convolution_op" not in vars(layer)
-    assert found.dtype == expected.dtype
-    found, expected = (
-        keras.ops.convert_to_numpy(keras.ops.cast(each, "float32")) for each in (found, expected)
+    assert outputs.dtype == expected.dtype
+    outputs, expected = (
+        keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")) for tensor in (outputs, expected)
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-2 if name == "bfloat16" else 1e-5, atol=1e-5)
-    assert found.shape == expected.shape
+    np.testing.assert_allclose(outputs, expected, rtol=1e-2 if name == "bfloat16" else 1e-5, atol=1e-5)
+    assert outputs.shape == expected.shape
     assert copies == 0
 
 
@@ -75,9 +75,11 @@ def test_a_convolution_of_the_users_own_is_left_alone():
 
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input(X.shape[1:]), Doubled(3, 3), layers.Flatten(), layers.Dense(2)])
-    said = howsure.assess(model, X, method=howsure.Softmax(), outputs="logits").probabilities
+    probabilities = howsure.assess(model, X, method=howsure.Softmax(), outputs="logits").probabilities
     logits = keras.ops.convert_to_numpy(model.predict(X, verbose=0))
-    np.testing.assert_allclose(said, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(
+        probabilities, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), atol=1e-5
+    )
 
 
 def test_a_layer_is_as_it_was_after_an_error():

@@ -218,7 +218,7 @@ def statistics_frozen(model):
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = False
         if isinstance(layer, OwnStatistics):
-            layer.call = lambda inputs, layer=layer, **told: inputs - layer.mean
+            layer.call = lambda inputs, layer=layer, **settings: inputs - layer.mean
 
 
 @pytest.mark.parametrize(("name", "make", "x"), CASES, ids=[name for name, *_ in CASES])
@@ -229,24 +229,24 @@ def test_passes_are_those_of_keras_in_training(name, make, x):
     except ValueError as error:
         pytest.skip(f"this Keras does not run it: {str(error)[:80]}")
     before = [ops.convert_to_numpy(variable) for variable in model.variables]
-    found = howsure.assess(model, x, method=howsure.MCDropout(passes=512))
+    result = howsure.assess(model, x, method=howsure.MCDropout(passes=512))
     assert howsure.audit(model, x).warnings == ()
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(ops.convert_to_numpy(variable), value)
     statistics_frozen(model)
-    check_against_copies(found, model, x)
+    check_against_copies(result, model, x)
 
 
-def check_against_copies(found, model, x, passes=512):
+def check_against_copies(result, model, x, passes=512):
     """Means and expected entropies beside those of Keras in training, which draws for every copy of a row."""
     copies = ops.convert_to_numpy(model(np.repeat(x, COPIES, axis=0), training=True))
     copies = copies.reshape(len(x), COPIES, 3).astype(np.float64)
     error = copies.std(axis=1) / np.sqrt(COPIES)
     assert error.max() > 1e-4, "the network is too sure of itself to tell anything"
-    assert np.all(np.abs(found.probabilities - copies.mean(axis=1)) <= 4 * np.hypot(error, found.mc_error))
+    assert np.all(np.abs(result.probabilities - copies.mean(axis=1)) <= 4 * np.hypot(error, result.mc_error))
     entropies = -np.sum(copies * np.log(np.maximum(copies, 1e-300)), axis=-1)
     allowed = 4 * np.sqrt(1 + COPIES / passes) * entropies.std(axis=1) / np.sqrt(COPIES)
-    assert np.all(np.abs(found.expected_entropy - entropies.mean(axis=1)) <= allowed)
+    assert np.all(np.abs(result.expected_entropy - entropies.mean(axis=1)) <= allowed)
 
 
 OFF = {
@@ -263,8 +263,8 @@ def test_the_plain_prediction_has_all_of_it_off(name):
     model = keras.Model(inputs, last(layers.Flatten()(OFF[name]()(inputs))))
     without = keras.Model(inputs, last(layers.Flatten()(inputs)))
     expected = ops.convert_to_numpy(without(X))
-    found = howsure.assess(model, X, method=howsure.Softmax()).probabilities
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    probabilities = howsure.assess(model, X, method=howsure.Softmax()).probabilities
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("stateful", [False, True])
@@ -278,8 +278,8 @@ def test_a_fixed_number_of_rows(stateful):
     for here, there in zip(model.trainable_variables, free.trainable_variables, strict=True):
         there.assign(here)
     # Passes of so few rows run one after the other.
-    found = howsure.assess(model, X, method=howsure.MCDropout(passes=128))
-    check_against_copies(found, free, X, passes=128)
+    result = howsure.assess(model, X, method=howsure.MCDropout(passes=128))
+    check_against_copies(result, free, X, passes=128)
 
 
 def test_a_state_that_predict_would_carry_on_is_said_aloud():
@@ -305,13 +305,13 @@ class WantsMore(layers.Layer):
 
 
 def test_a_layer_that_fails_in_training_without_more_is_named():
-    said = "'wants': WantsMore fails when it is called as in training"
-    with pytest.raises(howsure.ModelError, match=said):
+    message = "'wants': WantsMore fails when it is called as in training"
+    with pytest.raises(howsure.ModelError, match=message):
         howsure.assess(over_numbers(WantsMore(name="wants")), X)
     model = over_numbers(layers.Dropout(0.3), WantsMore(name="wants"))
-    with pytest.warns(howsure.HowsureWarning, match=f"understated: {said}"):
-        found = howsure.assess(model, X)
-    assert found.mutual_information.min() > 0
+    with pytest.warns(howsure.HowsureWarning, match=f"understated: {message}"):
+        result = howsure.assess(model, X)
+    assert result.mutual_information.min() > 0
     plain = howsure.assess(model, X, method=howsure.Softmax()).probabilities
     np.testing.assert_allclose(plain, ops.convert_to_numpy(model(X)), atol=1e-6)
 
@@ -343,9 +343,9 @@ def test_dropped_weights(sides):
     """Also where the weights have as many rows as the examination gives the model."""
     inputs = keras.Input((5, sides))
     model, x = ends(inputs, DropConnect(name="connect")(inputs)), X[..., :sides]
-    found = howsure.assess(model, x, method=howsure.MCDropout(passes=256))
+    result = howsure.assess(model, x, method=howsure.MCDropout(passes=256))
     passes = [ops.convert_to_numpy(model(x, training=True)) for _ in range(200)]
     error = np.std(passes, axis=0) / np.sqrt(len(passes))
-    assert np.all(np.abs(found.probabilities - np.mean(passes, 0)) <= 4 * np.hypot(error, found.mc_error))
+    assert np.all(np.abs(result.probabilities - np.mean(passes, 0)) <= 4 * np.hypot(error, result.mc_error))
     (layer,) = howsure.audit(model).random_layers
     assert (layer.name, layer.random) == ("connect", "drops 40 %")

@@ -52,22 +52,22 @@ LEFT = {
 
 @pytest.mark.parametrize("name", LEFT)
 def test_what_no_masks_can_be_given_for_is_named(name):
-    make, path, said = LEFT[name]
-    with pytest.raises(howsure.ModelError, match=f"stay as in predicting: .*'{path}': {said}"):
+    make, path, message = LEFT[name]
+    with pytest.raises(howsure.ModelError, match=f"stay as in predicting: .*'{path}': {message}"):
         howsure.assess(over_numbers(make(name="hidden")), X)
     model = over_numbers(make(name="hidden"), layers.Dropout(0.3))
-    with pytest.warns(howsure.HowsureWarning, match=f"understated.*'{path}': {said}"):
+    with pytest.warns(howsure.HowsureWarning, match=f"understated.*'{path}': {message}"):
         howsure.assess(model, X)
-    assert re.search(said, str(howsure.audit(model)))
+    assert re.search(message, str(howsure.audit(model)))
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs every turn of a loop, and each has its masks")
 def test_a_draw_in_a_loop_is_refused_with_its_line():
-    said = rf"'rnn/cell' cannot be done right: keras.random.dropout {LINE}, in a loop"
+    message = rf"'rnn/cell' cannot be done right: keras.random.dropout {LINE}, in a loop"
     model = over_numbers(layers.RNN(InALoop(name="cell"), name="rnn"), layers.Dropout(0.3))
     if BACKEND == "jax":
         pytest.skip("Keras's own draws in a loop of JAX leak")
-    with pytest.raises(howsure.ModelError, match=said):
+    with pytest.raises(howsure.ModelError, match=message):
         howsure.assess(model, X)
 
 
@@ -90,8 +90,8 @@ class CellWithDropout(layers.Layer):
     BACKEND != "tensorflow", reason="draws of the other backends are no loop, or leak from it"
 )
 def test_a_dropout_layer_in_a_loop_is_no_mask_for_all_its_turns():
-    said = rf"'rnn/cell/drop' .*right: Dropout {LINE}, in a loop"
-    with pytest.raises(howsure.ModelError, match=said):
+    message = rf"'rnn/cell/drop' .*right: Dropout {LINE}, in a loop"
+    with pytest.raises(howsure.ModelError, match=message):
         howsure.assess(over_numbers(layers.RNN(CellWithDropout(name="cell"), name="rnn")), X)
 
 
@@ -109,8 +109,8 @@ class InWindows(layers.Layer):
 
 @pytest.mark.parametrize("drop", [lambda: layers.Dropout(0.4), Functional])
 def test_dropout_that_is_another_for_each_part_of_a_row_is_not_the_same_for_all(drop):
-    said = "on a tensor whose first side is not the rows alone"
-    with pytest.raises(howsure.ModelError, match=f"'windows/.*{said}"):
+    message = "on a tensor whose first side is not the rows alone"
+    with pytest.raises(howsure.ModelError, match=f"'windows/.*{message}"):
         howsure.assess(over_numbers(InWindows(drop(), name="windows")), X)
 
 
@@ -208,20 +208,22 @@ AUGMENTED = {
 
 @pytest.mark.parametrize("name", AUGMENTED)
 def test_augmentation_of_a_layer_of_a_user_stays_off_and_is_named(name):
-    change, said = AUGMENTED[name]
+    change, message = AUGMENTED[name]
     model = over_numbers(Augmenting(change, name="augment"), layers.Dropout(0.3, seed=1))
     plain = over_numbers(layers.Dropout(0.3, seed=1))
     plain.set_weights([ops.convert_to_numpy(variable) for variable in model.trainable_variables])
-    with pytest.warns(howsure.HowsureWarning, match=f"'augment': keras.random.\\w+ {LINE}, {said}"):
-        found = howsure.passes(model, X, 20)
-    assert found == pytest.approx(howsure.passes(plain, X, 20), abs=1e-6)
+    with pytest.warns(howsure.HowsureWarning, match=f"'augment': keras.random.\\w+ {LINE}, {message}"):
+        passes = howsure.passes(model, X, 20)
+    assert passes == pytest.approx(howsure.passes(plain, X, 20), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", AUGMENTED)
 def test_augmentation_in_the_call_that_drops_is_refused_with_its_line(name):
-    change, said = AUGMENTED[name]
+    change, message = AUGMENTED[name]
     model = AugmentingModel(change)
     model(X)
-    with pytest.raises(howsure.ModelError, match=f"'net' cannot be done right: .* {LINE}, {said}") as error:
+    with pytest.raises(
+        howsure.ModelError, match=f"'net' cannot be done right: .* {LINE}, {message}"
+    ) as error:
         howsure.assess(model, X)
     assert "put what else training does into a layer of its own" in str(error.value)

@@ -61,7 +61,7 @@ MODELS = {"question": question, "sigmoid": sigmoid, "two_inputs": two_inputs}
 def rows_for(model, count, seed=0):
     random = np.random.default_rng(seed)
     made = {
-        each.name: random.normal(size=(count, *each.shape[1:])).astype("float32") for each in model.inputs
+        spec.name: random.normal(size=(count, *spec.shape[1:])).astype("float32") for spec in model.inputs
     }
     return made if len(made) > 1 else next(iter(made.values()))
 
@@ -83,15 +83,15 @@ def test_the_graph_says_what_assess_says(name, path):
     assert plan.design.is_flat == (name != "question")
     method = howsure.MCDropout(plan=plan, max_passes=passes)
     expected = howsure.assess(model, others, method=method, seed=2, outputs=outputs)
-    found = run(path, others)
+    of_graph = run(path, others)
     for column in NUMBERS:
-        assert np.abs(found[column] - getattr(expected, column)).max() < EXACT, column
-    assert (found["label"] == expected.label).all()
-    assert found["mutual_information"].max() > 1e-3
+        assert np.abs(of_graph[column] - getattr(expected, column)).max() < EXACT, column
+    assert (of_graph["label"] == expected.label).all()
+    assert of_graph["mutual_information"].max() > 1e-3
     words = np.array(json.loads(metadata(path)["verdicts"]), dtype=object)
-    assert (words[found["verdict"]] == expected.verdict).all()
+    assert (words[of_graph["verdict"]] == expected.verdict).all()
     again = run(path, others)
-    assert all((again[column] == found[column]).all() for column in found)
+    assert all((again[column] == of_graph[column]).all() for column in of_graph)
 
 
 def numbers():
@@ -138,14 +138,14 @@ def test_a_mean_and_a_variance_in_two_outputs(outputs, path):
 
     method = howsure.MCDropout(plan=howsure.Plan(), max_passes=exported.passes)
     expected = howsure.assess(model, others, method=method, outputs=outputs)
-    found = run(path, others)
-    assert sorted(found) == ["mc_error", "mean", "noise", "spread"]
-    for column, values in found.items():
+    of_graph = run(path, others)
+    assert sorted(of_graph) == ["mc_error", "mean", "noise", "spread"]
+    for column, values in of_graph.items():
         assert np.abs(values - getattr(expected, column)).max() < EXACT, column
-    assert found["spread"].min() > 1e-3
-    own, _ = (keras.ops.convert_to_numpy(each) for each in model(others))
+    assert of_graph["spread"].min() > 1e-3
+    own, _ = (keras.ops.convert_to_numpy(output) for output in model(others))
     own = own if outputs == "mean-variance" else np.exp(own)
-    np.testing.assert_allclose(found["noise"], np.sqrt(own), rtol=1e-4)
+    np.testing.assert_allclose(of_graph["noise"], np.sqrt(own), rtol=1e-4)
     assert metadata(path)["outputs"] == outputs
 
 
@@ -176,9 +176,9 @@ def test_constants_of_layers_names_and_versions(path):
     exported = howsure.export(model, path, plan=howsure.Plan(), x=x)
     assert exported.largest_difference < 1e-5
     graph = onnx.load(path)
-    assert [each.name for each in graph.graph.input] == ["passes"]
+    assert [graph_input.name for graph_input in graph.graph.input] == ["passes"]
     assert graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "rows"
-    domains = [each.domain for each in graph.opset_import]
+    domains = [opset.domain for opset in graph.opset_import]
     assert sorted(domains) == sorted(set(domains))
 
 

@@ -48,7 +48,7 @@ def test_the_line_in_the_error_writes_a_graph_that_says_what_assess_says(tmp_pat
     )
     path = tmp_path / "certainty.onnx"
     method = howsure.MCDropout(plan=plan, max_passes=int(metadata(path)["passes"]))
-    expected, said = howsure.assess(model, x, method=method), run(path, x)
+    expected, outputs = howsure.assess(model, x, method=method), run(path, x)
     for column in ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information"):
-        assert np.abs(said[column] - getattr(expected, column)).max() < 1e-4, column
-    assert said["mutual_information"].max() > 1e-3
+        assert np.abs(outputs[column] - getattr(expected, column)).max() < 1e-4, column
+    assert outputs["mutual_information"].max() > 1e-3

@@ -43,14 +43,14 @@ def test_they_are_what_the_last_layer_gets(name):
     model = build(name)
     x, last = rows_for(model), model.layers[-1]
     before = snapshot(model)
-    found = features_of(model, x)
+    features = features_of(model, x)
     same(before, snapshot(model))
     expected = predicted(keras.Model(structure_of(model), last.input), x)
-    np.testing.assert_allclose(found.features, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found.logits, by_numpy(found.features, last), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(softmax(found.logits), predicted(model, x), rtol=1e-4, atol=1e-6)
-    assert found.features.dtype == found.logits.dtype == np.float32
-    assert found.features.std() > 0
+    np.testing.assert_allclose(features.features, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(features.logits, by_numpy(features.features, last), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(softmax(features.logits), predicted(model, x), rtol=1e-4, atol=1e-6)
+    assert features.features.dtype == features.logits.dtype == np.float32
+    assert features.features.std() > 0
 
 
 def ends_in(*end):
@@ -95,17 +95,17 @@ def test_ways_to_end(end):
     keras.utils.set_random_seed(1)
     model = ENDS[end]()
     x = rows_for(model, rows=5)
-    found = features_of(model, x)
+    features = features_of(model, x)
     flat = [layer for layer in model._flatten_layers() if isinstance(layer, layers.Dense)]
     last = next(layer for layer in flat if layer.kernel.shape[0] == 6)
-    np.testing.assert_allclose(found.logits, by_numpy(found.features, last), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(features.logits, by_numpy(features.features, last), rtol=1e-4, atol=1e-5)
     output = predicted(model, x)
     if end == "sigmoid":
-        np.testing.assert_allclose(1 / (1 + np.exp(-found.logits)), output, rtol=1e-4)
+        np.testing.assert_allclose(1 / (1 + np.exp(-features.logits)), output, rtol=1e-4)
     elif end in ("linear", "log softmax"):
-        np.testing.assert_allclose(softmax(found.logits), softmax(output), rtol=1e-4)
+        np.testing.assert_allclose(softmax(features.logits), softmax(output), rtol=1e-4)
     else:
-        np.testing.assert_allclose(softmax(found.logits), output, rtol=1e-4)
+        np.testing.assert_allclose(softmax(features.logits), output, rtol=1e-4)
 
 
 def test_a_cast_before_the_last_activation():

@@ -82,10 +82,10 @@ def network(*middle):
 
 def check_refused(path):
     done = CliRunner().invoke(app, ["assess", str(path), "rows.npz", "--out", "out.parquet"])
-    said = " ".join(done.output.split())
-    assert (done.exit_code, "Traceback" in said) == (2, False), said
+    message = " ".join(done.output.split())
+    assert (done.exit_code, "Traceback" in message) == (2, False), message
     assert not (path.absolute().parent / RAN).exists()
-    return said
+    return message
 
 
 def with_config(path, change):
@@ -112,8 +112,8 @@ def with_config(path, change):
 def test_nothing_that_a_configuration_names_runs(folder, kind, ending):
     path = folder / f"model{ending}"
     with_config(path, lambda config: config["config"]["layers"].insert(1, ASKED[kind]))
-    said = check_refused(path)
-    assert "wants to run code of its own" in said or "which is not known here" in said
+    message = check_refused(path)
+    assert "wants to run code of its own" in message or "which is not known here" in message
 
 
 @pytest.mark.parametrize("name", ["deserialize", "keras_export", "serialization_lib", "InputSpec"])

@@ -95,6 +95,6 @@ def test_model_is_left_as_found_after_an_exception_which_passes_through(function
 def test_the_plain_prediction_is_what_keras_predicts(name):
     model = build(name)
     x = rows_for(model)
-    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
+    probabilities = howsure.assess(model, x, method=howsure.Softmax()).probabilities
     if name != "always":
-        np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=2e-6)
+        np.testing.assert_allclose(probabilities, model.predict(x, verbose=0), atol=2e-6)

@@ -42,9 +42,9 @@ def test_a_saved_model_gives_the_same_answers(tmp_path, ending):
     x = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
     method = howsure.MCDropout(passes=6)
     expected = howsure.assess(model, x, method=method).probabilities
-    for given in (path, str(path)):
-        found = howsure.assess(load(given), x, method=method).probabilities
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    for file in (path, str(path)):
+        probabilities = howsure.assess(load(file), x, method=method).probabilities
+        np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 class Heard(keras.losses.Loss):
@@ -78,8 +78,8 @@ def test_the_loss_is_read_from_the_file_without_running_it(tmp_path, name, endin
     loaded, x = load(tmp_path / f"model{ending}"), np.ones((2, 4), "float32")
     assert not loaded.compiled
     if not isinstance(message, str):
-        found = howsure.assess(loaded, x, method=howsure.Softmax())  # warnings are errors
-        assert isinstance(found, message or howsure.Certainty)
+        result = howsure.assess(loaded, x, method=howsure.Softmax())  # warnings are errors
+        assert isinstance(result, message or howsure.Certainty)
     else:
         with pytest.raises(howsure.ModelError, match=message):
             howsure.assess(loaded, x, method=howsure.Softmax())
@@ -119,9 +119,9 @@ DAMAGED = {
 
 @pytest.mark.parametrize("how", DAMAGED)
 def test_what_is_damaged_or_no_model_is_one_error(saved, how):
-    damage, said = DAMAGED[how]
+    damage, message = DAMAGED[how]
     saved.write_bytes(damage(saved.read_bytes()))
-    with pytest.raises(howsure.FileError, match=said):
+    with pytest.raises(howsure.FileError, match=message):
         load(saved)
 
 
@@ -194,10 +194,10 @@ def costs():
 @pytest.mark.parametrize("name", COSTS)
 def test_multiply_adds_by_hand(name, costs):
     path = name.replace(" ", "_")
-    found = [layer for layer in costs.layers if f"{layer.name}/".startswith(f"{path}/")]
-    assert found
-    assert sum(layer.multiply_adds for layer in found) == COSTS[name][2]
-    assert not any(layer.repeated for layer in found)
+    calls = [layer for layer in costs.layers if f"{layer.name}/".startswith(f"{path}/")]
+    assert calls
+    assert sum(layer.multiply_adds for layer in calls) == COSTS[name][2]
+    assert not any(layer.repeated for layer in calls)
 
 
 def test_multiply_adds_add_up(costs):

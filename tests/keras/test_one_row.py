@@ -31,10 +31,10 @@ def some(count=40):
 def like_a_new_one(model, row, method):
     other = keras.models.clone_model(model)
     other.set_weights(model.get_weights())
-    found, expected = (howsure.assess(each, row, method=method) for each in (model, other))
-    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=3e-6)
-    assert found.passes == expected.passes
-    return found.probabilities
+    again, expected = (howsure.assess(network, row, method=method) for network in (model, other))
+    np.testing.assert_allclose(again.probabilities, expected.probabilities, atol=3e-6)
+    assert again.passes == expected.passes
+    return again.probabilities
 
 
 @pytest.mark.parametrize("change", ["rate", "shape", "activation", "policy", "added"])
@@ -59,7 +59,7 @@ def test_new_settings_count(change):
 def test_other_layers_are_kept_too(name):
     model = build(name)
     x = rows_for(model)
-    x = [each[:1] for each in x] if isinstance(x, list) else x[:1]
+    x = [array[:1] for array in x] if isinstance(x, list) else x[:1]
     method = howsure.MCDropout(passes=20)
     for _ in range(2):
         like_a_new_one(model, x, method)

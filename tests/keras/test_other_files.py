@@ -97,5 +97,5 @@ def test_the_plain_prediction_of_a_saved_model(tmp_path):
     inputs = keras.Input((4,))
     outputs = keras.layers.TFSMLayer(str(tmp_path), call_endpoint="serving_default")(inputs)
     graph = keras.Model(inputs, *outputs.values())
-    found = howsure.assess(graph, x, method=howsure.Softmax(), outputs="probabilities")
-    np.testing.assert_allclose(found.probabilities, model.predict(x, verbose=0), atol=1e-6)
+    result = howsure.assess(graph, x, method=howsure.Softmax(), outputs="probabilities")
+    np.testing.assert_allclose(result.probabilities, model.predict(x, verbose=0), atol=1e-6)

@@ -47,8 +47,8 @@ def test_batch_norm_uses_what_it_learned_and_learns_nothing(baked_in):
     norm.moving_mean.assign(mean)
     norm.moving_variance.assign(variance)
     x = rows(4, 60) * 50  # a batch with statistics of its own
-    found, _ = howsure.predict_with_uncertainty(model, x, n_iter=2)
-    ratio = found / ((x - mean) / np.sqrt(variance + 0.001))
+    means, _ = howsure.predict_with_uncertainty(model, x, n_iter=2)
+    ratio = means / ((x - mean) / np.sqrt(variance + 0.001))
     # Kept in none, one or both of two passes, and then doubled.
     assert np.all(np.min(np.abs(ratio[..., None] - [0, 1, 2]), axis=-1) < 1e-3)
     assert set(np.round(ratio).astype(int).flat) == {0, 1, 2}
@@ -178,8 +178,8 @@ ALWAYS = {
 def test_draws_that_never_stop_are_refused_as_no_seed_reaches_them(name, others):
     """Their numbers would depend on what ran before, on the batch and on the rows beside."""
     model = sequential(ALWAYS[name](), *map(layers.Dropout, others))
-    said = r"'noisy' .*draws random numbers inside its call, also when predict"
-    with pytest.raises(howsure.ModelError, match=said):
+    message = r"'noisy' .*draws random numbers inside its call, also when predict"
+    with pytest.raises(howsure.ModelError, match=message):
         assess(model, rows())
     assert "use a Dropout layer there" in str(howsure.audit(model))
 
@@ -191,10 +191,10 @@ def test_dropout_inside_a_wrapped_torch_module_is_said_aloud():
     def wrapped():
         return layers.TorchModuleWrapper(torch.nn.Dropout(0.5), name="wrapped")
 
-    said = "'wrapped': TorchModuleWrapper draws random numbers inside its call"
-    with pytest.raises(howsure.ModelError, match=said):
+    message = "'wrapped': TorchModuleWrapper draws random numbers inside its call"
+    with pytest.raises(howsure.ModelError, match=message):
         assess(sequential(wrapped()), rows())
-    with pytest.warns(howsure.HowsureWarning, match=said):
+    with pytest.warns(howsure.HowsureWarning, match=message):
         assess(sequential(wrapped(), layers.Dropout(0.3)), rows())
 
 
@@ -294,8 +294,8 @@ def test_sigmoids_without_a_loss_are_labels_and_that_is_said():
             howsure.HowsureWarning,
             match=r"what the 3 sigmoids .*='label-probabilities' or model.compile\(loss=…\) confirms",
         ):
-            found = assess(other, rows(), method=plain, **wish)
-        same(found, assess(model, rows(), method=plain, outputs="label-probabilities"))
+            result = assess(other, rows(), method=plain, **wish)
+        same(result, assess(model, rows(), method=plain, outputs="label-probabilities"))
 
 
 def test_masks_of_keras_are_carried_along():
@@ -366,8 +366,8 @@ TWICE = "ignore:Change 0 leaves"
 def test_the_plain_prediction_has_its_dropout_off_also_where_it_is_forced_on(name, method):
     model, without = forced_on(name)
     x = rows(20)
-    found = howsure.assess(model, x, method=PLAIN[method](model)).probabilities
-    np.testing.assert_allclose(found, ops.convert_to_numpy(without(x)), atol=1e-5)
+    probabilities = howsure.assess(model, x, method=PLAIN[method](model)).probabilities
+    np.testing.assert_allclose(probabilities, ops.convert_to_numpy(without(x)), atol=1e-5)
     if name != "noise":
         assert assess(model, x).mutual_information.max() > 0
 
@@ -376,9 +376,9 @@ def test_the_plain_prediction_has_its_dropout_off_also_where_it_is_forced_on(nam
 def test_features_have_dropout_off_also_where_it_is_forced_on(name):
     model, without = forced_on(name)
     x = rows(20)
-    found, expected = howsure.features_of(model, x), howsure.features_of(without, x)
-    np.testing.assert_allclose(found.features, expected.features, atol=1e-5)
-    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
+    features, expected = howsure.features_of(model, x), howsure.features_of(without, x)
+    np.testing.assert_allclose(features.features, expected.features, atol=1e-5)
+    np.testing.assert_allclose(features.logits, expected.logits, atol=1e-5)
 
 
 @pytest.mark.filterwarnings(TWICE)

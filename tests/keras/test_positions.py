@@ -36,42 +36,42 @@ def test_every_field_is_that_of_all_thinned_networks():
 
 def test_one_of_several_labels_is_that_of_a_model_with_this_label_alone():
     x = np.random.default_rng(0).normal(size=(4, 6, 5, 2)).astype("float32")
-    given = layers.Input((6, 5, 2))
-    hidden = layers.SpatialDropout2D(0.5)(layers.Conv2D(8, 3, padding="same", activation="relu")(given))
+    inputs = layers.Input((6, 5, 2))
+    hidden = layers.SpatialDropout2D(0.5)(layers.Conv2D(8, 3, padding="same", activation="relu")(inputs))
     last, one = (layers.Conv2D(filters, 1, activation="sigmoid") for filters in (3, 1))
-    model, alone = keras.Model(given, last(hidden)), keras.Model(given, one(hidden))
-    one.set_weights([each[..., 1:2] for each in last.get_weights()])
+    model, alone = keras.Model(inputs, last(hidden)), keras.Model(inputs, one(hidden))
+    one.set_weights([weights[..., 1:2] for weights in last.get_weights()])
     offered = keras.Model(model.inputs, model.outputs[0][..., 1:2])
     wishes = {"method": howsure.MCDropout(passes=20), "outputs": "label-probabilities"}
-    found, expected = (howsure.assess(each, x, **wishes) for each in (offered, alone))
-    np.testing.assert_array_equal(found.label, expected.label)
-    np.testing.assert_allclose(found.probability, expected.probability, atol=1e-5)
+    chosen, expected = (howsure.assess(network, x, **wishes) for network in (offered, alone))
+    np.testing.assert_array_equal(chosen.label, expected.label)
+    np.testing.assert_allclose(chosen.probability, expected.probability, atol=1e-5)
 
 
 def test_a_map_without_an_axis_of_classes_is_refused():
     x = np.random.default_rng(0).normal(size=(4, 6, 5, 2)).astype("float32")
-    given = layers.Input((6, 5, 2))
-    hidden = layers.SpatialDropout2D(0.5)(layers.Conv2D(8, 3, padding="same", activation="relu")(given))
+    inputs = layers.Input((6, 5, 2))
+    hidden = layers.SpatialDropout2D(0.5)(layers.Conv2D(8, 3, padding="same", activation="relu")(inputs))
     last = layers.Conv2D(1, 1)(hidden)
-    squeezed = keras.Model(given, layers.Reshape((6, 5))(last))
+    squeezed = keras.Model(inputs, layers.Reshape((6, 5))(last))
     with pytest.raises(howsure.ModelError, match=r"has no axis of classes.*expand_dims\(output, -1\)"):
         howsure.assess(squeezed, x, outputs="logits")
-    found = howsure.assess(keras.Model(given, last), x, outputs="logits")
-    assert (found.label.shape, len(found.class_names)) == ((4, 6, 5), 2)
+    result = howsure.assess(keras.Model(inputs, last), x, outputs="logits")
+    assert (result.label.shape, len(result.class_names)) == ((4, 6, 5), 2)
 
 
 @pytest.mark.parametrize("tokens", [True, False])
 def test_a_number_for_each_step_is_no_class_also_where_the_steps_are_fixed(tokens):
     x = keras.Input((12,))
     steps = layers.Embedding(50, 8)(x) if tokens else layers.Conv1D(8, 3)(layers.Reshape((12, 1))(x))
-    found = layers.Dense(1)(layers.Dropout(0.3)(layers.ZeroPadding1D(0 if tokens else 1)(steps)))
+    ending = layers.Dense(1)(layers.Dropout(0.3)(layers.ZeroPadding1D(0 if tokens else 1)(steps)))
     random = np.random.default_rng(0)
     rows = random.integers(0, 50, (6, 12)) if tokens else random.normal(size=(6, 12)).astype(np.float32)
     settings = dict(outputs="logits", method=howsure.MCDropout(passes=4))
-    flat = keras.Model(x, layers.Reshape((12,))(found))
+    flat = keras.Model(x, layers.Reshape((12,))(ending))
     with pytest.raises(howsure.ModelError, match="for each step of a row") as refused:
         howsure.assess(flat, rows, **settings)
     assert "keras.ops.expand_dims(output, -1) in Keras" in refused.value.hint
-    assert howsure.assess(keras.Model(x, found), rows, **settings).label.shape == (6, 12)
+    assert howsure.assess(keras.Model(x, ending), rows, **settings).label.shape == (6, 12)
     names = [f"step {at}" for at in range(12)]
     assert howsure.assess(flat, rows, class_names=names, **settings).class_names == tuple(names)

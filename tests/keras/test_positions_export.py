@@ -18,11 +18,11 @@ def test_the_graph_says_what_assess_says(tmp_path):
     wishes = {"seed": 2, "thresholds": howsure.Thresholds(sure=0.7)}
     exported = howsure.export(model, path, x=dense.rows(), **wishes)
     assert (exported.passes, exported.rows) == (Positions.first_passes, dense.ROWS)
-    found = run(path, dense.rows())
+    outputs = run(path, dense.rows())
     expected = howsure.assess(
         model, dense.rows(), method=howsure.MCDropout(max_passes=Positions.first_passes), **wishes
     )
-    dense.check_graph(found, expected)
+    dense.check_graph(outputs, expected)
     assert metadata(path)["passes"] == str(Positions.first_passes)
 
 
@@ -40,9 +40,9 @@ def test_where_a_mask_says_what_counts_the_graph_has_maps_alone(tmp_path):
     path, method = tmp_path / "tags.onnx", howsure.MCDropout(max_passes=Positions.first_passes)
     howsure.export(model, path, x=x)  # no word of these rows is padding
     x[1, 2:] = 0
-    found = run(path, x.astype(np.int32))
-    assert set(found) == {*dense.NUMBERS, *dense.WORDS, "verdict"}
+    outputs = run(path, x.astype(np.int32))
+    assert set(outputs) == {*dense.NUMBERS, *dense.WORDS, "verdict"}
     expected = howsure.assess(model, x, method=method)
     assert expected.counts.sum() == 17
     there = expected.counts
-    np.testing.assert_allclose(found["probability"][there], expected.probability[there], atol=1e-5)
+    np.testing.assert_allclose(outputs["probability"][there], expected.probability[there], atol=1e-5)

@@ -87,8 +87,8 @@ def test_the_loss_of_the_chosen_output_says_what_it_is(tmp_path):
         model = keras.Model(inputs, outputs)
         model.compile(loss=losses)
         model.save(tmp_path / "m.keras")
-        for each in (model, load(tmp_path / "m.keras")):
-            one, other = (howsure.assess(each, x, method=PLAIN, output=name) for name in names)
+        for network in (model, load(tmp_path / "m.keras")):
+            one, other = (howsure.assess(network, x, method=PLAIN, output=name) for name in names)
             assert isinstance(one, howsure.RegressionCertainty)
             assert isinstance(other, howsure.Certainty)
     model.compile(loss={"b": quantile_loss(0.9), "a": of_kind})
@@ -168,9 +168,9 @@ def test_a_model_of_a_users_class_may_return_a_mean_and_a_variance():
         model = Two(form)
         model(x)
         model.set_weights(one.get_weights())
-        found = howsure.assess(model, x, method=method, outputs="mean-variance")
+        result = howsure.assess(model, x, method=method, outputs="mean-variance")
         for column in ("mean", "spread", "noise"):
-            np.testing.assert_allclose(getattr(found, column), getattr(wanted, column), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(getattr(result, column), getattr(wanted, column), rtol=1e-4, atol=1e-5)
         with pytest.raises(howsure.ModelError, match=r"returns 2 outputs from its `call`.*output=0"):
             howsure.assess(model, x, method=PLAIN, outputs="values")
         mean = howsure.assess(model, x, method=PLAIN, outputs="values", output=0).mean
@@ -183,12 +183,12 @@ def test_a_model_of_a_users_class_may_return_a_mean_and_a_variance():
 
 def test_steps_with_a_mean_and_a_variance_each_are_cut_along_their_last_axis():
     model = keras.Sequential([keras.Input((5, 4)), layers.Dropout(0.3), layers.Dense(2, "softplus")])
-    found = howsure.assess(
+    result = howsure.assess(
         model, np.random.default_rng(0).normal(size=(9, 5, 4)), method=PLAIN, outputs="mean-variance"
     )
     both = numbers_of_all(model)
-    np.testing.assert_allclose(found.mean, both[..., 0], rtol=1e-5)
-    np.testing.assert_allclose(found.noise, np.sqrt(both[..., 1]), rtol=1e-5)
+    np.testing.assert_allclose(result.mean, both[..., 0], rtol=1e-5)
+    np.testing.assert_allclose(result.noise, np.sqrt(both[..., 1]), rtol=1e-5)
 
 
 def numbers_of_all(model):

@@ -24,11 +24,11 @@ def test_a_network_gives_the_same_in_both(random):
         *(nn.Dropout(0.1), nn.Linear(8, 12), nn.ReLU(), nn.Dropout(0.25)),
         *(nn.Linear(12, 6), nn.Tanh(), nn.Linear(6, 3), nn.Softmax(dim=1)),
     ).eval()
-    weights = [each.detach().numpy() for each in module.parameters()]
-    model.set_weights([each.T if each.ndim == 2 else each for each in weights])
+    weights = [parameter.detach().numpy() for parameter in module.parameters()]
+    model.set_weights([array.T if array.ndim == 2 else array for array in weights])
     x = random.normal(size=(9, 8)).astype("float32")
     for method in (howsure.Softmax(), howsure.MCDropout(passes=40)):
-        ours, theirs = (howsure.assess(each, x, method=method) for each in (module, model))
+        ours, theirs = (howsure.assess(network, x, method=method) for network in (module, model))
         assert np.max(np.abs(ours.probabilities - theirs.probabilities)) < 1e-5
         assert np.max(np.abs(ours.mc_error - theirs.mc_error)) < 1e-5
 
@@ -39,7 +39,7 @@ def test_the_digest_of_weights_is_the_same_on_every_backend():
     hidden = layers.Dropout(0.4)(layers.BatchNormalization()(both))
     model = keras.Model(x, layers.Dense(3, "softmax")(hidden))
     model.set_weights(
-        [np.arange(np.prod(each.shape), dtype="float32").reshape(each.shape) for each in model.weights]
+        [np.arange(np.prod(array.shape), dtype="float32").reshape(array.shape) for array in model.weights]
     )
     assert digest(weights_of([model])) == ("36fca04b0eae6f26457d09634b3d69c1edb23baf6138fe13289f047ca31de4a6")
     half = keras.Sequential([keras.Input((2,)), layers.Dense(2, dtype="bfloat16")])

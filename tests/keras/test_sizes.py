@@ -82,13 +82,13 @@ def test_what_was_compiled_for_a_length_serves_that_length_again(monkeypatch):
         adapter_of, "examine", lambda *args, **kwargs: seen.append(1) or original(*args, **kwargs)
     )
     model = built(functional)
-    found = [
+    results = [
         howsure.assess(model, np.ones((2, length), "int32"), method=METHOD).probabilities
         for length in (4, 7, 4, 7)
     ]
     assert len(seen) == 2
-    np.testing.assert_array_equal(found[0], found[2])
-    np.testing.assert_array_equal(found[1], found[3])
+    np.testing.assert_array_equal(results[0], results[2])
+    np.testing.assert_array_equal(results[1], results[3])
 
 
 def test_a_plan_for_another_length_is_refused():

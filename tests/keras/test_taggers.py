@@ -27,18 +27,20 @@ def tagger(first, shape, **inputs):
 
 def check(model, x, others):
     settings = {"method": howsure.MCDropout(passes=6), "outputs": "probabilities"}
-    found = howsure.assess(model, x, **settings)
-    assert found.label.shape == (TEXTS, LENGTH)
-    np.testing.assert_array_equal(found.counts, MASK)
+    result = howsure.assess(model, x, **settings)
+    assert result.label.shape == (TEXTS, LENGTH)
+    np.testing.assert_array_equal(result.counts, MASK)
     for row in range(TEXTS):
-        np.testing.assert_allclose(found.undecided[row], found.is_coin_flip[row, MASK[row]].mean())
-    np.testing.assert_allclose(found.share.sum(axis=1), 1)
-    np.testing.assert_array_equal(found.share[3] * 6, np.rint(found.share[3] * 6))  # of six passes and a word
+        np.testing.assert_allclose(result.undecided[row], result.is_coin_flip[row, MASK[row]].mean())
+    np.testing.assert_allclose(result.share.sum(axis=1), 1)
+    np.testing.assert_array_equal(
+        result.share[3] * 6, np.rint(result.share[3] * 6)
+    )  # of six passes and a word
     whole = howsure.assess(model, others, **settings)
     assert whole.counts is None
-    np.testing.assert_allclose(whole.share[0], found.share[0], atol=1e-6)
-    given = howsure.assess(model, others, positions=MASK, **settings)
-    np.testing.assert_array_equal(given.counts, MASK)
+    np.testing.assert_allclose(whole.share[0], result.share[0], atol=1e-6)
+    masked = howsure.assess(model, others, positions=MASK, **settings)
+    np.testing.assert_array_equal(masked.counts, MASK)
 
 
 def test_words_that_an_embedding_masks():

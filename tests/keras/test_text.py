@@ -45,12 +45,12 @@ def test_text_in_every_form_gives_what_keras_gives():
     model = network()
     copies = np.repeat(np.array(TEXTS, object), 4000)[:, None]
     passes = np.asarray(model(keras.ops.convert_to_tensor(copies), training=True)).reshape(5, 4000, 3)
-    found = howsure.assess(model, TEXTS, method=howsure.MCDropout(passes=1000))
-    allowed = 4 * np.hypot(passes.std(axis=1) / np.sqrt(4000), found.mc_error)
-    assert np.all(np.abs(found.probabilities - passes.mean(axis=1)) <= allowed)
+    result = howsure.assess(model, TEXTS, method=howsure.MCDropout(passes=1000))
+    allowed = 4 * np.hypot(passes.std(axis=1) / np.sqrt(4000), result.mc_error)
+    assert np.all(np.abs(result.probabilities - passes.mean(axis=1)) <= allowed)
     for x in (np.array(TEXTS)[:, None], np.array([text.encode() for text in TEXTS], object)):
         again = howsure.assess(model, x, method=howsure.MCDropout(passes=1000))
-        np.testing.assert_array_equal(again.probabilities, found.probabilities)
+        np.testing.assert_array_equal(again.probabilities, result.probabilities)
 
 
 @only_tensorflow
@@ -65,8 +65,8 @@ def test_as_many_units_as_a_text_has_words():
         howsure.ModelError, match=r"depends on the values of the rows.*output_sequence_length"
     ):
         howsure.assess(model, TEXTS)
-    found = howsure.assess(model, TEXTS, method=howsure.Softmax()).probabilities
-    np.testing.assert_allclose(found, plain(model), atol=1e-6)
+    probabilities = howsure.assess(model, TEXTS, method=howsure.Softmax()).probabilities
+    np.testing.assert_allclose(probabilities, plain(model), atol=1e-6)
 
 
 @only_tensorflow
@@ -77,10 +77,10 @@ def test_a_csv_column_of_text(tmp_path):
     arguments = ["assess", *map(str, (tmp_path / "model.keras", tmp_path / "rows.csv"))]
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out.parquet"), "--set", "passes=20"])
     assert done.exit_code == 0, done.output
-    found = howsure.load(tmp_path / "out.parquet").probabilities
+    probabilities = howsure.load(tmp_path / "out.parquet").probabilities
     model = load(tmp_path / "model.keras")
     expected = howsure.assess(model, TEXTS, method=howsure.MCDropout(passes=20)).probabilities
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 @pytest.mark.skipif(ON_TENSORFLOW, reason="works there")
@@ -103,7 +103,7 @@ def test_the_rows_of_a_pilot_are_chosen_by_what_texts_say(shape):
     model = network()
     inputs = keras.Input(shape, dtype="string", name="review")
     model = keras.Model(inputs, model(keras.ops.reshape(inputs, (-1, 1)) if shape == () else inputs))
-    said = [f"{word} film {number % 9}" for number, word in enumerate(["good", "bad", "12"] * 200)]
-    texts = np.array(said, dtype=object).reshape((-1, *shape))
-    elsewhere = np.array([("x" + text)[1:] for text in said[::-1]], dtype=object).reshape((-1, *shape))
+    films = [f"{word} film {number % 9}" for number, word in enumerate(["good", "bad", "12"] * 200)]
+    texts = np.array(films, dtype=object).reshape((-1, *shape))
+    elsewhere = np.array([("x" + text)[1:] for text in films[::-1]], dtype=object).reshape((-1, *shape))
     assert howsure.plan(model, texts) == howsure.plan(model, elsewhere)

@@ -70,9 +70,9 @@ class Dense:
         object.__setattr__(self, "weights", np.array(self.weights, np.float64))
         object.__setattr__(self, "bias", np.array(self.bias, np.float64))
 
-    def shape(self, given: Shape) -> Shape:
+    def shape(self, inputs: Shape) -> Shape:
         """Shape of the output for one row."""
-        return (*given[:-1], self.weights.shape[1])
+        return (*inputs[:-1], self.weights.shape[1])
 
     def linear(self, values: Floats) -> Floats:
         """Output (…, K) before the activation, from values (…, F)."""
@@ -99,9 +99,9 @@ class Dropout:
     kind: str = DROPOUT
     mask_shape: Shape | None = None
 
-    def shape(self, given: Shape) -> Shape:
+    def shape(self, inputs: Shape) -> Shape:
         """Shape of the output for one row."""
-        return given
+        return inputs
 
     def run(self, values: Floats) -> Floats:
         """The values, unchanged."""
@@ -112,9 +112,9 @@ class Dropout:
 class Add:
     """The sum of values of the same shape."""
 
-    def shape(self, *given: Shape) -> Shape:
+    def shape(self, *inputs: Shape) -> Shape:
         """Shape of the output for one row."""
-        return given[0]
+        return inputs[0]
 
     def run(self, *values: Floats) -> Floats:
         """The sum of the values."""
@@ -146,7 +146,7 @@ class ArrayStep:
         name: Path of the call: `drop`, or `encoder/drop` in a nested network.
         layer: The layer.
         reads: Names of its input values.
-        given: Shapes of the input values, for one row.
+        in_shapes: Shapes of the input values, for one row.
         shape: Shape of the output, for one row.
         level: Number of the last random op that it depends on, from 1; 0 for none.
         op: Its random draw, or None for a fixed layer.
@@ -155,7 +155,7 @@ class ArrayStep:
     name: str
     layer: Layer
     reads: tuple[str, ...]
-    given: tuple[Shape, ...]
+    in_shapes: tuple[Shape, ...]
     shape: Shape
     level: int
     op: RandomOp | None
@@ -178,15 +178,15 @@ def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool
     steps: list[ArrayStep] = []
     random_ops = 0
     for name, layer, reads in _flat(network, list(inputs)):
-        given = tuple(shapes[one] for one in reads)
-        shape = layer.shape(*given)
+        in_shapes = tuple(shapes[one] for one in reads)
+        shape = layer.shape(*in_shapes)
         level, op = max(levels[one] for one in reads), None
         if isinstance(layer, Dropout) and layer.rate > 0 and (layer.kind != GAUSSIAN_NOISE or gaussian_noise):
             mask_shape = shape if layer.mask_shape is None else layer.mask_shape
             op = RandomOp(random_ops, name, layer.kind, float(layer.rate), mask_shape)
             level = random_ops = random_ops + 1
         shapes[name], levels[name] = shape, level
-        steps.append(ArrayStep(name, layer, reads, given, shape, level, op))
+        steps.append(ArrayStep(name, layer, reads, in_shapes, shape, level, op))
     return tuple(steps)
 
 
@@ -298,7 +298,7 @@ class ArrayModel:
         costs, sizes = [0] * (len(self._random_ops) + 1), [1] * (len(self._random_ops) + 1)
         for step in self._steps:
             costs[step.level] += step.multiply_adds + tuning.ELEMENTWISE * math.prod(step.shape)
-            sizes[step.level] = max(sizes[step.level], *map(math.prod, (*step.given, step.shape)))
+            sizes[step.level] = max(sizes[step.level], *map(math.prod, (*step.in_shapes, step.shape)))
         starts = [(), *((op,) for op in self._random_ops)]
         return tuple(map(Level, starts, (cost / sum(costs) for cost in costs), sizes))
 
@@ -372,12 +372,12 @@ def _run(
     """Add the results of steps, each (W, n, …), to the given values. Random ops without effects keep them."""
     for step in steps:
         width = max(len(values[name]) for name in step.reads)
-        given = [_widened(values[name], width) for name in step.reads]
+        inputs = [_widened(values[name], width) for name in step.reads]
         if step.name in effects:
             factor, summand = effects[step.name]
-            values[step.name] = _widened(given[0], len(factor)) * factor + summand
+            values[step.name] = _widened(inputs[0], len(factor)) * factor + summand
         else:
-            values[step.name] = step.layer.run(*given)
+            values[step.name] = step.layer.run(*inputs)
     return values
 
 

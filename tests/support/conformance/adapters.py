@@ -154,7 +154,7 @@ def check_made_anew(model: Model, anew: Model, rows: Sequence[Array], rounding: 
     if isinstance(model, PassModel) and isinstance(anew, PassModel) and len(model.levels) > 1:
         subjects = [Subject(one, rows, rounding) for one in (anew, model)]
         masks = subjects[0].draw([1] * len(subjects[0].widest))
-        one, other = (each.run(masks) for each in subjects)
+        one, other = (subject.run(masks) for subject in subjects)
         require_near(one, other, rounding, promise)
 
 
@@ -226,7 +226,7 @@ def check_levels(model: PassModel) -> None:
     )
     for op in random_ops:
         most = dict.fromkeys(BERNOULLI_KINDS, float(np.nextafter(1, 0))) | {DROPOUT: 1.0}
-        most |= {kind: each.most for kind, each in DRAWN.items()}
+        most |= {kind: distribution.most for kind, distribution in DRAWN.items()}
         can_be_drawn = 0 < op.rate <= most.get(op.kind, 0.0)
         require(can_be_drawn, "A random op has a kind and a rate that can be drawn", op)
     random = {layer.name for layer in model.info.layers if layer.random is not None}
@@ -287,7 +287,7 @@ def check_random_ops(subject: Subject) -> None:
         require(any(changed), f"The masks of random op '{op.name}' change the outputs")
     if all(op.kind in (GAUSSIAN_DROPOUT, GAUSSIAN_NOISE) for op in random_ops):
         promise = "Factors of 1 and summands of 0 give the plain prediction"
-        means = [np.full((1, *each.shape), each.kind == GAUSSIAN_DROPOUT, np.float32) for each in random_ops]
+        means = [np.full((1, *op.shape), op.kind == GAUSSIAN_DROPOUT, np.float32) for op in random_ops]
         neutral = subject.run(means, trunk)[0]
         require_near(neutral, subject.model.predict(subject.rows), subject.rounding, promise)
 
@@ -334,9 +334,9 @@ def check_precisions(subject: Subject) -> None:
         other = subject.model.in_precision(precision)
         promise = f"In {precision} a model has the same levels"
         require(isinstance(other, PassModel) and other.levels == subject.model.levels, promise)
-        found = Subject(other, subject.rows, subject.rounding).run(masks)
+        reduced = Subject(other, subject.rows, subject.rounding).run(masks)
         if precision == FLOAT32:
-            require_near(found, outputs, subject.rounding, "In float32 passes give the same")
+            require_near(reduced, outputs, subject.rounding, "In float32 passes give the same")
 
 
 # --- features -----------------------------------------------------------------------------------------
@@ -399,10 +399,10 @@ def _check_outputs(outputs: Array, shape: tuple[int, ...], what: str, kind: Any)
 
 def _orders(count: int, fixed: int | None) -> list[tuple[NDArray[np.int64], str]]:
     """Positions of rows, and in words what is different about them."""
-    found = [
+    orders = [
         (np.array([count - 1]), "alone"),
         (np.arange(count)[::-1], "in another order"),
         (np.array([0, count - 1, 0]), "next to others"),
     ]
     # Repeated up to the one number of rows, where there is one.
-    return [(np.resize(positions, fixed or len(positions)), where) for positions, where in found]
+    return [(np.resize(positions, fixed or len(positions)), where) for positions, where in orders]

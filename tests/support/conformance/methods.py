@@ -42,17 +42,17 @@ def check_method(method: Method, model: Any, x: Array, outputs: str | None = Non
     require(method.in_words.endswith("."), "Its words are a sentence", method.in_words)
     settings = json.loads(json.dumps(dict(method.settings)))
     require(bool(settings.get("name")), "Its settings have a name", settings)
-    given = x.copy()
+    before = x.copy()
     job = prepare(model, x, method, Request(seed=3, outputs=outputs))
     passes = method.begin(job)
     require(isinstance(passes, Passes), "What it begins are `Passes`", type(passes).__name__)
     rounding = ROUNDING * _check_draw(passes, job)
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     asked: dict[str, Any] = {"method": method, "outputs": outputs, "seed": 3}
-    result = assess(model, x, **asked, progress=lambda done, total: told.append((done, total)))
-    require(np.array_equal(x, given), "Rows are left as they were")
-    require(told[-1:] == [(len(x), len(x))], "Progress ends when all rows are done", told[-1:])
-    done = [rows for rows, _ in told]
+    result = assess(model, x, **asked, progress=lambda done, total: progress.append((done, total)))
+    require(np.array_equal(x, before), "Rows are left as they were")
+    require(progress[-1:] == [(len(x), len(x))], "Progress ends when all rows are done", progress[-1:])
+    done = [rows for rows, _ in progress]
     require(done == sorted(done), "Progress goes forward", done)
     if not isinstance(result, Result) or result.has("method"):
         kept = dict(result.method)
@@ -73,8 +73,8 @@ def check_method(method: Method, model: Any, x: Array, outputs: str | None = Non
 def _check_draw(passes: Passes, job: Job) -> Array:
     """Estimates of every row and column, whatever rows are in a block. Returns the size of every answer."""
     numbers, columns = np.arange(job.total), len(job.outcome.families)
-    told: list[int] = []
-    drawn = passes.draw(numbers, told.append)
+    progress: list[int] = []
+    drawn = passes.draw(numbers, progress.append)
     require(isinstance(drawn, Estimates), "What it draws are `Estimates`", type(drawn).__name__)
     require(
         drawn.mean.shape == (job.total, columns),
@@ -82,9 +82,9 @@ def _check_draw(passes: Passes, job: Job) -> Array:
         (drawn.mean.shape, (job.total, columns)),
     )
     for name in ("error", "squared_error", "variance"):
-        found = getattr(drawn, name)
-        require(found.shape == drawn.mean.shape, f"Every estimate has its `{name}`", found.shape)
-        require(not (found < 0).any(), f"`{name}` is not below 0", np.min(found))
+        part = getattr(drawn, name)
+        require(part.shape == drawn.mean.shape, f"Every estimate has its `{name}`", part.shape)
+        require(not (part < 0).any(), f"`{name}` is not below 0", np.min(part))
     _check_networks(drawn, job)
     require(drawn.passes.shape == (job.total,), "Every row has a number of passes", drawn.passes.shape)
     require(np.isfinite(drawn.mean).all(), "Estimates are finite")
@@ -95,7 +95,7 @@ def _check_draw(passes: Passes, job: Job) -> Array:
         ((known >= least) | (known == 0)).all(),
         "An error is no less than the least of its column, or exactly 0",
     )
-    require(sum(told) == job.total, "Progress counts every row once", sum(told))
+    require(sum(progress) == job.total, "Progress counts every row once", sum(progress))
     again = passes.draw(numbers, lambda rows: None)
     same = np.array_equal(again.mean, drawn.mean) and np.array_equal(again.error, drawn.error, equal_nan=True)
     require(same, "Drawn again, rows have the same numbers")
@@ -109,15 +109,15 @@ def _check_draw(passes: Passes, job: Job) -> Array:
 
 def _check_networks(drawn: Estimates, job: Job) -> None:
     """Columns about networks exist for every row; for every answer too, if it has a unit."""
-    each = (job.total, job.outcome.answers)
-    of_quantiles = (*each, len(LEVELS)) if job.outcome.has_unit else (job.total, len(LEVELS))
-    for name, shape in (("spread", each), ("quantiles", of_quantiles)):
+    sizes = (job.total, job.outcome.answers)
+    of_quantiles = (*sizes, len(LEVELS)) if job.outcome.has_unit else (job.total, len(LEVELS))
+    for name, shape in (("spread", sizes), ("quantiles", of_quantiles)):
         for suffix in ("", "_error"):
-            given = getattr(drawn, f"{name}{suffix}")
-            if given is not None:
-                require(given.shape == shape, f"`{name}{suffix}` has a value for every row", given.shape)
+            values = getattr(drawn, f"{name}{suffix}")
+            if values is not None:
+                require(values.shape == shape, f"`{name}{suffix}` has a value for every row", values.shape)
                 least = -np.inf if job.outcome.has_unit and name + suffix == "quantiles" else 0
-                require(not (given < least).any(), f"`{name}{suffix}` is not below 0", np.min(given))
+                require(not (values < least).any(), f"`{name}{suffix}` is not below 0", np.min(values))
     if drawn.quantiles is not None:
         known = drawn.quantiles[np.isfinite(drawn.quantiles).all(axis=-1)]
         falls = np.diff(known, axis=-1).min(initial=0)

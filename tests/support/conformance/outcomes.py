@@ -39,7 +39,7 @@ def check_outcome(outcome: Outcome, raw: Array) -> None:
     Raises:
         AssertionError: A promise is broken.
     """
-    numbers, given = np.arange(raw.shape[1]), raw.copy()
+    numbers, before = np.arange(raw.shape[1]), raw.copy()
     outcome = outcome.take(numbers)
     values = outcome.values(raw, numbers)
     require(
@@ -53,7 +53,7 @@ def check_outcome(outcome: Outcome, raw: Array) -> None:
         values.dtype,
     )
     require(np.isfinite(values).all(), "Values are finite")
-    require(np.array_equal(raw, given), "Raw outputs are left as they were")
+    require(np.array_equal(raw, before), "Raw outputs are left as they were")
     one = outcome.values(raw[:1], numbers)
     require(_close(one[0], values[0]), "A pass is read by itself, whatever passes are beside it")
     turned = outcome.values(raw[:, ::-1], numbers[::-1])
@@ -123,14 +123,14 @@ def _check_result(outcome: Outcome, values: Array, numbers: NDArray[np.int64]) -
     error = np.full_like(mean, 0.01)
     passes = np.full(len(mean), len(values))
     metadata = ResultMetadata(numbers, "row", {"name": "made up"}, 0, None, "0")
-    found = _with_networks(Estimates(mean, error, error**2, error**2, passes), values, outcome)
-    result = outcome.result(found, metadata)
+    networks = _with_networks(Estimates(mean, error, error**2, error**2, passes), values, outcome)
+    result = outcome.result(networks, metadata)
     require(len(result) == len(mean), "The result has a row for each row", len(result))
     require(str(result[0]) != "", "A row of the result prints as words")
     joined = type(result).joined([result[:1], result[1:]])
     same = len(joined) == len(result) and [*map(str, joined)] == [*map(str, result)]
     require(same, "Parts of a result join to the whole", len(joined))
-    nothing = found.take(numbers[:0])
+    nothing = networks.take(numbers[:0])
     empty = outcome.result(nothing, replace(metadata, row=numbers[:0]))
     require(len(empty) == 0, "A result of no rows is one of no rows", len(empty))
 
@@ -188,8 +188,10 @@ def _check_columns_of_result(result: Result[Any]) -> None:
         require(np.shape(values) == sides, "A column has its shape", (column.name, np.shape(values), sides))
         if column.stored:
             require(not values.flags.writeable, "Arrays are read-only", column.name)
-    said = getattr(result, result.first_numbers())
-    require(np.issubdtype(said.dtype, np.floating), "Some column holds numbers", result.first_numbers())
+    first_numbers = getattr(result, result.first_numbers())
+    require(
+        np.issubdtype(first_numbers.dtype, np.floating), "Some column holds numbers", result.first_numbers()
+    )
 
 
 def _check_parts(result: Result[Any]) -> None:
@@ -213,15 +215,19 @@ def _check_files(result: Result[Any]) -> None:
         path = Path(folder) / "result.parquet"
         result.save(path)
         require(_same(type(result).load(path), result), "What is saved loads again")
-        found = howsure.load(path)
-        require(type(found) is type(result), "`howsure.load` knows the kind in a file", type(found).__name__)
+        loaded = howsure.load(path)
+        require(
+            type(loaded) is type(result), "`howsure.load` knows the kind in a file", type(loaded).__name__
+        )
         result.save(Path(folder) / "result.csv")
         require((Path(folder) / "result.csv").stat().st_size > 0, "It is written for other programs too")
 
 
 def _same(one: Result[Any], other: Result[Any]) -> bool:
     """Whether two results hold the same; what is unknown is the same where it is in both."""
-    pairs = [(getattr(one, each.name), getattr(other, each.name)) for each in one.columns if each.stored]
+    pairs = [
+        (getattr(one, column.name), getattr(other, column.name)) for column in one.columns if column.stored
+    ]
     return [*map(str, one)] == [*map(str, other)] and all(
         a is b if a is None or b is None else np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
         for a, b in pairs
