@@ -47,26 +47,24 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
         )
     try:
         _check_size(file)
-        if file.suffix != ".keras" and _config_in_h5(file) == "":
+        saved = _saved_in(file)
+        if saved.config is None:
             raise FileError(
                 f"'{file}' holds no model, at most weights of one",
                 expected="a file that model.save() wrote",
                 hint=f"Build the network in Python as it was trained, {_WEIGHTS}",
             )
-        _check_version(file)
-        forbidden = None if allow_code else refused(_config_in(file), legacy=file.suffix != ".keras")
+        _check_version(file, saved.version)
+        forbidden = None if allow_code else refused(saved.config, legacy=file.suffix != ".keras")
         if forbidden is not None:
-            raise (
-                _wants_to_run_code(file, forbidden.name)
-                if forbidden.is_code
-                else _unknown(file, forbidden.name)
-            )
+            not_opened = _wants_to_run_code if forbidden.is_code else _unknown
+            raise not_opened(file, forbidden.name)
         model = keras.models.load_model(file, compile=False, safe_mode=not allow_code)
     except HowsureError:
         raise
     except Exception as error:
         raise _loading_error(file, error) from error
-    remember(model, file)
+    remember(model, saved.loss)
     return model
 
 
@@ -104,12 +102,11 @@ def _wants_to_run_code(file: Path, name: str | None = None) -> ModelError:
     )
 
 
-def _check_version(file: Path) -> None:
+def _check_version(file: Path, version: str) -> None:
     """Raise a `ModelError` for a file of Keras 2.
 
     Keras 3 reads some of them, and computes another function under the same name, such as `hard_sigmoid`.
     """
-    version = _version_in(file)
     if version and not version.startswith("3."):
         raise ModelError(
             f"'{file}' was saved by Keras {version}, in which some layers compute something else",
@@ -117,19 +114,6 @@ def _check_version(file: Path) -> None:
             hint="Build the network in Python with Keras 3 as `model`, and save it again: "
             "`model.set_weights(tf_keras.models.load_model(path).get_weights()); model.save('model.keras')`",
         )
-
-
-def _version_in(file: Path) -> str:
-    """The version of Keras that wrote a file; empty if it says none, or cannot be read."""
-    try:
-        if file.suffix == ".keras":
-            with zipfile.ZipFile(file) as archive:
-                return str(json.loads(archive.read("metadata.json"))["keras_version"])
-        with h5py.File(file) as opened:
-            version = opened.attrs["keras_version"]
-    except (AttributeError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile):
-        return ""  # Keras will report the fault.
-    return version.decode() if isinstance(version, bytes) else str(version)
 
 
 def _check_size(file: Path) -> None:
@@ -147,23 +131,36 @@ def _check_size(file: Path) -> None:
                 )
 
 
-def _config_in(file: Path) -> Any:
-    """The model configuration in a file, without the compile settings, which are not loaded here."""
-    if file.suffix != ".keras":
-        return json.loads(_config_in_h5(file) or "null")
-    with zipfile.ZipFile(file) as archive:
-        config = json.loads(archive.read("config.json"))
-    return {key: part for key, part in config.items() if key != "compile_config"}
+@dataclass(frozen=True)
+class Saved:
+    """The settings in a model's file, as parsed JSON.
+
+    Attributes:
+        version: The version of Keras that wrote it; empty if it says none.
+        config: The configuration of the model; None if there is none. The compile settings are not in it, and
+            are not loaded here.
+        loss: The loss in the compile settings, or None.
+    """
+
+    version: str
+    config: Any
+    loss: Any
 
 
-def _config_in_h5(file: Path) -> str | None:
-    """The model configuration in a legacy file; empty if there is none, None if it cannot be read."""
-    try:
-        with h5py.File(file) as opened:
-            config = opened.attrs.get("model_config", "")
-    except OSError:
-        return None  # Keras will report the fault.
-    return config.decode() if isinstance(config, bytes) else str(config)
+def _saved_in(file: Path) -> Saved:
+    """The settings in a file; nothing in it runs."""
+    if file.suffix == ".keras":
+        with zipfile.ZipFile(file) as archive:
+            config = json.loads(archive.read("config.json"))
+            version = json.loads(archive.read("metadata.json"))["keras_version"]
+        compiled = config.pop("compile_config", None)
+    else:
+        with h5py.File(file) as h5:
+            version = h5.attrs.get("keras_version", "")
+            names = ("model_config", "training_config")
+            config, compiled = (json.loads(h5.attrs.get(name) or "null") for name in names)
+    version = version.decode() if isinstance(version, bytes) else str(version)
+    return Saved(version, config, (compiled or {}).get("loss"))
 
 
 # --- what a configuration asks for --------------------------------------------------------------------

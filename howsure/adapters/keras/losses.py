@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 import weakref
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 
 from howsure.adapters.keras.inputs import names_of_outputs
@@ -70,8 +66,7 @@ def loss_of(model: Any, output: str | int | None = None) -> KerasLoss | None:
         model: A Keras model.
         output: Name or index of one of its outputs, which may have a loss of its own; None for the only one.
     """
-    compiled = getattr(model, "compiled", False)
-    losses, read = (getattr(model, "loss", None), _of) if compiled else (_in_files.get(model), _named)
+    losses = getattr(model, "loss", None) if getattr(model, "compiled", False) else _in_files.get(model)
     is_loss = isinstance(losses, Mapping) and "class_name" in losses
     if output is not None and isinstance(losses, (list, tuple, Mapping)) and not is_loss:
         names = names_of_outputs(model)
@@ -79,7 +74,7 @@ def loss_of(model: Any, output: str | int | None = None) -> KerasLoss | None:
         place = names.index(output) if output in names else output
         name = names[place] if not isinstance(place, str) and place < len(names) else output
         losses = keyed.get(name, keyed.get(place))
-    return read(losses)
+    return _read(losses)
 
 
 def trained_for(loss: KerasLoss | None, activation: str | None, shape: tuple[int, ...]) -> str | None:
@@ -113,76 +108,46 @@ def loss_takes(loss: KerasLoss | None) -> str | None:
     return LOGITS if loss.from_logits else PROBABILITIES
 
 
-def remember(model: Any, file: Path) -> None:
-    """Remember the loss that a model's file names; runs no code of the file."""
-    try:
-        loss = _configured(file)
-        _named(loss)
-    except (AttributeError, KeyError, OSError, TypeError, ValueError):
-        return  # Keras opens the file, but its loss is stored in no known form
-    if loss is not None:
-        _in_files[model] = loss
+def remember(model: Any, loss: Any) -> None:
+    """Remember the loss that a model's file names, as parsed JSON or None; looks nothing up."""
+    _in_files[model] = loss
 
 
-def _configured(file: Path) -> Any:
-    """The loss in a file, as parsed JSON."""
-    if file.suffix == ".keras":
-        with zipfile.ZipFile(file) as archive:
-            return (json.loads(archive.read("config.json")).get("compile_config") or {}).get("loss")
-    with h5py.File(file) as opened:
-        return json.loads(opened.attrs.get("training_config", "{}")).get("loss")
-
-
-def _of(loss: Any) -> KerasLoss | None:
-    """A loss in the form that `compile` takes."""
-    if isinstance(loss, (list, tuple, Mapping)):
-        return _only([*loss.values()] if isinstance(loss, Mapping) else loss, _of)
+def _read(loss: Any) -> KerasLoss | None:
+    """A loss in the form that `compile` takes or a file stores; of several the only one, or None."""
     if isinstance(loss, str):
-        return _called(loss)
-    if isinstance(loss, functools.partial):
-        inner = _of(loss.func)
-        return (
-            None
-            if inner is None
-            else KerasLoss(inner.name, loss.keywords.get("from_logits", inner.from_logits))
+        return _named(loss)
+    if isinstance(loss, Mapping) and "class_name" in loss:
+        config = loss.get("config")
+        if isinstance(config, str):
+            return _named(config)
+        return _named(
+            str(loss["class_name"]), config.get("from_logits") if isinstance(config, dict) else None
         )
+    if isinstance(loss, (list, tuple, Mapping)):
+        losses = [*loss.values()] if isinstance(loss, Mapping) else loss
+        return _read(losses[0]) if len(losses) == 1 else None
+    if isinstance(loss, functools.partial):
+        inner = _read(loss.func)
+        return inner and KerasLoss(inner.name, loss.keywords.get("from_logits", inner.from_logits))
     if isinstance(loss, keras.losses.Loss):
         own = (cls for cls in type(loss).__mro__ if cls.__module__.startswith("keras."))
         class_name = next(own).__name__
         name = str(loss.name) if class_name in ("Loss", "LossFunctionWrapper") else class_name
-        return _called(name, getattr(loss, "from_logits", None))
+        return _named(name, getattr(loss, "from_logits", None))
     function = getattr(loss, "__name__", None)
     if function is None:
         return None
     maker = getattr(loss, "__qualname__", "").partition(".<locals>")[0]  # the function that made it
-    unknown = trained_for(_called(function), None, ()) is None
-    return _called(maker if unknown and _tells_quantiles(maker) else function)
-
-
-def _named(loss: Any) -> KerasLoss | None:
-    """A loss in the form that a file stores."""
-    if isinstance(loss, str):
-        return _called(loss)
-    if isinstance(loss, Mapping) and "class_name" in loss:
-        config = loss.get("config")
-        if isinstance(config, str):
-            return _called(config)
-        return _called(str(loss["class_name"]), (config or {}).get("from_logits"))
-    if isinstance(loss, (list, Mapping)):
-        return _only([*loss.values()] if isinstance(loss, Mapping) else loss, _named)
-    return None
+    unknown = trained_for(_named(function), None, ()) is None
+    return _named(maker if unknown and _tells_quantiles(maker) else function)
 
 
 def _tells_quantiles(name: str) -> bool:
     return any(word in name.lower() for word in _OF_QUANTILES)
 
 
-def _only(losses: Any, read: Any) -> KerasLoss | None:
-    loss: KerasLoss | None = read(losses[0]) if len(losses) == 1 else None
-    return loss
-
-
-def _called(name: str, from_logits: bool | None = None) -> KerasLoss:
+def _named(name: str, from_logits: bool | None = None) -> KerasLoss:
     """A loss by its class or function name. Keras's cross-entropies expect probabilities by default."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"^\w+>", "", name)).lower()
     if from_logits is None and name in _YES_OR_NO | _ONE_OF_MANY:
