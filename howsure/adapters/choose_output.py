@@ -97,10 +97,10 @@ def places_of_pair(
         raise ModelError(
             f"The outputs of model '{model}' are not a mean and a variance",
             expected=f"for outputs='{pair.outputs}': one output of 2 K numbers, or two outputs of one shape",
-            received=f"{len(shapes)} outputs of the shapes {', '.join(map(_in_words, shapes))}",
+            received=f"{len(shapes)} outputs of the shapes {', '.join(map(_shape_in_words, shapes))}",
             hint="`output` picks one of several, by name or place",
         )
-    meanings = [_said_by(name) for name in names] if len(names) == 2 else [None, None]
+    meanings = [_meaning_of_name(name) for name in names] if len(names) == 2 else [None, None]
     called = quoted(names)
     if "a standard deviation" in meanings:
         raise ModelError(
@@ -135,7 +135,7 @@ def places_of_pair(
     return 0, 1
 
 
-def _said_by(name: str) -> str | None:
+def _meaning_of_name(name: str) -> str | None:
     """The meaning of the name of an output, or None."""
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^\w]", "_", name).lower()
     for meaning, words in (
@@ -149,6 +149,6 @@ def _said_by(name: str) -> str | None:
     return None
 
 
-def _in_words(shape: Shape) -> str:
+def _shape_in_words(shape: Shape) -> str:
     """`(rows, 3)`."""
     return f"({', '.join(['rows', *('any' if side is None else str(side) for side in shape)])})"

@@ -44,7 +44,7 @@ def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: str = 
         is_model = any(hasattr(model, name) for name in ("load_state_dict", "predict", "info"))
         if isinstance(model, type) or not is_model:
             before = _draws()
-            model = _called(model, os.fspath(name))
+            model = _model_from(model, os.fspath(name))
     if weights is None:
         if check and _is_untrained(model, drawn=_drew(before)):
             instead = "the .keras file of the trained one" if hasattr(model, "get_weights") else check
@@ -87,7 +87,7 @@ def named(name: str | os.PathLike[str], expected: str) -> Any:
     return value
 
 
-def _called(maker: Any, name: str) -> Any:
+def _model_from(maker: Any, name: str) -> Any:
     try:
         inspect.signature(maker).bind()
     except TypeError as error:

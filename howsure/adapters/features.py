@@ -44,7 +44,7 @@ class Features:
 
     def __post_init__(self) -> None:
         for name in ("features", "logits"):
-            object.__setattr__(self, name, _checked(name, getattr(self, name)))
+            object.__setattr__(self, name, _checked_matrix(name, getattr(self, name)))
         if len(self.features) != len(self.logits):
             raise InputError(
                 "Features and logits differ in their number of rows",
@@ -112,7 +112,7 @@ def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> 
     return Features(adopted(features), adopted(logits))
 
 
-def _checked(name: str, values: ArrayLike) -> RawOutputs:
+def _checked_matrix(name: str, values: ArrayLike) -> RawOutputs:
     array = as_array(values, f"The {name}")
     if array.ndim != 2 or array.shape[1] < 1 or array.dtype.kind not in "fiu":
         raise InputError(

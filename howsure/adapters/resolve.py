@@ -67,38 +67,22 @@ FILES = {
 """Framework by suffix of the model file."""
 
 _KEEP_IT = "Give the Keras model that it was made from, kept with model.save('model.keras')"
+_MAKE_IT = (
+    "Name a function that makes the module: howsure assess package.module:function ROWS --set weights=FILE; "
+    "or in Python build the network, load the weights, and pass it to howsure.assess"
+)
+
+_CLOSED = "a graph in which dropout is left out or cannot be switched"
+_WEIGHTS = "a file of weights, without a model that could be used"
 
 OTHER_FILES = {
-    ".tflite": ("a TensorFlow Lite model, in which dropout is left out", _KEEP_IT),
-    ".onnx": ("an ONNX graph, in which dropout is left out or never drops", _KEEP_IT),
-    ".pb": ("a graph of TensorFlow, whose layers cannot be switched", _KEEP_IT),
-    ".ckpt": (
-        "a checkpoint of weights, without a model",
-        "Build the network in Python, restore the weights, and pass it to howsure.assess; of PyTorch: "
-        "howsure assess package.module:function ROWS --set weights=FILE",
-    ),
+    **dict.fromkeys((".tflite", ".onnx", ".pb"), (_CLOSED, f"{_KEEP_IT}; of PyTorch: {_MAKE_IT}")),
+    ".pt2": (_CLOSED, _MAKE_IT),
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".safetensors"), (_WEIGHTS, _MAKE_IT)),
     ".json": (
         "the plan of a network, without weights",
         "Load it in Python with keras.models.model_from_json and model.load_weights, and pass it to "
         "howsure.assess",
-    ),
-    ".safetensors": (
-        "a file of weights, without a model",
-        "Name a function that makes the module: howsure assess package.module:function ROWS "
-        "--set weights=FILE",
-    ),
-    ".pt2": (
-        "an exported program of PyTorch, whose dropout cannot be switched",
-        "Name a function that makes the module: howsure assess package.module:function ROWS "
-        "--set weights=FILE",
-    ),
-    **dict.fromkeys(
-        (".pt", ".pth"),
-        (
-            "a file of PyTorch with weights, or with a pickled module, which runs code when it is opened",
-            "Name a function that makes the module: howsure assess package.module:function ROWS --set "
-            "weights=FILE, or in Python pass the module to howsure.assess",
-        ),
     ),
 }
 """Files that are often mistaken for models, by suffix: what they are, and what to do instead."""
@@ -492,8 +476,9 @@ def advice(x: Any, adapted: Callable[[Any], Any]) -> str | None:
             smaller = [side // of * of for side in sides]
             tiles = len(model.info.output_shape) == x.ndim - 1 and all(smaller)
             return (
-                f"The rows have sides {_by(sides)}, and the model runs where they are multiples of {of}. Pad "
-                f"the rows to {_by(larger)}" + (f", or assess them in tiles: tile={smaller}" if tiles else "")
+                f"The rows have sides {_sides_in_words(sides)}, and the model runs where they are multiples of {of}. Pad "
+                f"the rows to {_sides_in_words(larger)}"
+                + (f", or assess them in tiles: tile={smaller}" if tiles else "")
             )
     return None
 
@@ -511,5 +496,5 @@ def called_with(x: Any) -> str | None:
     )
 
 
-def _by(sides: Any) -> str:
+def _sides_in_words(sides: Any) -> str:
     return " × ".join(map(str, sides))

@@ -63,16 +63,10 @@ def test_weights_without_a_model(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("m.tflite", r"TensorFlow Lite.*Give the Keras model that it was made from"),
-        ("m.onnx", r"an ONNX graph, in which dropout is left out"),
-        ("m.pt", r"a file of PyTorch with weights.*--set weights=FILE"),
-        ("m.pth", r"PyTorch"),
+        ("m.tflite", r"a graph in which dropout is left out.*Give the Keras model that it was made from"),
+        ("m.pt", r"a file of weights, without a model.*--set weights=FILE"),
         ("m.pkl", r"a pickle, which runs code when it is opened, so it was not"),
-        ("m.joblib", r"a pickle"),
-        ("m.safetensors", r"weights, without a model"),
         ("m.json", r"without weights.*model_from_json"),
-        ("m.ckpt", r"a checkpoint of weights"),
-        ("m.pb", r"a graph of TensorFlow"),
         ("m.xyz", r"is not a model file that howsure knows.*a \.keras file"),
     ],
 )

@@ -214,7 +214,7 @@ class RunsCode(nn.Module):
         ),
         (
             ["net.pt2", "rows.npz", "--allow-code"],
-            "'net.pt2' is an exported program of PyTorch",
+            "'net.pt2' is a graph in which dropout is left out or cannot be switched",
         ),
     ],
 )

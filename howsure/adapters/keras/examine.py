@@ -167,7 +167,7 @@ def examine(
     of_rows = {number for number in whole_numbers if (sides[number], others[number]) == (count, count + 1)}
     whole = frozenset(whole_numbers) - of_rows
     left = [number for number in sorted(whole) if not fixed_batch and sides[number] != others[number]]
-    return look.seen(whole, left)
+    return look.examination(whole, left)
 
 
 class _Look:
@@ -285,7 +285,7 @@ class _Look:
 
         return call
 
-    def seen(self, whole: frozenset[int], left: Sequence[int]) -> Examination:
+    def examination(self, whole: frozenset[int], left: Sequence[int]) -> Examination:
         """The examination, given the random ops drawn once for all rows, and those of other shapes."""
         program, recording = self.program, self.drawn
         level_of = _levels(program, self.random_steps)

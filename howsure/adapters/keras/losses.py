@@ -74,7 +74,7 @@ def loss_of(model: Any, output: str | int | None = None) -> KerasLoss | None:
         place = names.index(output) if output in names else output
         name = names[place] if not isinstance(place, str) and place < len(names) else output
         losses = keyed.get(name, keyed.get(place))
-    return _read(losses)
+    return _loss_from(losses)
 
 
 def trained_for(loss: KerasLoss | None, activation: str | None, shape: tuple[int, ...]) -> str | None:
@@ -113,41 +113,41 @@ def remember(model: Any, loss: Any) -> None:
     _in_files[model] = loss
 
 
-def _read(loss: Any) -> KerasLoss | None:
+def _loss_from(loss: Any) -> KerasLoss | None:
     """A loss in the form that `compile` takes or a file stores; of several the only one, or None."""
     if isinstance(loss, str):
-        return _named(loss)
+        return _loss_named(loss)
     if isinstance(loss, Mapping) and "class_name" in loss:
         config = loss.get("config")
         if isinstance(config, str):
-            return _named(config)
-        return _named(
+            return _loss_named(config)
+        return _loss_named(
             str(loss["class_name"]), config.get("from_logits") if isinstance(config, dict) else None
         )
     if isinstance(loss, (list, tuple, Mapping)):
         losses = [*loss.values()] if isinstance(loss, Mapping) else loss
-        return _read(losses[0]) if len(losses) == 1 else None
+        return _loss_from(losses[0]) if len(losses) == 1 else None
     if isinstance(loss, functools.partial):
-        inner = _read(loss.func)
+        inner = _loss_from(loss.func)
         return inner and KerasLoss(inner.name, loss.keywords.get("from_logits", inner.from_logits))
     if isinstance(loss, keras.losses.Loss):
         own = (cls for cls in type(loss).__mro__ if cls.__module__.startswith("keras."))
         class_name = next(own).__name__
         name = str(loss.name) if class_name in ("Loss", "LossFunctionWrapper") else class_name
-        return _named(name, getattr(loss, "from_logits", None))
+        return _loss_named(name, getattr(loss, "from_logits", None))
     function = getattr(loss, "__name__", None)
     if function is None:
         return None
     maker = getattr(loss, "__qualname__", "").partition(".<locals>")[0]  # the function that made it
-    unknown = trained_for(_named(function), None, ()) is None
-    return _named(maker if unknown and _tells_quantiles(maker) else function)
+    unknown = trained_for(_loss_named(function), None, ()) is None
+    return _loss_named(maker if unknown and _tells_quantiles(maker) else function)
 
 
 def _tells_quantiles(name: str) -> bool:
     return any(word in name.lower() for word in _OF_QUANTILES)
 
 
-def _named(name: str, from_logits: bool | None = None) -> KerasLoss:
+def _loss_named(name: str, from_logits: bool | None = None) -> KerasLoss:
     """A loss by its class or function name. Keras's cross-entropies expect probabilities by default."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"^\w+>", "", name)).lower()
     if from_logits is None and name in _YES_OR_NO | _ONE_OF_MANY:

@@ -38,7 +38,7 @@ from howsure.adapters.keras.inputs import (
 )
 from howsure.adapters.keras.layers import counted_calls, layer_infos, multiply_adds
 from howsure.adapters.keras.losses import KerasLoss, loss_of, loss_takes, trained_for
-from howsure.adapters.keras.model_cache import forget, keep, kept, seen
+from howsure.adapters.keras.model_cache import Wishes, forget, keep, kept, seen
 from howsure.adapters.keras.onnx_graph import passes_graph
 from howsure.adapters.keras.private import graph_of
 from howsure.adapters.keras.switch import quiet, switched, widens_itself
@@ -87,32 +87,29 @@ def adapt(
     check_backend(specs, model)
     rows = check_rows(x, specs)
     shapes = tuple(array.shape[1:] for array in rows)
-    wishes = (specs, gaussian_noise, keep_off, output)
-    adapter: KerasModel | None = seen(model, wishes, shapes)
+    wishes = (shapes, tuple(specs), gaussian_noise, keep_off, output, _fixed_batch(model))
+    adapter: KerasModel | None = seen(model, wishes)
     if adapter is None:
-        adapter = _examined(model, flatten(model, structure), rows, shapes, wishes)
+        adapter = _examined(model, flatten(model, structure), rows, wishes)
     warn_of_states(adapter.examination.layers, str(model.name), len(rows[0]), _fixed_batch(model))
     return adapter, rows
 
 
-def _examined(
-    model: Any, program: Program, rows: list[Array], shapes: tuple[tuple[int, ...], ...], wishes: Any
-) -> KerasModel:
+def _examined(model: Any, program: Program, rows: list[Array], wishes: Wishes) -> KerasModel:
     """The adapter of an earlier call if the model has not changed, or a new one; see `adapt`."""
-    specs, gaussian_noise, keep_off, output = wishes
+    _, specs, gaussian_noise, keep_off, output, _ = wishes
     if output is not None:
         whole, program = program, ending_in(program, output, model, rows)
         output = None if isinstance(output, Pair) and len(program.steps) == len(whole.steps) else output
     off = layers_kept_off(model, gaussian_noise, keep_off)
-    settings = (specs, gaussian_noise, _fixed_batch(model), keep_off, output)
-    adapter: KerasModel | None = kept(model, program, settings, shapes, wishes)
+    adapter: KerasModel | None = kept(model, program, wishes)
     if adapter is None:
-        adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise, off=off)
+        adapter = KerasModel(model, program, rows, inputs=list(specs), gaussian_noise=gaussian_noise, off=off)
         adapter.output = output
         if adapter.examination.arguments:  # a user's code, which may change
             forget(model)
         else:
-            keep(model, program, settings, shapes, adapter, wishes)
+            keep(model, program, wishes, adapter)
     return adapter
 
 
@@ -654,7 +651,7 @@ FIRST_STEPS = 8
 def first_kept(program: Program) -> int | None:
     """Index of the first step that normalises with stored statistics, if it is among the first steps."""
     first = enumerate(program.steps[:FIRST_STEPS])
-    return next((at for at, step in first if _kept_by(step.operation) is not None), None)
+    return next((at for at, step in first if _stored_statistics(step.operation) is not None), None)
 
 
 def times_larger_than_kept(program: Program, at: int, rows: Sequence[Array]) -> float:
@@ -670,13 +667,13 @@ def times_larger_than_kept(program: Program, at: int, rows: Sequence[Array]) -> 
     run(program.steps[:at], values, lambda step: 1)
     step = program.steps[at]
     inputs = np.asarray(keras.ops.convert_to_numpy(values[step.inputs()[0]].tensor))
-    statistics = _kept_by(step.operation)
+    statistics = _stored_statistics(step.operation)
     assert statistics is not None
     axis, mean, variance = statistics
     return times_larger(np.moveaxis(inputs, axis, -1), mean, variance)
 
 
-def _kept_by(layer: Any) -> tuple[int, Array, Array] | None:
+def _stored_statistics(layer: Any) -> tuple[int, Array, Array] | None:
     """Unit axis, mean (C,) and variance (C,) that a layer stored in training, or None."""
     if isinstance(layer, keras.layers.BatchNormalization):
         axis, moments = layer.axis, (layer.moving_mean, layer.moving_variance)

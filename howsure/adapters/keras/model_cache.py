@@ -2,8 +2,8 @@
 
 The cache is an attribute of the model, like Keras's own compiled `predict`, so it lives as long as the model.
 Weights may change, since compiled code reads them at each call. Layers and their settings are compared. A
-model that runs a user's code, which may do anything, is examined every time. If an axis of a model may have
-any size, each shape of rows is cached separately.
+model that runs a user's code, which may do anything, is examined every time. Each shape of rows and each
+other wish of a caller is cached separately.
 
 To compare all `Dependencies` takes longer than a small network runs. So a `Glance` comes first: if a model
 and its layers hold the same objects as at the last look, nothing has changed.
@@ -31,8 +31,8 @@ ATTRIBUTE = "_howsure_kept"
 DEPTH = 2
 """Containers and objects inside one another that a glance compares, such as `layer.dtype_policy.name`."""
 
-Shapes = tuple[tuple[int, ...], ...]
-"""Shapes of one row, for each input."""
+Wishes = tuple[Any, ...]
+"""Shapes of one row, for each input, and all that a caller asks of a model; each has its own adapter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,36 +41,35 @@ class Dependencies:
 
     Attributes:
         objects: Its operations in order, its layers and its variables; they must be the same objects.
-        settings: Connections of the operations, shapes of rows, and configurations of the layers.
+        settings: Connections of the operations, and configurations of the layers.
     """
 
     objects: tuple[Any, ...]
     settings: tuple[Any, ...]
 
     @classmethod
-    def at(cls, model: Any, program: Program, settings: Sequence[Any]) -> Dependencies:
+    def at(cls, model: Any, program: Program) -> Dependencies:
         """The present state of a model.
 
         Args:
             model: A built Keras model of Keras's own layers.
             program: Its steps.
-            settings: Further values that must be equal.
         """
         layers = private.layers_below(model)
         slots = tuple((step.inputs(), step.outputs) for step in program.steps)
         configs = [layer.get_config() for layer in layers if not isinstance(layer, keras.Model)]
         objects = (*(step.operation for step in program.steps), *layers, *model.variables)
-        return cls(objects, (*settings, slots, program.outputs, json.dumps(configs, default=_plain)))
+        return cls(objects, (slots, program.outputs, json.dumps(configs, default=_as_json)))
 
-    def is_still(self, model: Any, program: Program, settings: Sequence[Any]) -> bool:
+    def is_still(self, model: Any, program: Program) -> bool:
         """True if the model still has this state."""
         if any(step.operation is not one for step, one in zip(program.steps, self.objects, strict=False)):
             return False
-        now = Dependencies.at(model, program, settings)
+        now = Dependencies.at(model, program)
         return list(map(id, now.objects)) == list(map(id, self.objects)) and now.settings == self.settings
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
@@ -125,46 +124,40 @@ class Cached:
     Attributes:
         look: Everything that is compared.
         glance: The first comparison; None if that does not show everything.
-        wishes: The wishes of the caller; part of what is compared.
         adapter: The adapter.
     """
 
     look: Dependencies
     glance: Glance | None
-    wishes: Any
     adapter: Any
 
 
-def seen(model: Any, wishes: Any, shapes: Shapes) -> Any | None:
-    """The cached adapter for rows of these shapes if a glance shows that nothing has changed; else None."""
-    cached = vars(model).get(ATTRIBUTE, {}).get(shapes)
-    if cached is None or cached.glance is None or cached.wishes != wishes or not cached.glance.is_still():
+def seen(model: Any, wishes: Wishes) -> Any | None:
+    """The cached adapter for these wishes if a glance shows that nothing has changed; else None."""
+    cached = vars(model).get(ATTRIBUTE, {}).get(wishes)
+    if cached is None or cached.glance is None or not cached.glance.is_still():
         return None
-    vars(model)[ATTRIBUTE].move_to_end(shapes)
+    vars(model)[ATTRIBUTE].move_to_end(wishes)
     return cached.adapter
 
 
-def kept(
-    model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, wishes: Any = None
-) -> Any | None:
-    """The cached adapter for rows of these shapes if the model is unchanged; otherwise clear the cache."""
-    cache: OrderedDict[Shapes, Cached] = vars(model).get(ATTRIBUTE, OrderedDict())
-    if shapes not in cache:
+def kept(model: Any, program: Program, wishes: Wishes) -> Any | None:
+    """The cached adapter for these wishes if the model is unchanged; otherwise clear the cache."""
+    cache: OrderedDict[Wishes, Cached] = vars(model).get(ATTRIBUTE, OrderedDict())
+    if wishes not in cache:
         return None
-    if not cache[shapes].look.is_still(model, program, settings):
+    if not cache[wishes].look.is_still(model, program):
         forget(model)
         return None
-    cache.move_to_end(shapes)
-    cache[shapes].glance, cache[shapes].wishes = _glance(model), wishes
-    return cache[shapes].adapter
+    cache.move_to_end(wishes)
+    cache[wishes].glance = _glance(model)
+    return cache[wishes].adapter
 
 
-def keep(
-    model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, adapter: Any, wishes: Any = None
-) -> None:
-    """Cache an adapter on its model; if there are too many shapes, drop the least recently used."""
-    cache: OrderedDict[Shapes, Cached] = vars(model).setdefault(ATTRIBUTE, OrderedDict())
-    cache[shapes] = Cached(Dependencies.at(model, program, settings), _glance(model), wishes, adapter)
+def keep(model: Any, program: Program, wishes: Wishes, adapter: Any) -> None:
+    """Cache an adapter on its model; if there are too many, drop the least recently used."""
+    cache: OrderedDict[Wishes, Cached] = vars(model).setdefault(ATTRIBUTE, OrderedDict())
+    cache[wishes] = Cached(Dependencies.at(model, program), _glance(model), adapter)
     if len(cache) > tuning.KEPT_GRAPHS:
         cache.popitem(last=False)
 
