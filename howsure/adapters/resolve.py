@@ -476,8 +476,8 @@ def advice(x: Any, adapted: Callable[[Any], Any]) -> str | None:
             smaller = [side // of * of for side in sides]
             tiles = len(model.info.output_shape) == x.ndim - 1 and all(smaller)
             return (
-                f"The rows have sides {_sides_in_words(sides)}, and the model runs where they are multiples of {of}. Pad "
-                f"the rows to {_sides_in_words(larger)}"
+                f"The rows have sides {_sides_in_words(sides)}, and the model runs where they are multiples "
+                f"of {of}. Pad the rows to {_sides_in_words(larger)}"
                 + (f", or assess them in tiles: tile={smaller}" if tiles else "")
             )
     return None

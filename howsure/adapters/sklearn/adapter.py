@@ -102,7 +102,7 @@ def _regressor(model: Any, rows: Array, take: Take, spec: InputSpec) -> Estimato
     """The adapted regressor; with its members, where it has some."""
     if not len(rows):
         raise InputError(
-            f"{_estimator_name(model)} does not say how many numbers it predicts, and there are no rows to try it with",
+            f"{_name(model)} does not say how many numbers it predicts, and there are no rows to try it with",
             expected="at least 1 row",
         )
     probed = _ask(model, take(rows[:PROBED]))
@@ -124,10 +124,10 @@ def _regressor(model: Any, rows: Array, take: Take, spec: InputSpec) -> Estimato
     with_std = call_for_std(model)
     if with_std is not None:
         warn(
-            f"{_estimator_name(model)} also tells a standard deviation, and this is its plain prediction alone. To use "
+            f"{_name(model)} also tells a standard deviation, and this is its plain prediction alone. To use "
             f"both, in Python: mean, std = {with_std}, and then "
             "howsure.RegressionCertainty.from_mean_std(mean, std).",
-            kind=f"the standard deviation of {_estimator_name(model)}",
+            kind=f"the standard deviation of {_name(model)}",
         )
     members = members_of(model, PREDICT)
     size = float(np.abs(probed).max(initial=0))
@@ -148,7 +148,7 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
         raise _not_fitted(model)
     if features is None:
         raise ModelError(
-            f"{_estimator_name(model)} does not say what it takes",
+            f"{_name(model)} does not say what it takes",
             expected="rows, with which it can be tried",
             hint="Give some: howsure.audit(model, x)",
         )
@@ -209,7 +209,7 @@ def check_estimator(model: Any) -> None:
     elif hasattr(model, "decision_function") or hasattr(model, "classes_"):
         hint = "Give it some: sklearn.calibration.CalibratedClassifierCV(model).fit(x, y)"
     raise ModelError(
-        f"{_estimator_name(model)} gives no probabilities",
+        f"{_name(model)} gives no probabilities",
         expected="a fitted classifier with predict_proba, or a fitted regressor",
         hint=hint,
     )
@@ -262,7 +262,7 @@ def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
     other = int(np.sum(named != top)) if named.shape == top.shape else 0
     if other:
         warn(
-            f"On {other} of the first {len(top)} rows, `predict` of {_estimator_name(model)} says another class than "
+            f"On {other} of the first {len(top)} rows, `predict` of {_name(model)} says another class than "
             "the most probable one of its `predict_proba`. howsure uses the probabilities."
         )
 
@@ -289,7 +289,7 @@ def _ask(model: Any, x: Any) -> Array:
             raise _not_fitted(model) from error
         message = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{method} of {_estimator_name(model)} fails on these rows ({type(error).__name__}: {message})",
+            f"{method} of {_name(model)} fails on these rows ({type(error).__name__}: {message})",
             expected="rows as it was fitted on",
             hint=f"Call it on a few of them yourself: model.{method}(x[:2])",
         ) from error
@@ -301,20 +301,20 @@ def _ask(model: Any, x: Any) -> Array:
         )
         if always is not None:
             raise ModelError(
-                f"{_estimator_name(model)} knows one answer alone of label {always}: it never saw another",
+                f"{_name(model)} knows one answer alone of label {always}: it never saw another",
                 expected="a yes or no for each of several labels, both seen while it was fitted",
                 hint=f"Fit it without label {always}",
             )
         if any(np.shape(label_outputs)[1:] != (2,) for label_outputs in outputs):
             raise ModelError(
-                f"{_estimator_name(model)} gives several answers with more than two classes",
+                f"{_name(model)} gives several answers with more than two classes",
                 expected="one answer of any number of classes, or a yes or no for each of several labels",
             )
         return np.stack([np.asarray(label_outputs)[:, 1] for label_outputs in outputs], axis=1)
     outputs = np.asarray(outputs)
     if outputs.ndim != 2 or outputs.dtype.kind not in "fiu" or len(outputs) != _length(x):
         raise ModelError(
-            f"{_estimator_name(model)} gives no probabilities of classes",
+            f"{_name(model)} gives no probabilities of classes",
             expected="an array of shape (rows, classes) from predict_proba",
             received=f"an array of {outputs.dtype} of shape {outputs.shape}",
         )
@@ -326,7 +326,7 @@ def _as_numbers(outputs: Any, model: Any, rows: int) -> Array:
     numbers = as_columns(outputs)
     if numbers.ndim != 2 or numbers.dtype.kind not in "fiub" or len(numbers) != rows:
         raise ModelError(
-            f"{_estimator_name(model)} gives no numbers",
+            f"{_name(model)} gives no numbers",
             expected="an array of shape (rows,) or (rows, targets) from predict",
             received=f"an array of {numbers.dtype} of shape {np.shape(outputs)}",
         )
@@ -346,7 +346,7 @@ def _info(model: Any, spec: InputSpec, probed: Array | None) -> ModelInfo:
     several = bool(getattr(model, "multilabel_", False)) or isinstance(classes, list)
     if probed is None and classes is None:
         raise InputError(
-            f"{_estimator_name(model)} does not name its classes, and there are no rows to try it with",
+            f"{_name(model)} does not name its classes, and there are no rows to try it with",
             expected="at least 1 row",
         )
     width = int(probed.shape[1]) if probed is not None else len(classes)  # type: ignore[arg-type]
@@ -369,9 +369,7 @@ def _info(model: Any, spec: InputSpec, probed: Array | None) -> ModelInfo:
 
 
 def _not_fitted(model: Any) -> ModelError:
-    return ModelError(
-        f"{_estimator_name(model)} has not been fitted", expected="an estimator after fit(x, y)"
-    )
+    return ModelError(f"{_name(model)} has not been fitted", expected="an estimator after fit(x, y)")
 
 
 def _is_fitted(model: Any) -> bool:
@@ -387,7 +385,7 @@ def _class_name(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _estimator_name(model: Any) -> str:
+def _name(model: Any) -> str:
     return model.__name__ if isinstance(model, type) else type(model).__name__
 
 
@@ -419,7 +417,7 @@ def _rows_of(model: Any, x: Any) -> tuple[Array, Take, InputSpec]:
         return np.arange(len(array)), lambda numbers: array[numbers], NUMBERS
     if names is not None:
         warn(
-            f"{_estimator_name(model)} was fitted on columns with names, and these rows have none. They are taken "
+            f"{_name(model)} was fitted on columns with names, and these rows have none. They are taken "
             f"in the order {quoted([str(name) for name in names])}."
         )
     spec = InputSpec("x", (int(features),), "float64")
@@ -437,7 +435,7 @@ def _of_frame(frame: Any, names: list[str], model: Any) -> tuple[Array, Take, In
     missing = [name for name in names if name not in called]
     if missing:
         raise InputError(
-            f"The rows have no columns {quoted(missing)}, on which {_estimator_name(model)} was fitted",
+            f"The rows have no columns {quoted(missing)}, on which {_name(model)} was fitted",
             expected=f"columns {quoted(names)}",
             received=quoted(frame.columns),
         )
@@ -461,7 +459,7 @@ def _check_width(
 ) -> None:
     if features is not None and (len(shape) != 2 or shape[1] != features):
         raise InputError(
-            f"The rows do not have as many numbers as {_estimator_name(model)} was fitted on",
+            f"The rows do not have as many numbers as {_name(model)} was fitted on",
             expected=f"{features} columns",
             received=f"{shape[1]} columns" + ("" if columns is None else f": {quoted(columns)}")
             if len(shape) == 2
@@ -479,7 +477,7 @@ def _check_gaps(gaps: NDArray[np.bool_], take: Take, model: Any) -> None:
     except InputError as error:
         raise InputError(
             f"The rows hold NaN, infinite or missing values {in_rows(len(bad), bad[:5].tolist())}",
-            expected=f"a finite value everywhere, as {_estimator_name(model)} takes nothing else",
+            expected=f"a finite value everywhere, as {_name(model)} takes nothing else",
             received=error.what,
             hint="Put an imputer before it in a pipeline, or leave those rows out",
         ) from error
