@@ -23,7 +23,6 @@ from keras import ops
 from howsure.adapters.keras import private
 from howsure.adapters.keras.switch import is_random, kind_of, rate_of
 from howsure.adapters.source_lines import innermost_of_a_user
-from howsure.errors import ModelError
 from howsure.random_ops import (
     ALPHA_DROPOUT,
     DRAWN,
@@ -198,12 +197,10 @@ class Recording(NoDraws):
         assert kind is not None
         if rate == 1 and kind in (ALPHA_DROPOUT, GAUSSIAN_DROPOUT):
             path = self._names.get(id(layer), layer.name)
-            raise private.in_own_words(
-                ModelError(
-                    f"The {type(layer).__name__} layer '{path}' has rate 1, where its noise is infinite",
-                    expected="a rate below 1",
-                    received=rate,
-                )
+            raise private.error_in_a_call(
+                f"The {type(layer).__name__} layer '{path}' has rate 1, where its noise is infinite",
+                expected="a rate below 1",
+                received=rate,
             )
         if inputs.shape[0] not in (None, self._rows):  # None if only a run would show it, as for texts
             self.left.append((layer, f"{type(layer).__name__} {ROWS_NOT_FIRST}"))
@@ -231,25 +228,22 @@ class Recording(NoDraws):
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
         """Record a draw of numbers."""
-        if function == "shuffle":
-            self._leave(f"keras.random.{function}", "for which no masks can be given")
-            return arguments["x"]
+        what = f"keras.random.{function}"
         if function == "categorical":
-            self._leave(f"keras.random.{function}", "for which no masks can be given")
-            shape = (*arguments["logits"].shape[:-1], arguments["num_samples"])
-            return ops.zeros(shape, _dtype(arguments))
-        numbers, shape = _Numbers.of(function, arguments), tuple(arguments["shape"])
+            *rows, _ = arguments["logits"].shape
+            arguments = {**arguments, "shape": (*rows, arguments["num_samples"])}
+        numbers, shape = _Numbers.of(function, arguments), tuple(arguments.get("shape", ()))
         if numbers is None or not all(isinstance(side, int) for side in shape):
-            self._leave(f"keras.random.{function}", "for which no masks can be given")
-        elif numbers.rate > 0 and self._reached(f"keras.random.{function}"):
+            self._leave(what, "for which no masks can be given")
+        elif numbers.rate > 0 and self._reached(what):
             first, *sides = shape or (1,)
             if self._changes_inputs(numbers.kind, sides):
-                self._leave(f"keras.random.{function}", ADDS_NOISE if numbers.kind == NORMAL else AUGMENTS)
+                self._leave(what, ADDS_NOISE if numbers.kind == NORMAL else AUGMENTS)
             else:
                 self._note(numbers.kind, numbers.rate, tuple(sides), first)
                 if numbers.kind != NORMAL:
                     self.with_numbers.update(map(id, self.stack))
-        return ops.zeros(shape, _dtype(arguments))
+        return arguments["x"] if function == "shuffle" else ops.zeros(shape, _dtype(arguments))
 
     def _changes_inputs(self, kind: str, sides: Sequence[int]) -> bool:
         """True if numbers change the inputs of the model: noise, or at most one number for each row."""
@@ -273,11 +267,9 @@ class Recording(NoDraws):
     def _note(self, kind: str, rate: float, shape: tuple[int, ...], leading: int | None) -> None:
         layer = self.stack[-1]
         if id(layer) in self._off:
-            raise private.in_own_words(
-                ModelError(
-                    f"Layer '{self._names[id(layer)]}' draws in its own call, so it cannot be kept off",
-                    expected="Dropout, or another random layer of Keras's own, in `keep_off`",
-                )
+            raise private.error_in_a_call(
+                f"Layer '{self._names[id(layer)]}' draws in its own call, so it cannot be kept off",
+                expected="Dropout, or another random layer of Keras's own, in `keep_off`",
             )
         name = self._names[id(layer)] + ("" if (call := self._calls[id(layer)]) == 1 else f"#{call}")
         self._drawn[name] += 1
@@ -352,13 +344,11 @@ class Masked:
     def _take(self, kind: str | None, shape: tuple[int, ...] | None, what: str) -> tuple[RandomOp, Tensor]:
         op = self._random_ops[self._next] if self._next < len(self._random_ops) else None
         if op is None or op.kind != kind or (shape is not None and op.shape != shape):
-            raise private.in_own_words(
-                ModelError(
-                    f"{what} was called differently than before",
-                    expected="the same calls in every pass, on tensors whose first axis is the rows"
-                    + ("" if op is None else f" ({op.name}: {op.shape})"),
-                    received=f"{kind} with a mask of shape {shape}",
-                )
+            raise private.error_in_a_call(
+                f"{what} was called differently than before",
+                expected="the same calls in every pass, on tensors whose first axis is the rows"
+                + ("" if op is None else f" ({op.name}: {op.shape})"),
+                received=f"{kind} with a mask of shape {shape}",
             )
         self._next += 1
         return op, self._masks[self._next - 1]
@@ -383,13 +373,10 @@ def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
         if noise_shape is None:
             return units
         if len(noise_shape) != len(units) + 1 or noise_shape[0] not in (None, 1):
-            raise private.in_own_words(
-                ModelError(
-                    f"Layer '{layer.name}' has a noise_shape that howsure cannot follow",
-                    expected=f"{len(units) + 1} entries, the first None or 1, as masks are shared by "
-                    "all rows",
-                    received=tuple(noise_shape),
-                )
+            raise private.error_in_a_call(
+                f"Layer '{layer.name}' has a noise_shape that howsure cannot follow",
+                expected=f"{len(units) + 1} entries, the first None or 1, as masks are shared by all rows",
+                received=tuple(noise_shape),
             )
     return tuple(
         unit if side is None else int(side) for side, unit in zip(noise_shape[1:], units, strict=True)

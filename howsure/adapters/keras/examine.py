@@ -153,17 +153,14 @@ def examine(
             "and a variance, say outputs='mean-variance', or 'mean-log-variance'",
         )
 
-    def looked(rows: Sequence[Array]) -> _Look:
-        return _Look(model, program, rows, gaussian_noise, off)
-
-    look = looked(rows)
+    look = _Look(model, program, rows, gaussian_noise, off)
     sides, count = look.drawn.leading, len(rows[0])
     whole_numbers = [number for number, side in enumerate(sides) if side is not None]
     others = [None if side is None else count + 1 for side in sides]
     if whole_numbers and not fixed_batch:
         # A side may equal the number of rows by chance, or depend on it in another way.
         more = [np.concatenate([array, array[:1]]) for array in rows]
-        others = looked(more).drawn.leading
+        others = _Look(model, program, more, gaussian_noise, off).drawn.leading
     of_rows = {number for number in whole_numbers if (sides[number], others[number]) == (count, count + 1)}
     whole = frozenset(whole_numbers) - of_rows
     left = [number for number in sorted(whole) if not fixed_batch and sides[number] != others[number]]
@@ -343,21 +340,28 @@ class _Look:
         return not own and id(layer) not in self.drawn.on_path
 
 
-def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
-    """Layers that are random in training, or do more in training, and cannot be switched on."""
-    findings = list(examination.left)
+def unswitchable(model: Any, examination: Examination) -> tuple[list[Unswitchable], str | None]:
+    """Layers that are random in training, or do more in training, and cannot be switched on.
+
+    Returns:
+        These layers; and the path of the innermost one that draws also when predicting, or None.
+    """
+    findings, always_random = list(examination.left), None
     names = examination.names
-    for layer in _users_code(model, examination):
-        below = "" if layer is model else f"{names[id(layer)]}/"
-        if any(other.name == names[id(layer)] or other.name.startswith(below) for other in findings):
-            continue  # the layer inside explains it
-        arguments = examination.arguments[id(layer)]
+    users = [layer for layer in examination.layers if id(layer) in examination.arguments]
+    users.sort(key=lambda layer: -names[id(layer)].count("/"))  # innermost first, then the model
+    for layer in (*users, *([model] if id(model) in examination.arguments else [])):
+        name, arguments = names[id(layer)], examination.arguments[id(layer)]
         always = draws_of_its_own(layer, arguments, training=False)
+        if always and always_random is None:
+            always_random = name
+        below = "" if layer is model else f"{name}/"
+        if any(other.name == name or other.name.startswith(below) for other in findings):
+            continue  # the layer inside explains it
         if always or _draws_in_training(layer, arguments):
             what = f"{type(layer).__name__} draws random numbers inside its call"
             what += ", also when predicting, where nothing switches them off" if always else ""
-            refused = always or id(layer) in examination.on_path
-            findings.append(Unswitchable(names[id(layer)], what, refused))
+            findings.append(Unswitchable(name, what, refused=always or id(layer) in examination.on_path))
         elif id(layer) in examination.only_dropped and does_more_in_training(
             layer, arguments, examination.never_in_training
         ):
@@ -365,8 +369,8 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
                 f"{type(layer).__name__} computes something else in training, apart from what it draws, "
                 "and the two cannot be told apart"
             )
-            findings.append(Unswitchable(names[id(layer)], what, refused=True))
-    return [replace(finding, hint=_HINT) for finding in findings]
+            findings.append(Unswitchable(name, what, refused=True))
+    return [replace(finding, hint=_HINT) for finding in findings], always_random
 
 
 def _draws_in_training(layer: Layer, arguments: Any) -> bool:
@@ -393,21 +397,6 @@ def layers_kept_off(model: Any, gaussian_noise: bool, names: Collection[str]) ->
     }
     check_kept_off(names, list(random.values()))
     return frozenset(number for number, name in random.items() if name in names)
-
-
-def random_when_predicting(model: Any, examination: Examination) -> str | None:
-    """Path of the innermost layer that draws when predicting and cannot be switched off, or None."""
-    for layer in _users_code(model, examination):
-        if draws_of_its_own(layer, examination.arguments[id(layer)], training=False):
-            return examination.names[id(layer)]
-    return None
-
-
-def _users_code(model: Any, examination: Examination) -> list[Layer]:
-    """The layers that run a user's code, innermost first, then the model if it does."""
-    users = [layer for layer in examination.layers if id(layer) in examination.arguments]
-    innermost_first = sorted(users, key=lambda layer: -examination.names[id(layer)].count("/"))
-    return [*innermost_first, *([model] if id(model) in examination.arguments else [])]
 
 
 def _levels(program: Program, random_steps: Sequence[Step]) -> dict[int, int]:

@@ -25,7 +25,7 @@ from howsure.adapters.choose_output import Output, Pair
 from howsure.adapters.input_scale import times_larger, untouched
 from howsure.adapters.keras import private
 from howsure.adapters.keras.draws import Masked, NoDraws
-from howsure.adapters.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
+from howsure.adapters.keras.examine import examine, layers_kept_off, unswitchable
 from howsure.adapters.keras.fast import bfloat16_is_faster, computing_in, reducible_steps, without_copies
 from howsure.adapters.keras.features import to_last_layer
 from howsure.adapters.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
@@ -228,8 +228,7 @@ class KerasModel:
     def _facts(self) -> ModelInfo:
         examination = self.examination
         with self.as_found():
-            fixed = unswitchable(self.model, examination)
-            always = random_when_predicting(self.model, examination)
+            fixed, always_random = unswitchable(self.model, examination)
         return ModelInfo(
             name=self.name,
             framework=self.backend,
@@ -241,7 +240,7 @@ class KerasModel:
             rescales=self._rescales(),
             layers=layer_infos(examination, fixed, self._off),
             unswitchable=tuple(fixed),
-            always_random=always,
+            always_random=always_random,
             fixed_batch=_fixed_batch(self.model),
             class_axis=0 if keras.config.image_data_format() == "channels_first" else -1,
         )

@@ -254,7 +254,8 @@ def losses_as_found(layers: Sequence[Layer]) -> Iterator[None]:
             layer._loss_ids.update(ids)
 
 
-def in_own_words(error: ModelError) -> ModelError:
-    """Mark an error so that Keras leaves its message alone; it rewrites others that leave a call (3.0)."""
+def error_in_a_call(what: str, *, expected: str, received: object = None) -> ModelError:
+    """A `ModelError` that Keras leaves alone where it leaves a call; it rewrites other messages (3.0)."""
+    error = ModelError(what, expected=expected, received=received)
     error.__dict__["_keras_call_info_injected"] = True
     return error

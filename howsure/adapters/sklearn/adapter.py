@@ -78,14 +78,16 @@ def adapt(model: Any, x: Any, *, gaussian_noise: bool) -> tuple[Estimator, list[
     del gaussian_noise
     check_estimator(model)
     rows, take, spec = _rows_of(model, x)
-    if is_regressor(model):
-        return _regressor(model, rows, take, spec), [rows]
-    probed = _ask(model, take(rows[:PROBED])) if len(rows) else None
-    info = _info(model, spec, probed)
-    if probed is not None and info.trained_for == CLASSES and info.class_names is not None:
-        _warn_of_other_answers(model, take(rows[:PROBED]), probed)
-    members = members_of(model, PROBABILITIES_BY) if info.trained_for == CLASSES else None
-    if members is not None and (probed is None or _is_mean(members, take(rows[:PROBED]), probed, SAME)):
+    of_numbers, some = is_regressor(model), take(rows[:PROBED]) if len(rows) else None
+    probed = None if some is None else _ask(model, some)
+    info = (_info_of_regressor if of_numbers else _info)(model, spec, probed)
+    of_classes = info.trained_for == CLASSES
+    if probed is not None and of_classes and info.class_names is not None:
+        _warn_of_other_answers(model, some, probed)
+    members = None
+    if of_numbers or of_classes:
+        members = members_of(model, PREDICT if of_numbers else PROBABILITIES_BY)
+    if members is not None and (probed is None or _is_mean(members, some, probed, of_numbers)):
         return Averaged(model, take, info, members), [rows]
     return Estimator(model, take, info), [rows]
 
@@ -96,44 +98,6 @@ def is_regressor(model: Any) -> bool:
     if kind is None and hasattr(model, "__sklearn_tags__") and not isinstance(model, type):
         kind = model.__sklearn_tags__().estimator_type
     return kind == "regressor" and hasattr(model, "predict")
-
-
-def _regressor(model: Any, rows: Array, take: Take, spec: InputSpec) -> Estimator:
-    """The adapted regressor; with its members, where it has some."""
-    if not len(rows):
-        raise InputError(
-            f"{_name(model)} does not say how many numbers it predicts, and there are no rows to try it with",
-            expected="at least 1 row",
-        )
-    probed = _ask(model, take(rows[:PROBED]))
-    kind, shape, fitted = type(model).__name__, probed.shape[1:], fitted_for(model)
-    outputs = fitted.says or VALUES
-    info = ModelInfo(
-        name=kind,
-        framework=FRAMEWORK,
-        inputs=(spec,),
-        output_shape=shape,
-        output_dtype="float64",
-        ending=outputs,
-        trained_for=fitted.trained_for,
-        rescales=True,
-        layers=(LayerInfo(kind, kind, None, None, shape, 0, repeated=False),),
-        loss=fitted.loss,
-        says=outputs if fitted.trained_for == REGRESSION else None,
-    )
-    with_std = call_for_std(model)
-    if with_std is not None:
-        warn(
-            f"{_name(model)} also tells a standard deviation, and this is its plain prediction alone. To use "
-            f"both, in Python: mean, std = {with_std}, and then "
-            "howsure.RegressionCertainty.from_mean_std(mean, std).",
-            kind=f"the standard deviation of {_name(model)}",
-        )
-    members = members_of(model, PREDICT)
-    size = float(np.abs(probed).max(initial=0))
-    if members is not None and _is_mean(members, take(rows[:PROBED]), probed, SAME_NUMBER * size):
-        return Averaged(model, take, info, members)
-    return Estimator(model, take, info)
 
 
 def input_specs(model: Any) -> Sequence[InputSpec]:
@@ -267,10 +231,11 @@ def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
         )
 
 
-def _is_mean(members: EstimatorMembers, x: Any, predicted: Array, same: float) -> bool:
-    """True if the mean of the members is the estimator's prediction, but for a small difference."""
+def _is_mean(members: EstimatorMembers, x: Any, predicted: Array, of_numbers: bool) -> bool:
+    """True if the mean of the members is the estimator's prediction, but for rounding."""
     with _without_names():
         mean = members.ask(x).mean(axis=0)
+    same = SAME_NUMBER * np.abs(predicted).max(initial=0) if of_numbers else SAME
     return mean.shape == predicted.shape and bool(np.all(np.abs(mean - predicted) <= same))
 
 
@@ -342,6 +307,7 @@ def _without_names() -> Iterator[None]:
 
 
 def _info(model: Any, spec: InputSpec, probed: Array | None) -> ModelInfo:
+    """Facts about a classifier, or about one of several labels."""
     classes = getattr(model, "classes_", None)
     several = bool(getattr(model, "multilabel_", False)) or isinstance(classes, list)
     if probed is None and classes is None:
@@ -353,18 +319,46 @@ def _info(model: Any, spec: InputSpec, probed: Array | None) -> ModelInfo:
     names = None
     if classes is not None and not isinstance(classes, list) and len(classes) == width:
         names = tuple(map(_class_name, np.asarray(classes).tolist()))
+    ending, task = (LABEL_PROBABILITIES, SEVERAL_LABELS) if several else (PROBABILITIES, CLASSES)
+    return _model_info(model, spec, (width,), ending, task, class_names=names)
+
+
+def _info_of_regressor(model: Any, spec: InputSpec, probed: Array | None) -> ModelInfo:
+    """Facts about a regressor; warns if it also tells a standard deviation."""
+    if probed is None:
+        raise InputError(
+            f"{_name(model)} does not say how many numbers it predicts, and there are no rows to try it with",
+            expected="at least 1 row",
+        )
+    with_std = call_for_std(model)
+    if with_std is not None:
+        warn(
+            f"{_name(model)} also tells a standard deviation, and this is its plain prediction alone. To use "
+            f"both, in Python: mean, std = {with_std}, and then "
+            "howsure.RegressionCertainty.from_mean_std(mean, std).",
+            kind=f"the standard deviation of {_name(model)}",
+        )
+    fitted = fitted_for(model)
+    outputs, task = fitted.says or VALUES, fitted.trained_for
+    says = outputs if task == REGRESSION else None
+    return _model_info(model, spec, probed.shape[1:], outputs, task, loss=fitted.loss, says=says)
+
+
+def _model_info(
+    model: Any, spec: InputSpec, shape: tuple[int, ...], ending: str, task: str, **more: Any
+) -> ModelInfo:
     kind = type(model).__name__
     return ModelInfo(
         name=kind,
         framework=FRAMEWORK,
         inputs=(spec,),
-        output_shape=(width,),
+        output_shape=shape,
         output_dtype="float64",
-        ending=LABEL_PROBABILITIES if several else PROBABILITIES,
-        trained_for=SEVERAL_LABELS if several else CLASSES,
+        ending=ending,
+        trained_for=task,
         rescales=True,
-        layers=(LayerInfo(kind, kind, None, None, (width,), 0, repeated=False),),
-        class_names=names,
+        layers=(LayerInfo(kind, kind, None, None, shape, 0, repeated=False),),
+        **more,
     )
 
 
