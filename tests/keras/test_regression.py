@@ -96,19 +96,6 @@ def test_the_loss_of_the_chosen_output_says_what_it_is(tmp_path):
         howsure.assess(model, x, method=PLAIN, output="b")
 
 
-def of_a_user(y_true, y_pred):
-    return keras.ops.mean((y_true - y_pred) ** 4)
-
-
-def test_what_nothing_says_is_refused_with_the_words_that_help():
-    model = network()
-    for loss in (None, of_a_user):
-        model.compile(loss=loss)
-        with pytest.raises(howsure.ModelError, match=r"outputs='values'.*'mean-variance' or"):
-            howsure.assess(model, x, method=PLAIN)
-        assert howsure.assess(model, x, method=PLAIN, outputs="values").target_names == ("value",)
-
-
 def test_endings_in_probabilities():
     softmax, sigmoid = network(3, "softmax"), network(1, "sigmoid")
     for model in (softmax, sigmoid):
