@@ -120,10 +120,10 @@ def need_torch(namespace: dict[str, Any]) -> None:
 
 def go_back(namespace: dict[str, Any]) -> None:
     """Leave the folder of a page, and forget its kind of answer: other tests run in the same process."""
-    from howsure.tasks import registry  # not before the backend is chosen
+    from howsure.tasks import task  # not before the backend is chosen
 
     os.chdir(STARTED_IN)
-    registry._ANSWERS.pop("measures", None)  # of docs/extend.md
+    task._TASKS.pop("measures", None)  # of docs/extend.md
 
 
 PARSERS = [CodeBlockParser("python", run_python), CodeBlockParser("text", compare_output)]

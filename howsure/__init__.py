@@ -31,13 +31,14 @@ from howsure.methods.plain import Members, PlainPrediction, Softmax
 from howsure.passes import passes
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.plan import Plan
+from howsure.scale.load import load
+from howsure.tasks import registry as _registry  # noqa: F401 (it adds the tasks of howsure)
 from howsure.tasks.classification.abstain import Abstention
 from howsure.tasks.classification.calibrate import Calibrator
 from howsure.tasks.classification.evaluate import Evaluation
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.sentence import Row
 from howsure.tasks.classification.sets import PredictionSets
-from howsure.tasks.files import load
 from howsure.tasks.multilabel.calibrate import MultilabelCalibrator
 from howsure.tasks.multilabel.evaluate import MultilabelEvaluation
 from howsure.tasks.multilabel.result import MultilabelCertainty

@@ -35,7 +35,7 @@ from howsure.results import result as results
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome, ResultMetadata
 from howsure.sampling.plan import Plan
-from howsure.tasks.registry import tiled_by
+from howsure.tasks.task import task_that_tiles
 
 Result = Any
 """A `Certainty`, or the result of another outcome."""
@@ -195,7 +195,7 @@ def streamed(
     if request.tile is None:
         job = prepare(handle, rows, chosen, request)
     else:
-        job, blocks = tiled_by()(handle, rows, chosen, request, progress)
+        job, blocks = task_that_tiles().tiled(handle, rows, chosen, request, progress)
     truth = _truth_of(rows, job, came_along=rows is not x)
     if rows.ids is not None:
         rows = replace(rows, ids=check_ids(rows.ids, job.total))

@@ -11,16 +11,16 @@ from howsure.adapters.choose_output import Output
 from howsure.adapters.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.adapters.resolve import ModelHandle, resolve_model
 from howsure.arguments import check_type
+from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError, warnings_never_errors
 from howsure.inputs.rows import ANY_SIZE, InputSpec, listed, made_up_rows
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
-from howsure.on_first_use import Displayed
 from howsure.request import Request
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, plain_method, random_ops_of
 from howsure.tasks.output_semantics import evidence
-from howsure.tasks.registry import outcome_of
+from howsure.tasks.task import outcome_of
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from howsure.errors import InputError, warn
 from howsure.inputs.frames import is_frame
 from howsure.inputs.rows import Array, as_array
 from howsure.request import Request
-from howsure.tasks.registry import fed
+from howsure.tasks.task import fed
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import howsure
-from howsure.tasks.registry import answers
+from howsure.tasks.task import tasks
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -23,7 +23,7 @@ def pages_of_kinds() -> dict[str, str]:
     start = (DOCS / "index.md").read_text(encoding="utf-8")
     elsewhere = {path.rpartition(".")[2] for path in described(pages)}
     found = {}
-    for kind in reversed(answers()):
+    for kind in reversed(tasks()):
         module, result = f"{kind.result_type.__module__.rpartition('.')[0]}.", kind.result_type.__name__
         public = [name for name in howsure.__all__ if getattr(howsure, name).__module__.startswith(module)]
         own = sorted({*public} - elsewhere, key=lambda name: (name != result, public.index(name)))

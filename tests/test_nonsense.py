@@ -5,7 +5,7 @@ import pytest
 from hypothesis import strategies as some
 
 import howsure
-from howsure.tasks.registry import named
+from howsure.tasks.task import task_named
 from tests.kinds import KINDS
 from tests.nonsense import answer, functions, nonsense
 
@@ -19,7 +19,7 @@ NOT_CALLED = {"Audit", "Comparison", "Exported", "Familiarity", "Score", "Plan"}
 
 def is_made(name):
     """Whether a class belongs to a kind of answer and is no result: functions of howsure make it."""
-    kinds = [f"{named(kind).result_type.__module__.rpartition('.')[0]}." for kind in KINDS]
+    kinds = [f"{task_named(kind).result_type.__module__.rpartition('.')[0]}." for kind in KINDS]
     made = getattr(howsure, name)
     return made.__module__.startswith(tuple(kinds)) and not hasattr(made, "columns")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import howsure
-from howsure.tasks.registry import answers
+from howsure.tasks.task import tasks
 from howsure.tasks.verdict import NO_CLEAR_ANSWER, REASONS, VERDICTS
 from release.held_back import held_back
 
@@ -25,7 +25,7 @@ PAGES = [
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "words.md"),
 ]
 
-RESULTS = [answer.result_type for answer in answers()]
+RESULTS = [answer.result_type for answer in tasks()]
 COLUMNS = {column.name for result in RESULTS for column in result.columns}
 SETTINGS = {field.name for result in RESULTS for field in dataclasses.fields(result)} - COLUMNS
 SCORES = {

@@ -35,7 +35,7 @@ from howsure.scale.parts import is_results, left_out_in, verdicts_in
 from howsure.scale.ray import cluster, several
 from howsure.scale.read import RowSource, parquet_files
 from howsure.scale.work import FolderJob, ModelSource, Recipe, begin, one_process
-from howsure.tasks.registry import fed, part_of
+from howsure.tasks.task import fed, task_of
 from howsure.tasks.verdict import VERDICTS
 from howsure.terminal import COMPILING, duration, paragraph, progress, say
 from howsure.words import counted
@@ -190,7 +190,7 @@ class Assess(RowsCommand):
     def _check_result(self, result: Any) -> Any:
         """The result as it is; an `InputError` where it cannot be told as the settings want it."""
         if self.settings.background is not None:
-            part_of(result, "background")(result, self.settings.background)
+            task_of(result).background(result, self.settings.background)
         return result
 
     def _into_folder(self, request: Request, roles: Roles) -> bool:

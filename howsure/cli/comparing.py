@@ -28,7 +28,7 @@ from howsure.methods.choices import CHOICES
 from howsure.request import Request
 from howsure.results.saved import table_in
 from howsure.scale.parts import is_results
-from howsure.tasks.registry import fed, named, outcome_of, part_of
+from howsure.tasks.task import fed, outcome_of, task_named, task_of
 from howsure.terminal import COMPILING, paragraph, progress, say
 
 
@@ -178,7 +178,8 @@ class TwoTables(TableCommand):
         _check_names(names, paths, "The two tables have the same name")
         results = {name: read_result(path, columns) for name, path in zip(names, paths, strict=True)}
         # Before labels are read.
-        needs = [part_of(self.asked(result[:0]), "compare").needs for result in results.values()]
+        none_of_each = [self.asked(result[:0]) for result in results.values()]
+        needs = [task_of(none).compare(none).needs for none in none_of_each]
         if self.labels is not None:
             truth = self.with_labels(results[names[0]]).truth
             results = {name: result.with_truth(truth) for name, result in results.items()}
@@ -204,8 +205,8 @@ def _plain_name(rows: Rows, network: Any, request: Request) -> str:
     """Name of the plain prediction of such a model."""
     adapted, _ = network.adapt(fed(rows.x, request), output=request.assessed_output)
     with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
-        kind = named(outcome_of(adapted.info, request).name)
-    return str(kind.part("compare").plain) if kind.has("compare") else CHOICES[0].name
+        task = task_named(outcome_of(adapted.info, request).name)
+    return str(task.compare().plain) if task.can("compare") else CHOICES[0].name
 
 
 def say_comparison(console: Console, comparison: howsure.Comparison) -> None:

@@ -27,8 +27,8 @@ from howsure.scale.parts import is_results, rows_of_input
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.handover import CHOSEN
 from howsure.tasks.printed import kind_of, summary_of
-from howsure.tasks.registry import answer_of, part_of
 from howsure.tasks.regression.handover import CHOSEN as OF_NUMBERS
+from howsure.tasks.task import task_of
 from howsure.terminal import paragraph, say
 from howsure.words import counted
 
@@ -101,13 +101,13 @@ class TableCommand(Command):
         if label is not None:
             if not hasattr(result, "of_label"):
                 raise InputError(
-                    f"`of_label` has no effect on {answer_of(result).in_words}",
+                    f"`of_label` has no effect on {task_of(result).in_words}",
                     expected="several labels per row",
                 )
             result = result.of_label(label)
         if self.settings.above is None:
             return result
-        result = part_of(result, "above")(result, self.settings.above, self.settings.target)
+        result = task_of(result).above(result, self.settings.above, self.settings.target)
         return result if limits is None else replace(result, thresholds=limits)
 
     def sample(self, *parts: str) -> tuple[Any, int]:
@@ -122,8 +122,9 @@ class TableCommand(Command):
         columns = replace(self.columns, labelled=bool(parts))
         result, total = read_sample(self.table, columns, for_scores=bool(parts))
         empty = self.asked(result[:0])
-        if parts and not any(answer_of(empty).has(part) for part in parts):
-            part_of(empty, parts[0])
+        task = task_of(empty)
+        if parts and not any(task.can(part) for part in parts):
+            task.check_can(parts[0], empty)
         if total > len(result):
             message = f"{len(result):,} of {total:,} {kind_of(result)}s were drawn at random for this."
             paragraph(self.console, message)
@@ -175,8 +176,8 @@ class TableCommand(Command):
         """The rows that `keep` chooses for a person to see, of one part after the other; and of how many."""
         chosen, total = list[Any](), 0
         for part in parts:
-            part_of(self.asked(part[:0]), "hand_over")
             rows = self.asked(part)
+            task_of(rows).check_can("hand_over", rows)
             total += len(rows)
             chosen.append(rows[keep(rows)])
         return chosen[0].joined(chosen), total
@@ -207,7 +208,7 @@ class Evaluate(TableCommand):
         evaluation = howsure.evaluate(result, outside=strangers, background=self.settings.background)
         say(self.console, str(evaluation))
         if self.out is not None:
-            write_csv_file(part_of(result, "score_lines")(result, evaluation), self.out)
+            write_csv_file(task_of(result).score_lines(result, evaluation), self.out)
             say(self.console, f"\nScores:  {self.out}")
         return True
 
@@ -307,7 +308,7 @@ class Sets(WithNew):
         self.check(self.out, LINES)
         labelled = self.labelled("prediction_sets", "prediction_intervals")
         by_class = self.settings.by_class
-        if answer_of(labelled).has("prediction_sets"):
+        if task_of(labelled).can("prediction_sets"):
             fitted: Any = howsure.prediction_sets(labelled, coverage=self.coverage, by_class=by_class)
         elif by_class:
             raise InputError("`by_class` has no effect on intervals of numbers", expected="--coverage alone")
@@ -315,7 +316,7 @@ class Sets(WithNew):
             fitted = howsure.prediction_intervals(labelled, coverage=self.coverage)
         paragraph(self.console, str(fitted))
         if self.new is not None and self.out is not None:
-            sets = part_of(labelled, "sets_told")(labelled, fitted)
+            sets = task_of(labelled).sets_told(labelled, fitted)
             write_csv_file(self._lines(sets, self.new), self.out)
             say(self.console, f"\n{sets}")
             say(self.console, f"{sets.called + ':':<8} {self.out}")
@@ -386,7 +387,7 @@ class Handover(TableCommand):
             check_whole(self.most, "most", least=0)
 
         def first(rows: Any) -> Any:
-            return part_of(rows, "choose")(rows, word, self.most)
+            return task_of(rows).choose(rows, word, self.most)
 
         rows, total = self.chosen(self._parts(), lambda rows: np.sort(first(rows)))
         chosen = first(rows)[: self.most]

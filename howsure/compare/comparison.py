@@ -17,16 +17,16 @@ from howsure.atomic import LINES, check_ending
 from howsure.compare.findings import lead
 from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
 from howsure.compare.protocol import AS_THEY_ARE, GIVEN, Comparing, Words, cost_in_words, networks_of
+from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.evaluation.paired import Comparable
 from howsure.evaluation.score import OUTSIDE, Measured, Score
 from howsure.inputs.rows import quoted
 from howsure.methods.protocol import Method
-from howsure.on_first_use import Displayed, imported
 from howsure.results.export import write_csv_file
 from howsure.sampling.outcome import Floats
 from howsure.statistics import simultaneous_critical_value
-from howsure.tasks.registry import part_of
+from howsure.tasks.task import task_of
 from howsure.words import UNIT, counted
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ class Comparison(Displayed):
             >>> print(comparison.difference("dropout", "plain", "nll"))
             0.039 (0.027 to 0.049)
         """
-        compared = imported("howsure.compare.results:compared")
+        from howsure.compare.results import compared
+
         comparison: Comparison = compared(
             results, labels, calibrated=calibrated, seed=seed, background=background
         )
@@ -139,7 +140,9 @@ class Comparison(Displayed):
         Example:
             >>> howsure.compare(model, x, labels, shifts={}).report("comparison.html")
         """
-        imported("howsure.report.comparison:write_comparison")(path, self, title=title)
+        from howsure.report.comparison import write_comparison
+
+        write_comparison(path, self, title=title)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write all scores into one csv file: a line for each method, set of rows and score.
@@ -170,7 +173,7 @@ class Comparison(Displayed):
     @cached_property
     def comparing(self) -> Comparing:
         """How results of this kind are scored and told: the part `compare` of their kind of answer."""
-        comparing: Comparing = part_of(next(iter(self.certainties.values())), "compare")
+        comparing: Comparing = task_of(next(iter(self.certainties.values()))).compare()
         return comparing
 
     @property

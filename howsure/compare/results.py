@@ -22,7 +22,7 @@ from howsure.evaluation.paired import Comparable
 from howsure.inputs.align import places
 from howsure.inputs.rows import quoted
 from howsure.sampling.outcome import Floats
-from howsure.tasks.registry import answer_of, part_of
+from howsure.tasks.task import task_of
 from howsure.words import counted, listed
 
 _IN_ORDER = "Give both in the same order, or with ids that are the same in both and distinct"
@@ -36,7 +36,7 @@ def without(comparing: Comparing, result: Any, background: int | str | None) -> 
     """
     if background is None:
         return comparing, None
-    number = part_of(result, "background")(result, background)
+    number = task_of(result).background(result, background)
     scored = partial(comparing.scored, background=number)
     return replace(comparing, scored=scored), result.class_names[number]
 
@@ -295,13 +295,14 @@ def compared(
     if taken:
         raise InputError(f"'{taken[0]}' is the name of a calibrated result", expected="distinct names")
     first = next(iter(by_name))
-    comparing: Comparing = part_of(by_name[first], "compare")
+    task = task_of(by_name[first])
+    comparing: Comparing = task.compare(by_name[first])
     for name, result in by_name.items():
-        if part_of(result, "compare") is not comparing:
+        if task_of(result).compare(result) is not comparing:
             raise InputError(
                 f"'{name}' is not of the same kind as '{first}'",
-                expected=f"answers of {answer_of(by_name[first]).in_words}",
-                received=answer_of(result).in_words,
+                expected=f"answers of {task.in_words}",
+                received=result.in_words,
             )
     by_name = {
         name: _in_order(name, comparing.aligned(name, result, first, by_name[first]), first, by_name[first])

@@ -42,7 +42,7 @@ from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import random_ops_of
 from howsure.shifts import Shift
-from howsure.tasks.registry import answer_of, fed, part_of
+from howsure.tasks.task import fed, task_of
 
 PROBED = 256
 """Rows of the plain prediction that checks the meaning of the labels."""
@@ -138,7 +138,7 @@ def compare(
     with progress_callback(progress, "Comparing") as tell:
         rows = rows_for(model, x, tell)
         probe, layout = _probe(model, rows, request)
-        comparing, left_out = without(part_of(probe, "compare"), probe, background)
+        comparing, left_out = without(task_of(probe).compare(probe), probe, background)
         request = replace(request, class_names=getattr(probe, probe.names))
         labels = rows.truth(probe.truth_names) if labels is None else aligned(labels, rows, of="x.index")
         if labels is None:
@@ -147,7 +147,7 @@ def compare(
             )
         if outside and comparing.beside is None:
             raise InputError(
-                f"OOD rows are not scored for answers of {answer_of(probe).in_words}",
+                f"OOD rows are not scored for answers of {task_of(probe).in_words}",
                 expected="outside=None",
                 hint="Changed rows are: give them as `shifts`",
             )

@@ -24,7 +24,7 @@ from howsure.evaluation.score import Score
 from howsure.inputs.labels import check_names
 from howsure.inputs.typed_json import COUNT, FINITE, read_sealed, typed, write_sealed
 from howsure.results.result import Result
-from howsure.tasks.registry import named, part_of
+from howsure.tasks.task import task_named, task_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -171,7 +171,7 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
     """
 
     def parse(content: dict[str, Any]) -> Any:
-        return named(typed(str, content["answer"], "answer")).part("read_calibrator")(content)
+        return task_named(typed(str, content["answer"], "answer")).read_calibrator(content)
 
     return read_sealed(
         path,
@@ -353,4 +353,4 @@ def calibrate(
         98.2 ± 0.6 % '0': sure.
     """
     check_whole(seed, "seed", least=0)
-    return part_of(certainty, "calibrate")(certainty, labels, method=method, seed=seed)
+    return task_of(certainty).calibrate(certainty, labels, method=method, seed=seed)

@@ -14,7 +14,7 @@ from howsure.errors import InputError
 from howsure.evaluation.fitted_rows import warn_of_promise
 from howsure.inputs.rows import quoted
 from howsure.sampling.outcome import Floats
-from howsure.tasks.registry import part_of
+from howsure.tasks.task import task_of
 from howsure.words import UNIT
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def prediction_sets(
     """
     coverage = as_share(coverage, "coverage")
     check_flag(by_class, "by_class")
-    sets = part_of(certainty, "prediction_sets")(certainty, labels, coverage=coverage, by_class=by_class)
+    sets = task_of(certainty).prediction_sets(certainty, labels, coverage=coverage, by_class=by_class)
     warn_of_promise(certainty)
     return sets
 
@@ -171,6 +171,6 @@ def prediction_intervals(
         3.4 to 5.1
     """
     coverage = as_share(coverage, "coverage")
-    fitted: PredictionIntervals = part_of(result, "prediction_intervals")(result, labels, coverage=coverage)
+    fitted: PredictionIntervals = task_of(result).prediction_intervals(result, labels, coverage=coverage)
     warn_of_promise(result)
     return fitted

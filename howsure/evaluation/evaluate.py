@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from howsure.arguments import check_whole
 from howsure.evaluation.fitted_rows import warn_of_copies, warn_of_scores
-from howsure.tasks.registry import part_of
+from howsure.tasks.task import task_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -100,12 +100,11 @@ def evaluate(
         0.039 (0.028 to 0.048)
     """
     check_whole(seed, "seed", least=0)
+    task = task_of(certainty)
     if ignore is not None:
-        labels = part_of(certainty, "ignored")(certainty, labels, ignore)
-    more = (
-        {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
-    )
-    evaluation = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed, **more)
+        labels = task.ignored(certainty, labels, ignore)
+    left_out = None if background is None else task.background(certainty, background)
+    evaluation = task.evaluate(certainty, labels, outside=outside, seed=seed, background=left_out)
     warn_of_copies(certainty, evaluation)
     warn_of_scores(certainty)
     return evaluation

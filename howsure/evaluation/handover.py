@@ -14,7 +14,7 @@ from howsure.errors import InputError
 from howsure.inputs.align import ID
 from howsure.inputs.rows import as_array, in_rows
 from howsure.results.export import write_csv_file
-from howsure.tasks.registry import part_of
+from howsure.tasks.task import task_of
 
 DIGITS = 6
 """Decimals of a probability, and significant digits of a number."""
@@ -71,11 +71,12 @@ def hand_over(
         row,label,probability,runner_up,runner_up_probability,candidates,verdict,reason
         12,0,0.373368,6,0.257988,"'0', '6' or '5'",coin flip,doubt within passes
     """
-    told_by = part_of(certainty, "hand_over")
+    task = task_of(certainty)
+    task.check_can("hand_over", certainty)
     check_ending(path, LINES)
     chosen = _positions(certainty._mask_in_order(rows), len(certainty))
     part = certainty[chosen]
-    answers: Columns = told_by(part, sets)
+    answers: Columns = task.hand_over(part, sets)
     numbered: Columns = {"row": part.row.tolist()}
     if part.ids is not None:
         numbered[ID if part.id_name in (*OWN, *answers) else part.id_name] = part.ids.tolist()

@@ -14,7 +14,7 @@ from howsure.errors import InputError
 from howsure.evaluation.fitted_rows import warn_of_promise
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import at_most, proportion_interval
-from howsure.tasks.registry import part_of
+from howsure.tasks.task import task_of
 from howsure.words import counted
 
 if TYPE_CHECKING:
@@ -306,10 +306,11 @@ def abstain(
         31 of 200
     """
     risk, confidence = as_share(risk, "risk"), as_share(confidence, "confidence")
-    rule = part_of(certainty, "abstain")
-    more = (
-        {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
+    task = task_of(certainty)
+    task.check_can("abstain", certainty)
+    left_out = None if background is None else task.background(certainty, background)
+    rule = task.abstain(
+        certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance, background=left_out
     )
-    acceptance = rule(certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance, **more)
     warn_of_promise(certainty)
-    return acceptance
+    return rule

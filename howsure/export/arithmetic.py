@@ -29,7 +29,7 @@ from howsure.sampling.first_passes import First
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.tasks.classification.calibrate import Calibrator
-from howsure.tasks.registry import named
+from howsure.tasks.task import task_named
 
 RAW, FEATURES, ROWS = "raw", "features", "rows"
 """Names of the raw outputs of the passes, of the features and logits of the plain pass, and of the first axis
@@ -76,7 +76,7 @@ def columns_graph(
     """
     from onnx import helper
 
-    kind = named(outcome.name).part("graph")(outcome)
+    kind = task_named(outcome.name).graph(outcome)
     nodes = Nodes("howsure/")
     traced = {RAW: Traced(nodes, RAW, (first.passes, None, *outputs))}
     values = kind.values(traced[RAW])
@@ -224,7 +224,7 @@ def described(
     outcome: Any = job.outcome
     inside: dict[str, Any] = {
         "outcome": outcome.name,
-        **named(outcome.name).part("graph")(outcome).metadata,
+        **task_named(outcome.name).graph(outcome).metadata,
         "plan": plan.settings,
         "versions": versions(_PACKAGES),
     }

@@ -40,7 +40,7 @@ from howsure.sampling.outcome import Outcome, ResultMetadata
 from howsure.sampling.plan import Plan
 from howsure.tasks.classification.calibrate import Calibrator
 from howsure.tasks.familiar import Familiar
-from howsure.tasks.registry import named, part_of
+from howsure.tasks.task import task_named, task_of
 from howsure.words import counted
 
 COMPARED = 64
@@ -201,7 +201,7 @@ def export(
     rows = replace(raw, x=divided(raw.x, divide_by, handle))
     job = prepare(handle, rows, MCDropout(), request)
     job = replace(job, outcome=job.outcome.keeping_all())  # by which near ties are known
-    named(job.outcome.name).part("graph")  # or a refusal that names the kind of answer
+    task_named(job.outcome.name).check_can("graph")  # or a refusal that names the kind of answer
     ready = _exportable(job, divide_by)
     _check_calibrator(calibrator, job)
     numbers = _compared_rows(job)
@@ -336,7 +336,7 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
     if calibrator is None:
         return
     check_type(calibrator, Calibrator, "calibrator", "what howsure.calibrate learnt for one class per row")
-    names = named(job.outcome.name).part("graph")(job.outcome).calibrated_names
+    names = task_named(job.outcome.name).graph(job.outcome).calibrated_names
     if calibrator.class_names != names:
         raise InputError(
             "The calibrator is for other classes",
@@ -359,10 +359,10 @@ def _familiar(known: Familiarity | None, job: Job, rows: Sequence[Array]) -> tup
     if known is None:
         return None
     check_type(known, Familiarity, "familiarity", "a result of `howsure.familiarity`, or None")
-    kind = named(job.outcome.name)
-    if not issubclass(kind.result_type, Familiar):
+    task = task_named(job.outcome.name)
+    if not issubclass(task.result_type, Familiar):
         raise InputError(
-            f"A result of {kind.in_words} has no familiarity",
+            f"A result of {task.in_words} has no familiarity",
             expected="a model of one class or numbers per row",
             hint="Export without it",
         )
@@ -511,7 +511,7 @@ def _compared(
     outputs: dict[str, Array], expected: Any, calibrated: Any, familiar: tuple[Array, Array] | None
 ) -> float:
     largest = 0.0
-    numbers = dict(part_of(expected, "graph_numbers")(expected, TOLERANCE))
+    numbers = dict(task_of(expected).graph_numbers(expected, TOLERANCE))
     if calibrated is not None:
         numbers["calibrated"] = calibrated.probabilities, np.array(TOLERANCE)
     if familiar is not None:
@@ -529,9 +529,9 @@ def _compared(
             where = f"{wanted[place]:.6g} in row {expected.row[place[0]]}"
             raise _other(name, where, f"{outputs[name][place]:.6g}")
         largest = max(largest, float(apart.max(initial=0)))
-    words = dict(part_of(expected, "graph_words")(expected, TOLERANCE))
+    words = dict(task_of(expected).graph_words(expected, TOLERANCE))
     if calibrated is not None:
-        words["calibrated_verdict"] = part_of(calibrated, "graph_words")(calibrated, TOLERANCE)["verdict"]
+        words["calibrated_verdict"] = task_of(calibrated).graph_words(calibrated, TOLERANCE)["verdict"]
     for name, (wanted, undecided) in words.items():
         wrong = (outputs[name] != wanted) & ~undecided
         if wrong.any():

@@ -28,8 +28,8 @@ from howsure.inputs.tables import (
 )
 from howsure.results.saved import is_saved
 from howsure.results.thresholds import Thresholds
-from howsure.tasks.files import load, load_sample, parts_of
-from howsure.tasks.registry import CLASSES, LABELS, Answer, answers
+from howsure.scale.load import load, load_sample, parts_of
+from howsure.tasks.task import Task, task_named, tasks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,9 +67,9 @@ class FileColumns:
     form: CsvForm = CsvForm()  # noqa: RUF009
 
     @property
-    def answer(self) -> Answer:
-        """The kind of answer that the columns tell of each row."""
-        return LABELS if self.several else CLASSES
+    def task(self) -> Task[Any]:
+        """The task of the answers that the columns tell of each row."""
+        return task_named("labels" if self.several else "classes")
 
     @property
     def alike(self) -> FileColumns:
@@ -136,21 +136,21 @@ def read_result(
         values = values[:, None] if columns.several and values.ndim == 1 else values
         return _result_from(source, _normalised(values, columns, source), columns)
     table = open_columns(source, columns.form, columns.roles, known_names=columns.class_names or ())
-    if any(_was_written(kind, table) for kind in answers()):
+    if any(_was_written(task, table) for task in tasks()):
         raise InputError(
             f"'{source}' is a table that howsure wrote as csv, which it does not read again",
             expected="the .parquet form of this table, as `howsure assess --out TABLE.parquet` writes it",
         )
-    for kind in answers():
-        if kind.has("claims") and kind.part("claims")(table, columns):
-            return kind.part("given_columns")(table, columns, source)
+    for task in tasks():
+        if task.can("claims") and task.claims(table, columns):
+            return task.given_columns(table, columns, source)
     content = _roles(table, source, columns)
     return _result_from(source, content.classes, columns, content)
 
 
-def _was_written(kind: Answer, table: Table) -> bool:
+def _was_written(task: Task[Any], table: Table) -> bool:
     """Whether a table has every column that all results of a kind have in csv."""
-    needed = (column for column in kind.result_type.columns if column.stored and not column.optional)
+    needed = (column for column in task.result_type.columns if column.stored and not column.optional)
     names = {name.split(".")[0] for name in table.names}
     return names.issuperset(column.name for column in needed if column.default is None)
 
@@ -201,7 +201,7 @@ class _Content:
 def _result_from(source: Path, values: Any, columns: FileColumns, beside: _Content | None = None) -> Result:
     labels, called = (None, RowNames()) if beside is None else (beside.labels, beside.called)
     try:
-        kind = columns.answer.part("given")
+        kind = columns.task.given()
         numbers = read_given(values, columns.class_names, kind, "The probabilities", labels)
         values = _normalised(numbers.values, columns, source)
         numbers = replace(numbers, **vars(called), values=values, labels=labels)

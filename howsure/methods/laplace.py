@@ -36,7 +36,7 @@ from howsure.sampling.design import DesignEffect
 from howsure.sampling.estimate import RunningMoments
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.sampling.sketch import with_networks
-from howsure.tasks.registry import outcome_of
+from howsure.tasks.task import outcome_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from howsure.on_first_use import Displayed
+from howsure.displayed import Displayed
 from howsure.report.templates import environment
+from howsure.results.result import Result
 from howsure.tasks.printed import few_lines_of, id_name_of, kind_of, lead_of
+from howsure.tasks.sentences import AnswerRow
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,13 @@ def html_of(shown: Displayed) -> str:
     Returns:
         HTML without script or style sheet, some thousand characters. All texts in it are escaped.
     """
-    view = pkgutil.resolve_name(type(shown).in_notebooks)(shown)
+    if isinstance(shown, Result):
+        view = of_result(shown)
+    elif isinstance(shown, AnswerRow):
+        view = View([f"{shown.called}: {shown}"])
+    else:
+        view = View([], printed=str(shown))
     return environment().get_template("notebook.html.j2").render(vars(view))
-
-
-def of_anything(shown: Any) -> View:
-    """The view of an object without a view of its own: as it prints."""
-    return View([], printed=str(shown))
-
-
-def of_row(row: Any) -> View:
-    """A row of a result: its name and its sentences."""
-    return View([f"{row.called}: {row}"])
 
 
 def of_result(result: Any) -> View:

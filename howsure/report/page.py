@@ -19,8 +19,8 @@ from howsure.report.looks import Looks, looks_of
 from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
 from howsure.tasks.printed import id_name_of, kind_of, lead_of
-from howsure.tasks.registry import answer_of, part_of
 from howsure.tasks.sentences import words_of
+from howsure.tasks.task import task_of
 from howsure.words import upper
 
 _TITLE = "How sure is the model?"
@@ -99,10 +99,10 @@ def render(
         InputError: `rows` has another length than `result`, or its kind of answer brings no page.
     """
     kind = kind_of(result)
-    left_out = None if background is None else part_of(result, "background")(result, background)
+    left_out = None if background is None else task_of(result).background(result, background)
     looks = looks_of(rows, result, kind)
     asked = PageOptions(looks, kind, audit, comparison, title, drawn_from, missing, left_out)
-    page: str = part_of(result, "page")(result, asked)
+    page: str = task_of(result).page(result, asked)
     return page
 
 
@@ -160,14 +160,14 @@ def scores_of(result: Any, **wishes: Any) -> ViewTable | None:
     None of fewer than two rows, of rows that cannot be scored, or where the kind brings no scores. The part
     `evaluate` takes the `wishes`.
     """
-    kind = answer_of(result)
-    if result.truth is None or len(result) < 2 or not (kind.has("evaluate") and kind.has("score_lines")):
+    task = task_of(result)
+    if result.truth is None or len(result) < 2 or not (task.can("evaluate") and task.can("score_lines")):
         return None
     try:
-        evaluation = kind.part("evaluate")(result, None, outside=None, seed=0, **wishes)
+        evaluation = task.evaluate(result, None, outside=None, seed=0, **wishes)
     except InputError:
         return None
-    head, *lines = kind.part("score_lines")(result, evaluation)
+    head, *lines = task.score_lines(result, evaluation)
     alone = ("target",) if len(getattr(result, result.names)) == 1 else ()
     others = [name for name in head if name not in (*_SCORE, *alone)]
     rows = []

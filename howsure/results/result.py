@@ -19,13 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import check_choice, check_path
 from howsure.atomic import TABLES, check_ending, check_place, new_folder, write_whole
+from howsure.displayed import Displayed
 from howsure.errors import FileError, InputError
 from howsure.inputs.align import ID, aligned, without_index
 from howsure.inputs.labels import check_names
 from howsure.inputs.own_arrays import OwnSettings, adopted, own_copy, read_only
 from howsure.inputs.rows import as_array
 from howsure.inputs.typed_json import typed, types_of
-from howsure.on_first_use import Displayed, imported
 from howsure.optional import needs
 from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, is_in_files, rows_at_a_time
 from howsure.results.export import csv_lines, write_csv_file
@@ -77,11 +77,10 @@ _READ_AT_A_TIME = 2**22
 class Shown(Displayed):
     """Prints and reports a result. The code that shows it is imported on first use."""
 
-    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_result"
-
     def __str__(self) -> str:
-        text: str = imported("howsure.tasks.printed:text_of")(self)
-        return text
+        from howsure.tasks.printed import text_of
+
+        return text_of(self)
 
     def report(
         self,
@@ -121,8 +120,9 @@ class Shown(Displayed):
         if labels is not None:
             result = result.with_truth(labels)
         parts: dict[str, Any] = {"audit": audit, "comparison": comparison, "title": title}
-        write = imported("howsure.report.page:write_report")
-        write(path, result, rows, background=background, **parts)
+        from howsure.report.page import write_report
+
+        write_report(path, result, rows, background=background, **parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,10 @@ class Result(Shown, Generic[OneRow]):
     """Base of all results for N rows; `Certainty` is one.
 
     Attributes:
-        answer: Name of the kind of answer, which files of it hold; see `howsure.tasks.registry`.
+        answer: Name of the kind of answer, which files of it hold; see `howsure.tasks.task`.
+        in_words: The kind of answer in words, for messages: `one class per row`.
+        as_classes: What a caller can do instead where one class per row is wanted, a sentence; `{first}`
+            becomes the first of the names.
         columns: The columns of every row, in the order of the table.
         names: The setting that holds the K names.
         row_type: The class of one row.
@@ -139,6 +142,8 @@ class Result(Shown, Generic[OneRow]):
     """
 
     answer: ClassVar[str]
+    in_words: ClassVar[str] = "another kind"
+    as_classes: ClassVar[str | None] = None
     columns: ClassVar[tuple[Column, ...]]
     names: ClassVar[str]
     row_type: ClassVar[type[Any]]

@@ -44,7 +44,7 @@ from howsure.sampling.plan import Plan
 from howsure.scale import parts as folders
 from howsure.scale.parts import PLACES, PLAN, Manifest, Part
 from howsure.scale.read import Reader, RowSource, sha256
-from howsure.tasks.registry import fed
+from howsure.tasks.task import fed
 
 TRIED = 2
 """Rows on which model, plan and options are tried before anything is written."""

@@ -1,1 +1,1 @@
-"""The kinds of answers: a folder for each, and what they share; `registry` says how one is found."""
+"""The kinds of answers: a folder for each, and what they share; `task` says what each can do."""

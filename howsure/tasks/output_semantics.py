@@ -27,7 +27,7 @@ from howsure.inputs.rows import Rows, cast_rows
 from howsure.request import Request
 from howsure.sampling.outcome import Floats, Outcome
 from howsure.tasks.outputs import SUM_OFF, SUMS_OFF
-from howsure.tasks.registry import outcome_of
+from howsure.tasks.task import outcome_of
 from howsure.words import counted, listed
 
 ENOUGH = 16

@@ -17,7 +17,7 @@ from howsure.adapters.protocol import (
 from howsure.errors import InputError, ModelError, warn
 from howsure.inputs.rows import in_rows, row_number
 from howsure.sampling.outcome import Floats
-from howsure.tasks.registry import answers
+from howsure.tasks.task import tasks
 from howsure.words import counted, listed
 
 _SAY_SO = "If it puts out logits of classes, say so: outputs='logits'"
@@ -54,9 +54,9 @@ def read_outputs(
         raise InputError(
             "`outputs` is unknown",
             expected="; ".join(
-                f"{listed([*map(repr, kind.outputs)]).replace(' and ', ' or ')} for {kind.in_words}"
-                for kind in reversed(answers())
-                if kind.outputs
+                f"{listed([*map(repr, task.outputs)]).replace(' and ', ' or ')} for {task.in_words}"
+                for task in reversed(tasks())
+                if task.outputs
             ),
             received=repr(declared),
         )

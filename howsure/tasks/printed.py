@@ -12,8 +12,8 @@ from typing import Any
 
 from howsure.inputs.align import ID
 from howsure.sampling.plan import Spent
-from howsure.tasks.registry import part_or
 from howsure.tasks.sentences import called
+from howsure.tasks.task import ability_or
 from howsure.words import counted
 
 FEW_ROWS = 10
@@ -65,20 +65,20 @@ def id_name_of(result: Any) -> str | None:
 
 def lead_of(result: Any) -> str:
     """A result in one sentence."""
-    said: str = part_or(result, "lead", _counted)(result)
+    said: str = ability_or(result, "lead", _counted)(result)
     return said
 
 
 def summary_of(result: Any) -> str:
     """How a result came out, and what a pilot spent for it, a paragraph."""
-    said: str = part_or(result, "summary", lead_of)(result)
+    said: str = ability_or(result, "summary", lead_of)(result)
     pilot = (getattr(result, "plan", None) or {}).get("pilot")
     return said if pilot is None else f"{said} {Spent(**pilot).in_words}"
 
 
 def lines_of(result: Any, count: int | None = None) -> Lines:
     """Lines about all rows in their order, or about at most `count` rows to look at first."""
-    found: Lines = part_or(result, "lines", _in_order)(result, count)
+    found: Lines = ability_or(result, "lines", _in_order)(result, count)
     return found
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
+from howsure.displayed import Displayed
 from howsure.inputs.align import ID
-from howsure.on_first_use import Displayed
 from howsure.tasks import verdict as verdicts
 from howsure.words import printable, upper
 
@@ -27,8 +27,6 @@ class AnswerRow(Displayed):
         id: The caller's name for the row, or None.
         id_name: Name of the column of ids.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_row"
 
     row: int
     passes: int

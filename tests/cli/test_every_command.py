@@ -11,7 +11,7 @@ import typer.main
 
 import howsure
 from howsure.cli.app import app
-from howsure.tasks.registry import named
+from howsure.tasks.task import task_named
 from tests.commands import done, refused, run
 from tests.doors.cases import DROPOUT, case_of
 from tests.doors.doors import COMMANDS as DOORS
@@ -39,7 +39,7 @@ PARTS = {name: door.part for name, door in DOORS.items()} | {"export": ("graph",
 
 def has_part(command, kind):
     """Whether a kind has any of the parts that a command needs."""
-    return not PARTS[command] or any(named(kind).has(part) for part in PARTS[command])
+    return not PARTS[command] or any(task_named(kind).can(part) for part in PARTS[command])
 
 
 ONE_LABEL = "Take one label at a time: `certainty.of_label('0')` has the classes 'no' and 'yes'"
@@ -52,7 +52,7 @@ REFUSED = {
     **{(name, kind): NO_PART for name in PARTS for kind in KINDS if not has_part(name, kind)},
     **{(name, "labels"): ONE_LABEL for name in ("sets", "abstain", "handover")},
     ("compare", "labels"): TWO_TABLES,
-    **{("export", kind): NO_GRAPH for kind in KINDS if named(kind).has("graph")},
+    **{("export", kind): NO_GRAPH for kind in KINDS if task_named(kind).can("graph")},
 }
 """What makes no sense. Advice about labels is followed below. Networks in numpy have no graph."""
 
@@ -136,7 +136,7 @@ def test_few_rows(kind, rows, tmp_path):
     line = ("assess", *given, "--out", tmp_path / "folder", "--report", tmp_path / "page.html")
     assert rows or "There are no rows" in refused(*line)
     assert not rows or done(*line)
-    if named(kind).has("compare"):
+    if task_named(kind).can("compare"):
         assert rows > 1 or "Too few rows to score" in refused("compare", *given)
         assert rows < 2 or done("compare", *given)
 

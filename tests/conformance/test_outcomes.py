@@ -2,7 +2,7 @@
 
 import pytest
 
-from howsure.tasks.registry import named
+from howsure.tasks.task import task_named
 from tests.kinds import KINDS, of_kind
 from tests.support.conformance import check_outcome
 
@@ -12,7 +12,7 @@ OUTCOMES = {(kind, name): outcome for kind in KINDS for name, outcome in of_kind
 @pytest.mark.parametrize("name", OUTCOMES, ids=" of ".join)
 def test_an_outcome_keeps_to_the_seam(name):
     outcome, raw = OUTCOMES[name]
-    assert type(outcome) is named(name[0]).outcome_type
+    assert type(outcome) is task_named(name[0]).outcome_type
     check_outcome(outcome, raw)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import howsure
 from howsure.shifts import unmoved
-from howsure.tasks.registry import answer_of
+from howsure.tasks.task import task_of
 from tests.commands import done, flat
 from tests.doors.cases import DROPOUT, Case, network
 from tests.doors.said import Said, numbers_of, of_lines, of_result, of_table, words_of
@@ -71,7 +71,7 @@ class Door:
     def has(self, result):
         """Whether the kind of a result has it."""
         if self.part:
-            return answer_of(result).has(self.part)
+            return task_of(result).can(self.part)
         methods = [name for name in self.of if not hasattr(howsure, name)]
         has_one = not methods or any(hasattr(type(result), name) for name in methods)
         return has_one and not (self.of_tables and result.positions)

@@ -15,7 +15,7 @@ import pytest
 
 import howsure
 from howsure.results.lazy_maps import LazyMap
-from howsure.tasks.registry import answer_of, answers
+from howsure.tasks.task import task_of, tasks
 from tests.doors.cases import DROPOUT, N, case_of
 from tests.kinds import KINDS, of_kind
 from tests.tasks.answers_or_refuses import functions, methods_of
@@ -244,7 +244,7 @@ def has(kind, way):
     """Whether a kind of answer has this way in."""
     result = plain(kind)
     if way in JUDGED:
-        return answer_of(result).has(way)
+        return task_of(result).can(way)
     if way in OF_ROWS and result.positions:
         return False
     is_method = not (hasattr(howsure, way) or way == "constructor")
@@ -262,7 +262,7 @@ def takes_arrays(method):
 
 def test_every_way_in_has_its_cell():
     names = functions() | {"__getitem__"}
-    for kind in answers():
+    for kind in tasks():
         methods = {name: getattr(kind.result_type, name) for name in methods_of(kind.result_type)}
         names |= {name for name, method in methods.items() if takes_arrays(method)}
     assert names <= WAYS.keys() | KEEP_NOTHING.keys(), "a way in without its cell"

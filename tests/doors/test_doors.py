@@ -18,7 +18,7 @@ import pytest
 import howsure
 from howsure.atomic import TABLES
 from howsure.errors import HowsureError
-from howsure.tasks.registry import answers, named
+from howsure.tasks.task import task_named, tasks
 from tests.doors.cases import DROPOUT, N, case_of
 from tests.doors.doors import COMMANDS, COMMANDS_NOT_WALKED, DOORS, NOT_WALKED, held_of
 from tests.doors.said import check_same
@@ -60,7 +60,7 @@ def cells(where=lambda kind, door: True):
 
 def having(part):
     """Kinds that have a part."""
-    return [kind for kind in KINDS if named(kind).has(part)]
+    return [kind for kind in KINDS if task_named(kind).can(part)]
 
 
 def every(where=lambda kind, door: True):
@@ -104,7 +104,7 @@ def test_every_name_has_its_door():
     names = functions() | {
         each.__name__ for each in public if hasattr(each, "needs") and hasattr(each, "begin")
     }
-    names |= set().union(*(methods_of(kind.result_type) for kind in answers()))
+    names |= set().union(*(methods_of(kind.result_type) for kind in tasks()))
     assert names <= walked, "a public name without a door in tests/doors/doors.py"
     assert walked <= names | {"__getitem__", "__str__", "_repr_html_"}, "a door to nothing"
 
@@ -129,8 +129,8 @@ def test_a_kind_without_a_part_refuses_in_words(kind, door, tmp_path):
 
 def test_what_can_be_done_instead_of_a_missing_part_is_said():
     judged = {door.part for door in DOORS.values()} - {None, "above"}
-    for kind in answers():
-        missing = {part for part in judged if not kind.has(part)}
+    for kind in tasks():
+        missing = {part for part in judged if not kind.can(part)}
         assert missing <= set(kind.instead), kind.name
 
 
@@ -729,7 +729,7 @@ MISSING = {
     (kind, name): COMMANDS[name].part
     for kind, name in itertools.product(KINDS, COMMANDS)
     if (part := COMMANDS[name].part)
-    and not any(answer.has(each) for answer in answers() if answer.name == kind for each in part)
+    and not any(answer.can(each) for answer in tasks() if answer.name == kind for each in part)
 }
 
 

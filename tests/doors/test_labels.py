@@ -10,7 +10,7 @@ import pytest
 import howsure
 from howsure.errors import HowsureError, InputError
 from howsure.inputs.frames import is_frame
-from howsure.tasks.registry import named
+from howsure.tasks.task import task_named
 from tests.doors.cases import N, case_of
 from tests.doors.label_forms import (
     TURNED,
@@ -65,7 +65,7 @@ def test_every_door_takes_every_form_of_labels(kind, door, tmp_path):
         check_same((found.rows, found.whole), (expected.rows, expected.whole), form)
 
 
-@pytest.mark.parametrize(("kind", "form"), [cell for cell in FORMS if named(cell[0]).has("compare")])
+@pytest.mark.parametrize(("kind", "form"), [cell for cell in FORMS if task_named(cell[0]).can("compare")])
 def test_a_comparison_takes_labels_from_the_rows(kind, form):
     case = case_of(kind)
     labels = forms_of(case)[form]

@@ -13,7 +13,7 @@ import howsure
 from howsure.compare.comparison import Comparison
 from howsure.evaluation.score import OUTSIDE
 from howsure.report.comparison import render_comparison
-from howsure.tasks.registry import named
+from howsure.tasks.task import task_named
 from tests.golden.cases import CASES
 from tests.kinds import KINDS as ALL_KINDS
 from tests.kinds import of_kind
@@ -21,7 +21,7 @@ from tests.report.made import Page
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")
 
-PLACES = {kind: f"{named(kind).result_type.__module__.rpartition('.')[0]}.scores" for kind in ALL_KINDS}
+PLACES = {kind: f"{task_named(kind).result_type.__module__.rpartition('.')[0]}.scores" for kind in ALL_KINDS}
 
 KINDS = {
     kind: (import_module(place).METRICS, *of_kind(kind).scores)
@@ -61,7 +61,7 @@ def test_each_is_explained(kind):
         assert kind != "classes" or f"`{name}`" in GLOSSARY
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if named(kind).has("compare")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if task_named(kind).can("compare")])
 def test_the_page_of_a_comparison_explains_each_that_it_shows(kind):
     comparison = comparison_of(kind)
     words = Page(render_comparison(comparison)).words

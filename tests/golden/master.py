@@ -24,7 +24,7 @@ import typer.main
 
 import howsure
 from howsure.compare.findings import findings, lead
-from howsure.tasks.registry import answer_of
+from howsure.tasks.task import task_of
 from tests.commands import run
 from tests.golden.cases import CASES, network, rows
 from tests.kinds import of_kind
@@ -169,7 +169,7 @@ def judged(kind):
 
 
 def part(name, result):
-    return answer_of(result).part(name, result)
+    return getattr(task_of(result), name)
 
 
 def calibrated(result, few):

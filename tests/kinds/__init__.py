@@ -6,9 +6,9 @@ conformance of outcomes, columns and files. So a kind without its file fails in 
 
 from importlib import import_module
 
-from howsure.tasks.registry import answers
+from howsure.tasks.task import tasks
 
-KINDS = tuple(each.name for each in reversed(answers()))
+KINDS = tuple(each.name for each in reversed(tasks()))
 """Names of all kinds that howsure has."""
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import howsure
-from howsure.tasks.registry import named
+from howsure.tasks.task import task_named
 from tests.support.arrays import Dropout
 
 SIDE = 4
@@ -73,7 +73,7 @@ class Kind(ABC):
 
     def made(self, passes, names=None, **counting):
         """A result of passes that a user's own loop made."""
-        return getattr(named(self.name).result_type, self.constructor)(passes, names, **counting)
+        return getattr(task_named(self.name).result_type, self.constructor)(passes, names, **counting)
 
     @abstractmethod
     def golden(self):

@@ -14,7 +14,7 @@ from howsure.methods.laplace import LastLayerLaplace, fit_laplace
 from howsure.request import Request
 from howsure.sampling.outcome import ResultMetadata
 from howsure.statistics import entropy_of
-from howsure.tasks.registry import outcome_of
+from howsure.tasks.task import outcome_of
 from tests.support.arrays import ArrayModel
 from tests.support.cases import dense, two_layers
 

@@ -20,11 +20,11 @@ from howsure.tasks.classification.sentence import Row
 from howsure.tasks.multilabel.result import MultilabelCertainty
 from howsure.tasks.multilabel.sentence import MultilabelRow
 from howsure.tasks.probabilities import OfProbabilities
-from howsure.tasks.registry import answers
+from howsure.tasks.task import tasks
 from tests.doors.cases import case_of
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")
-RESULTS = [answer.result_type for answer in answers()]
+RESULTS = [answer.result_type for answer in tasks()]
 
 
 def example():
@@ -77,7 +77,7 @@ def complete():
 
 EXAMPLES = {Certainty: complete, MultilabelCertainty: several_labels} | {
     answer.result_type: lambda kind=answer.name: case_of(kind).result
-    for answer in answers()
+    for answer in tasks()
     if answer.name not in ("classes", "labels")
 }
 

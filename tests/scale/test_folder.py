@@ -514,7 +514,7 @@ def test_labels_follow_the_rows_whatever_is_missing(
     for folder in (results, tmp_path / "labelled"):
         kills.parts_in(folder)[3].unlink()
     for sample in (1000, 100):
-        monkeypatch.setattr("howsure.tasks.files.SAMPLE", sample)
+        monkeypatch.setattr("howsure.scale.load.SAMPLE", sample)
         wanted = run("evaluate", tmp_path / "labelled").stdout
         assert f"{min(sample, 352)} rows" in wanted
         for given in ("all.npy", "ids.csv"):

@@ -1,6 +1,6 @@
 """A kind of answer from outside of howsure: K numbers for each row, as `docs/extend.md` builds it.
 
-It brings an outcome, a result, and one part, `evaluate`. So it shows that shared code works for a kind that
+It brings an outcome, a result, and a task that evaluates. So it shows that shared code works for a kind that
 howsure does not have, and that howsure refuses in words what the kind does not bring. `known` lets howsure
 know it for a while; `linear` is a model of which the right answers are known.
 """
@@ -23,8 +23,8 @@ from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column
 from howsure.results.result import Result
 from howsure.sampling.outcome import Estimates, Floats, Outcome, ResultMetadata
 from howsure.statistics import skewed_interval
-from howsure.tasks import registry
-from howsure.tasks.registry import Answer
+from howsure.tasks import task
+from howsure.tasks.task import PartialTask
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 
@@ -41,6 +41,7 @@ class Measures(Result[str]):
     truth: Floats | None = None
 
     answer = "measures"
+    in_words = "measures per row"
     names = "number_names"
     columns = (
         Column("row", PER_ROW, INTEGER, "from 0", "number of the row in the input"),
@@ -110,29 +111,34 @@ class Errors:
         return "\n".join([f"{self.rows:,} rows", *each])
 
 
-def evaluate_numbers(numbers: Measures, labels: Any, *, outside: Any, seed: int) -> Errors:
-    """The part `evaluate`. Its interval is that of the mean square, as a root."""
-    squares = (numbers.mean - (numbers.truth if labels is None else labels)) ** 2
-    rmse = {}
-    for name, each in zip(numbers.number_names, squares.T, strict=True):
-        low, high = skewed_interval(each.mean(), (each - each.mean()) / len(each))
-        rmse[name] = Score(*np.sqrt([each.mean(), max(low, 0.0), high]).tolist())
-    return Errors(len(numbers), rmse)
+class Measuring(PartialTask[Measures]):
+    """What can be done with `Measures`: `howsure.evaluate`."""
 
+    outcome_type = Regression
+    result_type = Measures
 
-MEASURES = Answer("measures", "measures per row", Regression, Measures, parts={"evaluate": evaluate_numbers})
+    def evaluate(
+        self, result: Measures, labels: Any, *, outside: Any, seed: int, background: int | None = None
+    ) -> Errors:
+        """The interval is that of the mean square, as a root."""
+        squares = (result.mean - (result.truth if labels is None else labels)) ** 2
+        rmse = {}
+        for name, each in zip(result.number_names, squares.T, strict=True):
+            low, high = skewed_interval(each.mean(), (each - each.mean()) / len(each))
+            rmse[name] = Score(*np.sqrt([each.mean(), max(low, 0.0), high]).tolist())
+        return Errors(len(result), rmse)
 
 
 @contextmanager
 def known() -> Iterator[None]:
     """Let howsure know numbers, and forget them afterwards: other tests run in the same process."""
-    before = dict(registry._ANSWERS)
-    registry.add(MEASURES)
+    before = dict(task._TASKS)
+    task.add(Measuring())
     try:
         yield
     finally:
-        registry._ANSWERS.clear()
-        registry._ANSWERS.update(before)
+        task._TASKS.clear()
+        task._TASKS.update(before)
 
 
 def linear(numbers: int = 1, seed: int = 0) -> ArrayModel:

@@ -8,9 +8,9 @@ import pytest
 
 import howsure
 from howsure.external.files import read_result
-from howsure.tasks import registry
+from howsure.tasks.task import PartialTask, add, tasks
 from tests.support.conformance import check_outcome
-from tests.tasks.measures import MEASURES, Measures, Regression, known, linear, rows
+from tests.tasks.measures import Measures, Regression, known, linear, rows
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -41,7 +41,7 @@ def test_an_outcome_can_be_named_where_howsure_does_not_know_it() -> None:
     found = howsure.assess(linear(), rows(), method=howsure.MCDropout(passes=10), outcome=Regression)
     assert isinstance(found, Measures)
     assert found.number_names == ("0",)
-    assert "measures" not in [each.name for each in registry.answers()]
+    assert "measures" not in [task.name for task in tasks()]
 
 
 def test_numbers_are_saved_and_loaded(numbers: Measures, tmp_path: Path) -> None:
@@ -113,11 +113,14 @@ def test_what_was_fitted_to_classes_refuses_numbers(numbers: Measures) -> None:
         howsure.evaluate(one, labels, outside=numbers)
 
 
-def test_an_answer_names_parts_that_there_are() -> None:
-    with pytest.raises(howsure.InputError, match=r"no part 'guess'.*'evaluate'"):
-        registry.Answer("measures", "measures per row", Regression, Measures, parts={"guess": max})
-
-
 def test_another_kind_of_the_same_name_is_refused() -> None:
+    class Other(PartialTask[Measures]):
+        outcome_type, result_type = Regression, Measures
+
     with known(), pytest.raises(howsure.InputError, match="another kind of answer called 'measures'"):
-        registry.add(registry.Answer(MEASURES.name, "other numbers", Regression, Measures))
+        add(Other())
+
+
+def test_what_is_no_task_is_not_added() -> None:
+    with pytest.raises(howsure.InputError, match="This is no kind of answer"):
+        add("measures")  # type: ignore[arg-type]

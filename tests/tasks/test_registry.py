@@ -8,39 +8,55 @@ import pytest
 
 import howsure
 from howsure.external.files import read_result
-from howsure.on_first_use import imported
-from howsure.tasks.registry import OUTPUTS, PARTS, answers
+from howsure.tasks.task import ABILITIES, PartialTask, Task, tasks
 from tests.doors.cases import case_of, network
 
 DOCS = Path(__file__).parents[2] / "docs"
-KINDS = pytest.mark.parametrize("kind", answers(), ids=lambda kind: kind.name)
+OUTPUTS = tuple(dict.fromkeys(word for task in tasks() for word in task.outputs))
+KINDS = pytest.mark.parametrize("kind", tasks(), ids=lambda kind: kind.name)
 
 
 @KINDS
 def test_the_result_its_rows_and_what_is_fitted_to_it_are_public_names(kind):
-    parts = ("evaluate", "calibrate", "prediction_sets", "prediction_intervals", "abstain")
-    fitted = [inspect.signature(kind.part(name)).return_annotation for name in parts if kind.has(name)]
+    made_by = ("evaluate", "calibrate", "prediction_sets", "prediction_intervals", "abstain")
+    made = [inspect.signature(getattr(kind, name)).return_annotation for name in made_by if kind.can(name)]
     row = type(case_of(kind.name).result[0])
-    assert {kind.result_type.__name__, row.__name__, *fitted} <= set(howsure.__all__)
+    assert {kind.result_type.__name__, row.__name__, *made} <= set(howsure.__all__)
+
+
+def test_every_method_of_a_task_has_a_name_for_messages():
+    methods = {name for name, method in vars(Task).items() if getattr(method, "__isabstractmethod__", False)}
+    assert methods == set(ABILITIES)
 
 
 @KINDS
-def test_every_part_is_there_and_is_one_that_messages_can_name(kind):
-    assert set(kind.parts) <= set(PARTS)
-    assert all(imported(each) is not None for each in kind.parts.values())
+def test_what_a_task_cannot_do_is_refused_in_words(kind):
+    for name in ABILITIES:
+        if not kind.can(name):
+            with pytest.raises(howsure.InputError, match=f"^There are no {ABILITIES[name]} for these rows"):
+                getattr(kind, name)()
+            with pytest.raises(howsure.InputError, match=f"Received: one of {kind.in_words}"):
+                kind.check_can(name, case_of(kind.name).result)
+
+
+def test_a_task_from_outside_refuses_all_that_it_does_not_bring():
+    class Nothing(PartialTask):
+        result_type = howsure.Certainty
+
+    assert not any(Nothing().can(name) for name in ABILITIES)
 
 
 @KINDS
 def test_every_word_of_outputs_is_in_the_docs_and_can_be_typed(kind):
     text = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
     assert kind.outputs
-    assert all(word in OUTPUTS and re.search(rf"[\"'`]{word}[\"'`]", text) for word in kind.outputs)
+    assert all(re.search(rf"[\"'`]{word}[\"'`]", text) for word in kind.outputs)
 
 
 @KINDS
 @pytest.mark.parametrize("word", OUTPUTS)
 def test_a_word_of_other_kinds_gives_one_of_them_or_is_refused(kind, word):
-    case, having = case_of(kind.name), [each.result_type for each in answers() if word in each.outputs]
+    case, having = case_of(kind.name), [each.result_type for each in tasks() if word in each.outputs]
     try:
         found = howsure.assess(network(kind.name), case.x[:3], outputs=word)
     except (howsure.InputError, howsure.ModelError):

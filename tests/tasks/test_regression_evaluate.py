@@ -10,8 +10,8 @@ from sklearn import metrics
 
 import howsure
 from howsure import InputError, RegressionCertainty
-from howsure.tasks.registry import part_of
 from howsure.tasks.regression import scores
+from howsure.tasks.task import task_of
 
 RANDOM = np.random.default_rng(0)
 ROWS = 300
@@ -196,7 +196,7 @@ def test_several_targets_are_scored_by_name():
     assert found.coverage["b"][0.9].value > found.coverage["a"][0.9].value
     gap = found.minus(found)["nll of b"]
     assert (gap.value, gap.low, gap.high) == (0, 0, 0)
-    lines = part_of(both, "score_lines")(both, found)
+    lines = task_of(both).score_lines(both, found)
     assert lines[0][:4] == ["target", "score", "level", "value"]
     assert [line[3] for line in lines if line[:3] == ["b", "coverage", 0.9]] == [
         found.coverage["b"][0.9].value

@@ -9,9 +9,9 @@ import numpy as np
 
 from howsure.errors import InputError
 from howsure.evaluation.selective import Acceptance, decided
+from howsure.results.check import check_result
 from howsure.sampling.outcome import Booleans
 from howsure.tasks.classification.result import Certainty
-from howsure.tasks.registry import CLASSES, check_kind
 from howsure.tasks.truth import truth_of, warn_below_chance
 from howsure.words import counted
 
@@ -42,7 +42,7 @@ class Abstention(Acceptance):
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
         """
-        check_kind(certainty, CLASSES, self.class_names)
+        check_result(certainty, Certainty, self.class_names)
         return np.asarray(certainty.probability <= self.threshold)
 
     def in_words(self) -> str:

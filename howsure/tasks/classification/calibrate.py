@@ -29,13 +29,13 @@ from howsure.evaluation.cross_fit import FOLDS, CrossFit, FitInfluence, fit_infl
 from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import LEAST_MISTAKES, Score
 from howsure.inputs.typed_json import numbers, typed
+from howsure.results.check import check_result
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.evaluate import Evaluation, evaluate_numbers
 from howsure.tasks.classification.maps import Parameters, PercentageMap
 from howsure.tasks.classification.result import Certainty
-from howsure.tasks.registry import CLASSES, check_kind
 from howsure.tasks.truth import BELOW_CHANCE, truth_of
 
 # --- the result ---------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class Calibrator(ScoredCalibrator):
         return self._marked(certainty, changed)
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
-        check_kind(certainty, CLASSES, self.class_names)
+        check_result(certainty, Certainty, self.class_names)
         return _probabilities_of(certainty)
 
     def __repr__(self) -> str:

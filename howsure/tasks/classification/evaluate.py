@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from howsure.displayed import Displayed
 from howsure.evaluation import score as scores
 from howsure.evaluation.cross_fit import FitInfluence
 from howsure.evaluation.paired import Comparable, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Measured, Score
-from howsure.on_first_use import Displayed
+from howsure.results.check import check_outside
 from howsure.sampling.outcome import Integers
 from howsure.statistics import proportion_interval
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import constant_of, found_of, of_probabilities
-from howsure.tasks.registry import check_outside
 from howsure.tasks.truth import BELOW_CHANCE, truth_of
 from howsure.words import counted
 

@@ -36,7 +36,6 @@ from howsure.tasks.probabilities import (
     settled,
     verdict,
 )
-from howsure.tasks.registry import CLASSES
 
 SUM_OFF = float(np.finfo(np.float16).eps)
 """How far the sum of probabilities may be from 1: as that of numbers rounded to half precision."""
@@ -143,6 +142,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
     """
 
     answer: ClassVar[str] = "classes"
+    in_words: ClassVar[str] = "one class per row"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "class_names"
     row_type: ClassVar[type[Row]] = Row
@@ -330,7 +330,9 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
             >>> print(given[0])
             51.0 % '8', or '6' (47 %): coin flip.
         """
-        result: Certainty = of_probabilities(p, class_names, CLASSES.part("given"), source, thresholds, kind)
+        from howsure.tasks.classification.outcome import GIVEN
+
+        result: Certainty = of_probabilities(p, class_names, GIVEN, source, thresholds, kind)
         return result
 
     @staticmethod
@@ -366,5 +368,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
             >>> print(howsure.Certainty.from_passes(passes, ["cat", "dog"])[0])
             80 ± 13 % 'cat', or 'dog' (20 %): leaning. Most of the doubt is in every pass ...
         """
-        result: Certainty = of_passes(passes, class_names, CLASSES.part("given"), source, thresholds, kind)
+        from howsure.tasks.classification.outcome import GIVEN
+
+        result: Certainty = of_passes(passes, class_names, GIVEN, source, thresholds, kind)
         return result

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from howsure.evaluation.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
+from howsure.results.check import check_result
 from howsure.sampling.outcome import Booleans
 from howsure.tasks.classification.result import Certainty
-from howsure.tasks.registry import CLASSES, check_kind
 from howsure.tasks.truth import truth_of, warn_below_chance
 from howsure.words import rate
 
@@ -55,7 +55,7 @@ class PredictionSets:
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
         """
-        check_kind(certainty, CLASSES, self.class_names)
+        check_result(certainty, Certainty, self.class_names)
         sets = 1 - certainty.probabilities <= np.array(self.threshold) + TOLERANCE
         sets[np.arange(len(certainty)), certainty.label] = True
         return np.asarray(sets)

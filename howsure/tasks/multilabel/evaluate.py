@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.evaluation.paired import Comparable, Paired, check_enough
 from howsure.evaluation.score import Score, in_columns
-from howsure.on_first_use import Displayed
 from howsure.tasks.classification.evaluate import Evaluation, all_scores, ends_of, evaluate_numbers
 from howsure.tasks.multilabel.result import NO_AND_YES, MultilabelCertainty
 from howsure.tasks.truth import truth_of

@@ -34,7 +34,6 @@ from howsure.tasks.probabilities import (
     settled,
     verdict,
 )
-from howsure.tasks.registry import LABELS
 
 NO_AND_YES = ("no", "yes")
 """The two classes of one label."""
@@ -94,6 +93,10 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     """
 
     answer: ClassVar[str] = "labels"
+    in_words: ClassVar[str] = "several labels per row"
+    as_classes: ClassVar[str | None] = (
+        "Take one label at a time: `certainty.of_label({first})` has the classes 'no' and 'yes'"
+    )
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "label_names"
     row_type: ClassVar[type[MultilabelRow]] = MultilabelRow
@@ -239,8 +242,9 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         Raises:
             InputError: No numbers, NaN, or values outside of 0 to 1; names the rows.
         """
-        read = LABELS.part("given")
-        result: MultilabelCertainty = of_probabilities(p, label_names, read, source, thresholds, kind)
+        from howsure.tasks.multilabel.outcome import GIVEN
+
+        result: MultilabelCertainty = of_probabilities(p, label_names, GIVEN, source, thresholds, kind)
         return result
 
     @staticmethod
@@ -264,8 +268,9 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         Raises:
             InputError: As from `from_probabilities`; fewer than two passes, or of different shapes.
         """
-        read = LABELS.part("given")
-        result: MultilabelCertainty = of_passes(passes, label_names, read, source, thresholds, kind)
+        from howsure.tasks.multilabel.outcome import GIVEN
+
+        result: MultilabelCertainty = of_passes(passes, label_names, GIVEN, source, thresholds, kind)
         return result
 
 

@@ -115,10 +115,11 @@ STEPS = np.concatenate([-np.geomspace(0.1, 100, 25), np.geomspace(0.1, 100, 25)]
 """How many spreads away from the mean networks are looked for that no pass has shown."""
 
 
-def asked(result: RegressionCertainty, threshold: float, target: str | None) -> Certainty:
+def asked(result: RegressionCertainty, threshold: float, target: str | int | None) -> Certainty:
     """The part `above`: the question as it is typed, where a whole number that is no name is a position."""
-    is_place = target is not None and target not in result.target_names and target.isdecimal()
-    return result.above(threshold, int(target) if target is not None and is_place else target)
+    if isinstance(target, str) and target not in result.target_names and target.isdecimal():
+        target = int(target)
+    return result.above(threshold, target)
 
 
 def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:

@@ -13,8 +13,8 @@ from howsure.errors import InputError
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.inputs.rows import as_floats, quoted
 from howsure.inputs.targets import by_target
+from howsure.results.check import check_result
 from howsure.sampling.outcome import Booleans, Floats
-from howsure.tasks.registry import NUMBERS, check_kind
 from howsure.tasks.regression.doubt import scale_of
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.truth import truth_of
@@ -49,7 +49,7 @@ class RegressionAbstention(Acceptance):
         Raises:
             InputError: Not a `RegressionCertainty`, one of other targets, or without the `std` of the fit.
         """
-        check_kind(result, NUMBERS, tuple(self.tolerance))
+        check_result(result, RegressionCertainty, tuple(self.tolerance))
         scale, ranked_by = scale_of(result)
         if len(result) and ranked_by != self.ranked_by:
             raise InputError(

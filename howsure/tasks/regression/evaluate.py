@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from howsure.displayed import Displayed
 from howsure.evaluation.cross_fit import FitInfluence
 from howsure.evaluation.paired import Comparable, Paired, check_enough
 from howsure.evaluation.score import Measured, Score, in_columns, through_cross_fits
-from howsure.on_first_use import Displayed
+from howsure.results.check import check_outside
 from howsure.sampling.outcome import Floats
 from howsure.tasks.classification.evaluate import ends_of
-from howsure.tasks.registry import check_outside
 from howsure.tasks.regression.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
 from howsure.tasks.regression.scores import AT_LEVELS, LEVELS, METRICS, named_at, of_target
 from howsure.tasks.regression.sentence import SHOWN

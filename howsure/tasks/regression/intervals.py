@@ -16,8 +16,8 @@ from howsure.digits import significant
 from howsure.errors import InputError
 from howsure.evaluation.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
 from howsure.inputs.rows import in_rows
+from howsure.results.check import check_result
 from howsure.sampling.outcome import Floats
-from howsure.tasks.registry import NUMBERS, check_kind
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.truth import truth_of
 from howsure.words import counted, listed
@@ -57,7 +57,7 @@ class PredictionIntervals:
         Raises:
             InputError: Not a `RegressionCertainty`, or one of other targets or without the `std` of the fit.
         """
-        check_kind(result, NUMBERS, self.target_names)
+        check_result(result, RegressionCertainty, self.target_names)
         if self.by_std and np.isnan(result.std).any():
             raise InputError(
                 "The `std` of these rows is unknown, and the intervals are scaled by it",

@@ -189,6 +189,10 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     """
 
     answer: ClassVar[str] = "numbers"
+    in_words: ClassVar[str] = "numbers per row"
+    as_classes: ClassVar[str | None] = (
+        "`result.above(3.0)` asks whether each number is above 3; the answer has a verdict"
+    )
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "target_names"
     one_goes_unnamed: ClassVar[bool] = True

@@ -29,13 +29,13 @@ from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import SMALLEST, Score, through_cross_fits
 from howsure.evaluation.temperature import Losses, changed, least, losses
 from howsure.inputs.typed_json import POSITIVE
+from howsure.results.check import check_result
 from howsure.results.columns import MAP, WIDE_MAP, Column, is_in_files
 from howsure.results.lazy_maps import LazyMap
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 from howsure.tasks.classification import maps as of_classes
 from howsure.tasks.classification.calibrate import temperature_in_words
-from howsure.tasks.registry import POSITIONS, check_kind
 from howsure.tasks.segmentation.result import DenseCertainty, of_counted
 from howsure.tasks.segmentation.scores import check_known, known_probabilities, loss_of
 from howsure.tasks.segmentation.truth import truths_of
@@ -82,7 +82,7 @@ class DenseCalibrator(SavedCalibrator):
             InputError: Another kind of result, other classes, calibrated already, or the probabilities of all
                 classes were not kept.
         """
-        check_kind(result, POSITIONS, self.class_names)
+        check_result(result, DenseCertainty, self.class_names)
         _check_usable(result)
         settings = {"method": TEMPERATURE, "rows": self.rows, "temperature": self.temperature.value}
         method = {**result.method, "calibration": settings}

@@ -22,9 +22,9 @@ from howsure.errors import InputError
 from howsure.evaluation.conformal import check_enough
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, ShareOfRows, decided
+from howsure.results.check import check_result
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.tasks.registry import POSITIONS, check_kind
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import check_known, counted_of, known_probabilities
 from howsure.tasks.segmentation.truth import truths_of
@@ -77,7 +77,7 @@ class DenseAbstention(Acceptance):
         Raises:
             InputError: Not a `DenseCertainty`, or one of other classes.
         """
-        check_kind(result, POSITIONS, self.class_names)
+        check_result(result, DenseCertainty, self.class_names)
         return np.asarray(_certainty_of_rows(result) <= self.threshold)
 
     def in_words(self) -> str:
@@ -199,7 +199,7 @@ class DensePredictionSets:
         Raises:
             InputError: Not a `DenseCertainty`, or of other classes, or without all probabilities.
         """
-        check_kind(result, POSITIONS, self.class_names)
+        check_result(result, DenseCertainty, self.class_names)
         check_known(result)
         return DenseSets(result, self.threshold)
 

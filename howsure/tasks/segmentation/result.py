@@ -15,7 +15,6 @@ from howsure.errors import InputError
 from howsure.inputs.align import ID, aligned
 from howsure.inputs.own_arrays import read_only
 from howsure.inputs.rows import as_array, check_unmasked
-from howsure.on_first_use import imported
 from howsure.results.columns import (
     BOOLEAN,
     FLOAT,
@@ -175,6 +174,10 @@ class DenseCertainty(Result[DenseRow]):
     """
 
     answer: ClassVar[str] = "positions"
+    in_words: ClassVar[str] = "a class at each position"
+    as_classes: ClassVar[str | None] = (
+        "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row"
+    )
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "class_names"
 
@@ -546,9 +549,9 @@ class DenseCertainty(Result[DenseRow]):
 
 
 def _of_maps(maps: Any, *wishes: Any, are_passes: bool = False) -> DenseCertainty:
-    of_maps = imported("howsure.tasks.segmentation.given_maps:of_maps")
-    result: DenseCertainty = of_maps(maps, *wishes, are_passes=are_passes)
-    return result
+    from howsure.tasks.segmentation.given_maps import of_maps
+
+    return of_maps(maps, *wishes, are_passes=are_passes)
 
 
 MOST_REGIONS = 20

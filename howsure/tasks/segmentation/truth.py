@@ -12,7 +12,6 @@ from howsure.errors import InputError
 from howsure.inputs.align import aligned
 from howsure.inputs.rows import as_array, in_rows, quoted
 from howsure.sampling.outcome import Integers
-from howsure.tasks.registry import POSITIONS, check_kind
 
 if TYPE_CHECKING:
     from howsure.tasks.segmentation.result import DenseCertainty
@@ -222,7 +221,6 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
     Raises:
         InputError: No labels, or labels that do not fit.
     """
-    check_kind(result, POSITIONS)
     ignore: Ignore = None
     if isinstance(labels, Ignored):
         labels, ignore = labels.labels, labels.ignore

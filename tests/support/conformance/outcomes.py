@@ -14,7 +14,7 @@ import howsure
 from howsure.results.result import Result
 from howsure.sampling.estimate import RunningMoments, sum_up
 from howsure.sampling.outcome import Estimates, Outcome, ResultMetadata
-from howsure.tasks.registry import answer_of
+from howsure.tasks.task import task_of
 
 
 def require(holds: object, promise: str, received: object = None) -> None:
@@ -156,7 +156,7 @@ def _close(one: Array, other: Array) -> bool:
 def check_result(result: Any) -> None:
     """Check all that shared code expects of a result: its columns, its parts, its tables and files.
 
-    A kind of answers that was added with `howsure.tasks.registry.add` is checked whole: what is saved loads
+    A kind of answers that was added with `howsure.tasks.task.add` is checked whole: what is saved loads
     again with `howsure.load`.
 
     Args:
@@ -167,7 +167,7 @@ def check_result(result: Any) -> None:
     """
     require(isinstance(result, Result), "A result derives from `Result`", type(result).__name__)
     require(bool(getattr(type(result), "answer", "")), "It says of which kind its answers are: `answer`")
-    kind = answer_of(result)
+    kind = task_of(result)
     require(kind.result_type is type(result), "The kind of that name has this type of result", kind.name)
     _check_columns_of_result(result)
     _check_parts(result)

@@ -12,10 +12,10 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.errors import FileError
-from howsure.on_first_use import imported
 from howsure.results.saved import read_table, table_in
 from howsure.sampling.outcome import Integers
-from howsure.tasks.registry import result_type_in
+from howsure.scale.parts import completed_parts, rows_in
+from howsure.tasks.task import result_type_in
 
 SAMPLE = 1_000_000
 """Rows of a folder that scores and pages look at: with so many, a share is known to 0.1 % (95 %)."""
@@ -39,7 +39,7 @@ def _whole(source: Path, for_scores: bool = False) -> Any:
     source = table_in(source)
     if not os.path.isdir(source):
         return _load(source, for_scores)
-    parts = _parts(source)
+    parts = completed_parts(source)
     results = (_load_part(part, for_scores) for part in parts)
     return type(_load_part(parts[0], for_scores)).joined(results)
 
@@ -50,7 +50,7 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tu
     With `for_scores` it leaves out the columns that no score of the kind looks at.
     """
     source = table_in(check_path(path))
-    parts = _parts(source) if os.path.isdir(source) else []
+    parts = completed_parts(source) if os.path.isdir(source) else []
     ends = _ends(parts)
     if not parts or ends[-1] <= SAMPLE:
         found = _whole(source, for_scores)
@@ -72,18 +72,12 @@ def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:
     if not os.path.isdir(source):
         yield _load(source)
         return
-    for part in _parts(source):
+    for part in completed_parts(source):
         yield _load_part(part)
-
-
-def _parts(folder: Path) -> list[Path]:
-    found: list[Path] = imported("howsure.scale.parts:completed_parts")(folder)
-    return found
 
 
 def _ends(parts: Sequence[Path]) -> Integers:
     """After how many rows each part ends."""
-    rows_in = imported("howsure.scale.parts:rows_in")
     with _of_a_part():
         return np.cumsum([rows_in(part) for part in parts], dtype=np.int64)
 

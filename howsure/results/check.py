@@ -1,0 +1,56 @@
+"""Whether something is a result, and of the kind that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from howsure.errors import InputError
+from howsure.inputs.rows import quoted
+from howsure.results.result import Result
+
+
+def check_is_result(result: object) -> None:
+    """Raise an `InputError` unless this is a result."""
+    if not isinstance(result, Result):
+        raise InputError(
+            "This is not an assessed set of rows",
+            expected="a result, as `howsure.assess` gives it",
+            received=type(result).__name__,
+        )
+
+
+def check_result(result: Any, expected: type[Result[Any]], names: Sequence[str] | None = None) -> None:
+    """Raise an `InputError` unless a result is of this type, and of these classes or targets if given.
+
+    If it is of another type, the error says what to do instead.
+    """
+    check_is_result(result)
+    if result.answer != expected.answer:
+        instead = result.as_classes if expected.answer == "classes" else None
+        raise InputError(
+            "These rows have answers of another kind",
+            expected=f"a result of {expected.in_words}",
+            received=f"one of {result.in_words}",
+            hint=None if instead is None else with_first_name(instead, result),
+        )
+    if names is not None and (own := getattr(result, result.names)) != tuple(names):
+        called = {"class_names": "classes", "target_names": "targets"}[result.names]
+        raise InputError(
+            f"These rows have other {called} than the labelled ones had",
+            expected=quoted(names),
+            received=quoted(own),
+        )
+
+
+def check_outside(outside: Any, result: Result[Any]) -> None:
+    """Raise an `InputError` unless there are rows from outside, of the kind and the classes of a result."""
+    check_is_result(result)
+    check_result(outside, type(result), getattr(result, result.names))
+    if not len(outside):
+        raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
+
+
+def with_first_name(hint: str, result: Result[Any]) -> str:
+    """A hint, with the first name of a result in the place of `{first}`."""
+    return hint.replace("{first}", repr(getattr(result, result.names)[0]))
