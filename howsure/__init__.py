@@ -28,11 +28,11 @@ from howsure.methods.ensemble import Ensemble
 from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Members, PlainPrediction, Softmax
+from howsure.own_tasks import OWN_TASKS as _OWN_TASKS
 from howsure.passes import passes
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.plan import Plan
 from howsure.scale.load import load
-from howsure.tasks import registry as _registry  # noqa: F401 (it adds the tasks of howsure)
 from howsure.tasks.classification.abstain import Abstention
 from howsure.tasks.classification.calibrate import Calibrator
 from howsure.tasks.classification.evaluate import Evaluation
@@ -55,8 +55,12 @@ from howsure.tasks.segmentation.evaluate import DenseEvaluation
 from howsure.tasks.segmentation.regions import Region
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.sentence import DenseRow
+from howsure.tasks.task import add as _add
 
 __version__: str
+
+for _task in _OWN_TASKS:
+    _add(_task)
 
 __all__ = [
     "Abstention",

@@ -1,4 +1,4 @@
-"""What notebooks show of an object."""
+"""Objects show themselves in notebooks."""
 
 from __future__ import annotations
 

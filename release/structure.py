@@ -41,17 +41,17 @@ MOST_PARAMETERS = 8
 FRAMEWORKS = re.compile(r"(^|/)(keras|torch)(/|\.py$)")
 """The part of a path in which files of one idea in both frameworks differ."""
 
-PART = re.compile(rf"({PACKAGE}(?:\.\w+)+|\w+):(\w+)")
-"""A text that names a part, which is imported on first use: with the whole name of its module, or by its
-place in the package of any kind, beside the file that has the text."""
+CONVENIENCES = re.compile(r"displayed\.py|results/result\.py|compare/comparison\.py|tasks/\w+/result\.py")
+"""Files of results, whose methods import on first use what shows a result, or makes one: `result.report(…)`.
+These imports count as neither circles nor as running up."""
 
 ROOMS = (
-    *("on_first_use.py", "digits.py", "words.py", "terminal.py", "statistics.py", "errors.py"),
+    *("displayed.py", "digits.py", "words.py", "terminal.py", "statistics.py", "errors.py"),
     *("arguments.py", "atomic.py", "optional.py", "tuning.py", "random_ops.py"),
     *("onnx.py", "inputs"),
     *("adapters", "sampling", "results", "progress.py", "request.py", "tasks", "evaluation", "methods"),
     *("prepare.py", "shifts.py", "divide.py", "audit.py", "passes.py", "assess.py", "scale"),
-    *("compare", "report", "external", "tasks/*", "export", "__init__.py", "demo", "cli"),
+    *("compare", "report", "external", "tasks/*", "own_tasks.py", "export", "__init__.py", "demo", "cli"),
     "__main__.py",
 )
 
@@ -104,24 +104,13 @@ class Package:
         return cls(trees, counts)
 
     def imports(self) -> Iterator[Import]:
-        """All imports of the package's own files, but those for type checkers alone."""
+        """All imports of the package's own files, but those for type checkers alone, and `CONVENIENCES`."""
         for by, tree in self.trees.items():
             for node, lazy in _import_nodes(tree, False):
                 for module, name in _imported(node):
                     of = self._file(module, name)
-                    if of is not None and of != by:
+                    if of is not None and of != by and not (lazy and CONVENIENCES.fullmatch(by)):
                         yield Import(by, of, lazy, name.startswith("_"))
-
-    def parts(self) -> Iterator[tuple[str, str]]:
-        """Files that name a part in a text, and the files of these parts."""
-        for by, tree in self.trees.items():
-            for node in ast.walk(tree):
-                found = PART.fullmatch(str(node.value)) if isinstance(node, ast.Constant) else None
-                if found is not None:
-                    module, name = found.groups()
-                    beside = re.compile(rf"{re.escape(by.rpartition('/')[0])}/\w+/{module}\.py")
-                    of = {self._file(module, name), *filter(beside.fullmatch, self.trees)}
-                    yield from ((by, each) for each in of - {None, by} if each is not None)
 
     def classes(self) -> dict[str, list[str]]:
         """Files that define a class of each name."""
@@ -244,8 +233,17 @@ def _of_files(package: Package, *, lazy: bool) -> str:
     return _told({(each.by, each.of) for each in package.imports() if lazy or not each.lazy})
 
 
-def _with_parts(package: Package) -> str:
-    return _told({(each.by, each.of) for each in package.imports()} | {*package.parts()})
+def _for_type_checkers(package: Package) -> set[tuple[str, str]]:
+    """Files, and the files from which they import for type checkers alone, beside all other imports."""
+    pairs = {(each.by, each.of) for each in package.imports()}
+    for by, tree in package.trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                for child in ast.walk(node):
+                    if isinstance(child, (ast.Import, ast.ImportFrom)):
+                        of = {package._file(*pair) for pair in _imported(child)}
+                        pairs |= {(by, file) for file in of - {None, by} if file is not None}
+    return pairs
 
 
 def _of_folders(package: Package, *, lazy: bool) -> str:
@@ -279,7 +277,7 @@ def know_a_kind(package: Package) -> tuple[list[str], list[str]]:
     """Files outside `tasks/` that import from the folder of one kind: to run, and for type checkers alone.
 
     A name alone counts for nothing: a class of a kind may have the name of something else. The latter are
-    signatures that say which result a function takes and gives; when it runs, it asks the registry.
+    signatures that say which result a function takes and gives; when it runs, it asks the task.
     """
     running = {each.by for each in package.imports() if OF_A_KIND.match(each.of)}
     found = {
@@ -310,7 +308,7 @@ def _across(package: Package, which: Callable[[Import], bool]) -> int:
 ROWS: dict[str, Callable[[Package], object]] = {
     "circles of files, imports at the top": lambda package: _of_files(package, lazy=False),
     "circles of files, with imports in functions": lambda package: _of_files(package, lazy=True),
-    "circles of files, with texts that name parts": _with_parts,
+    "circles of files, with imports for type checkers": lambda package: _told(_for_type_checkers(package)),
     "circles of folders, imports at the top": lambda package: _of_folders(package, lazy=False),
     "circles of folders, with imports in functions": lambda package: _of_folders(package, lazy=True),
     "`isinstance` on a kind outside `tasks/`": _type_tests,

@@ -105,21 +105,14 @@ def test_code_lines_are_without_docstrings_comments_and_blank_lines(tmp_path):
     assert by_room(found) == {"evaluation": 5, "loose files": 2}
 
 
-def test_structure_counts_imports_that_run_up_also_in_functions_and_no_text(tmp_path):
+def test_structure_counts_imports_that_run_up_also_in_functions_but_for_results(tmp_path):
     found = package(
         tmp_path,
-        results__shown="def show():\n    import howsure.report.page\nBY = 'howsure.report.page:page'\n",
+        results__shown="def show():\n    import howsure.report.page\n",
+        results__result="def report():\n    import howsure.report.page\n",
         report__page="from howsure.results.shown import show\n",
     )
     assert upward(found) == {("results", "report"): 1}
-    assert [*found.parts()] == [("results/shown.py", "report/page.py")]
-
-
-def test_structure_finds_parts_by_their_places_in_the_packages_of_kinds(tmp_path):
-    found = package(
-        tmp_path, tasks__registry="PAGE = 'page:page'\n", tasks__multilabel__page="", report__page=""
-    )
-    assert [*found.parts()] == [("tasks/registry.py", "tasks/multilabel/page.py")]
 
 
 def test_structure_counts_names_of_two_classes_but_for_one_idea_in_both_frameworks(tmp_path):

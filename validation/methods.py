@@ -32,7 +32,7 @@ from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import run as question
 from howsure.evaluation.score import OUTSIDE, Score, told_apart
-from howsure.report import write_comparison
+from howsure.report.comparison import write_comparison
 
 # --- networks, kept in the cache folder ---------------------------------------------------------------
 # Adam with a learning rate that falls to 0 along half a cosine, on digits moved by up to two pixels each way,

@@ -29,7 +29,7 @@ from howsure.inputs.table_files import CsvForm
 from howsure.inputs.tables import Roles
 from howsure.methods.choices import DEFAULT, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
-from howsure.report import write_report
+from howsure.report.page import write_report
 from howsure.request import Request
 from howsure.scale.parts import is_results, left_out_in, verdicts_in
 from howsure.scale.ray import cluster, several

@@ -21,7 +21,7 @@ from howsure.cli.command import check_output
 from howsure.compare import comparison as compared
 from howsure.compare.comparison import Comparison
 from howsure.errors import warn
-from howsure.report import write_report
+from howsure.report.page import write_report
 from howsure.results.export import csv_lines, write_csv_lines
 from howsure.results.result import Result
 from howsure.scale.parts import missing_in

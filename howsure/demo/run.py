@@ -23,7 +23,8 @@ from howsure.tasks.printed import lines_of, summary_of
 from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
-from howsure.report import write_comparison, write_report
+from howsure.report.comparison import write_comparison
+from howsure.report.page import write_report
 from howsure.shifts import STANDARD
 from howsure.terminal import duration, paragraph, progress, say
 

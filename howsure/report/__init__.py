@@ -10,8 +10,3 @@ templates   what all pages are made with
 
 The folder of a kind of answer makes its page, for example `howsure/tasks/classification/page.py`.
 """
-
-from howsure.report.comparison import render_comparison, write_comparison
-from howsure.report.page import render, write_report
-
-__all__ = ["render", "render_comparison", "write_comparison", "write_report"]

@@ -132,8 +132,8 @@ class Result(Shown, Generic[OneRow]):
     Attributes:
         answer: Name of the kind of answer, which files of it hold; see `howsure.tasks.task`.
         in_words: The kind of answer in words, for messages: `one class per row`.
-        as_classes: What a caller can do instead where one class per row is wanted, a sentence; `{first}`
-            becomes the first of the names.
+        as_classes: A sentence on how to get one class per row from it; `{first}` becomes the first of the
+            names.
         columns: The columns of every row, in the order of the table.
         names: The setting that holds the K names.
         row_type: The class of one row.

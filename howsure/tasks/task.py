@@ -1,4 +1,4 @@
-"""What can be done with the answers of a kind: `Task`, a class with a method for each thing.
+"""A task is a kind of answer, and has a method for each thing that can be done with its results.
 
     howsure/tasks/classification/task.py  one class per row         Classes   ─► Certainty
     howsure/tasks/multilabel/task.py      several labels per row    Labels    ─► MultilabelCertainty
@@ -6,11 +6,11 @@
     howsure/tasks/segmentation/task.py    a class at each position  Positions ─► DenseCertainty
 
 `task_of(result)` gives the task of a result, and `outcome_of` asks the tasks which answers a model has.
-Nothing else asks which kind a result is of. What a task cannot do is a `refused(…)` in the place of the
-method: it raises an error that says what to do instead.
+Nothing else asks which kind a result is of. A task has `refused(…)` in the place of a method that it lacks,
+which raises an error that says what to do instead.
 
-This file imports no task: each is added, howsure's own by `howsure.tasks.registry`. Another package derives
-from `PartialTask`, and calls `add`; then files of its results load.
+This file imports no task: each is added, those of `howsure.own_tasks` when howsure is imported. Another
+package derives from `PartialTask`, and calls `add`; then files of its results load.
 """
 
 from __future__ import annotations
@@ -92,11 +92,10 @@ class _Refused:
 
 
 def refused(instead: str | None = None) -> Any:
-    """What stands in the place of a method that a task does not have.
+    """A stand-in for a method that a task lacks.
 
     Args:
-        instead: What a caller can do in place of it, a sentence. `{first}` becomes the first of the result's
-            names.
+        instead: A sentence on what a caller can do. `{first}` becomes the first of the result's names.
     """
     return _Refused(instead)
 

@@ -27,7 +27,7 @@ from sklearn import (
 import howsure
 from howsure.adapters.resolve import adapt
 from howsure.compare.findings import findings, lead
-from howsure.report import render
+from howsure.report.page import render
 from howsure.tasks.printed import summary_of
 from tests.support.conformance import check_adapter, check_method
 

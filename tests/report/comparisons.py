@@ -17,7 +17,7 @@ from howsure.evaluation.evaluate import evaluate
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
-from howsure.report import render_comparison
+from howsure.report.comparison import render_comparison
 from howsure.statistics import entropy_of
 from howsure.tasks.classification.calibrate import cross_calibrated
 from howsure.tasks.classification.compare import claims, parts

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from howsure.adapters.protocol import LayerInfo
 from howsure.audit import Audit
-from howsure.report import render
+from howsure.report.page import render
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.regression.result import RegressionCertainty
 from tests.made import certainty_of

@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import binomtest, norm
 
 from howsure import RegressionCertainty
-from howsure.report import render
 from howsure.report.axes import number_axis
+from howsure.report.page import render
 from howsure.tasks.regression.drawings import (
     MOST_BARS,
     draw_by_prediction,

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from howsure.report import render
+from howsure.report.page import render
 from howsure.words import UNIT
 from tests.report.comparisons import PAGES as COMPARED
 from tests.report.made import Page, check_landmarks, check_tables, make_certainty

@@ -10,7 +10,7 @@ from rich.console import Console
 
 import howsure
 from howsure.cli.output import undecided_table
-from howsure.report import render
+from howsure.report.page import render
 from howsure.tasks.printed import summary_of
 from tests.report.made import Page
 from tests.tasks.measures import Measures, known, linear, rows

@@ -13,8 +13,8 @@ from howsure.evaluation.score import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
-from howsure.report import render
 from howsure.report.figures import differs_from_claim
+from howsure.report.page import render
 from howsure.statistics import entropy_of
 from howsure.tasks.classification.cards import coin_flip_positions, line_of
 from howsure.tasks.classification.drawings import draw_reliability

@@ -12,9 +12,9 @@ from scipy.stats import binomtest
 
 import howsure
 from howsure.errors import InputError
-from howsure.report import render
 from howsure.report.figures import BANDS, bands
 from howsure.report.looks import looks_of
+from howsure.report.page import render
 from howsure.tasks.classification.page import MOST_LISTED, asking_for_a_look, classes_of
 from howsure.tasks.multilabel.printed import answers_of
 from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE

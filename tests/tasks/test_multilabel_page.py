@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from howsure.report import render
+from howsure.report.page import render
 from howsure.tasks.multilabel.page import lines_of
 from howsure.tasks.multilabel.result import NO_AND_YES
 from howsure.tasks.sentences import percent

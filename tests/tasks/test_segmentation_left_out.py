@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.report import render
+from howsure.report.page import render
 from howsure.sampling.outcome import Estimates
 from howsure.tasks.segmentation.outcome import Positions
 from howsure.tasks.segmentation.result import DenseCertainty

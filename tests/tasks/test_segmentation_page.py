@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from howsure.report import render
 from howsure.report.looks import looks_of
+from howsure.report.page import render
 from howsure.tasks.segmentation.cards import CHARACTERS, MOST_CARDS, MOST_REGIONS
 from howsure.tasks.segmentation.drawings import (
     CIVIDIS,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from howsure.report import render
+from howsure.report.page import render
 from howsure.tasks.segmentation.drawings import view_of
 from tests.report.made import Page
 from tests.tasks.maps import certainty_of

@@ -5,7 +5,7 @@ import pytest
 
 import howsure
 from howsure import Certainty, Comparison
-from howsure.report import render
+from howsure.report.page import render
 from tests.tasks.maps import certainty_of, drawn
 
 N, H, W = 40, 8, 6

@@ -4,7 +4,7 @@ from scipy.stats import norm
 
 import howsure
 from howsure.errors import InputError
-from howsure.report import render
+from howsure.report.page import render
 from howsure.results.thresholds import Thresholds
 from howsure.tasks.printed import lead_of as lead
 from howsure.tasks.printed import summary_of

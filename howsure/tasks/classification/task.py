@@ -14,7 +14,6 @@ from howsure.tasks.classification import (
     graph,
     handover,
     outcome,
-    page,
     printed,
     sets,
 )
@@ -104,7 +103,9 @@ class Classification(Task[Certainty]):
         return printed.summary(result)
 
     def page(self, result: Certainty, asked: Any) -> str:
-        return page.page(result, asked)
+        from howsure.tasks.classification.page import page  # late, as its templates take time to import
+
+        return page(result, asked)
 
     def given(self) -> Any:
         return outcome.GIVEN

@@ -7,7 +7,7 @@ from typing import Any
 
 from howsure.adapters.protocol import LABEL_LOGITS, LABEL_PROBABILITIES
 from howsure.tasks.classification import graph
-from howsure.tasks.multilabel import calibrate, evaluate, outcome, page, printed
+from howsure.tasks.multilabel import calibrate, evaluate, outcome, printed
 from howsure.tasks.multilabel.calibrate import MultilabelCalibrator
 from howsure.tasks.multilabel.evaluate import MultilabelEvaluation
 from howsure.tasks.multilabel.outcome import Labels
@@ -80,7 +80,9 @@ class Multilabel(Task[MultilabelCertainty]):
         return printed.summary(result)
 
     def page(self, result: MultilabelCertainty, asked: Any) -> str:
-        return page.page(result, asked)
+        from howsure.tasks.multilabel.page import page  # late, as its templates take time to import
+
+        return page(result, asked)
 
     def given(self) -> Any:
         return outcome.GIVEN

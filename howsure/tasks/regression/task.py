@@ -18,7 +18,6 @@ from howsure.tasks.regression import (
     graph,
     handover,
     intervals,
-    page,
     printed,
 )
 from howsure.tasks.regression.abstain import RegressionAbstention
@@ -109,7 +108,9 @@ class Regression(Task[RegressionCertainty]):
         return printed.summary(result)
 
     def page(self, result: RegressionCertainty, asked: Any) -> str:
-        return page.page(result, asked)
+        from howsure.tasks.regression.page import page  # late, as its templates take time to import
+
+        return page(result, asked)
 
     given = refused()
 

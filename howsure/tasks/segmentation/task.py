@@ -15,7 +15,6 @@ from howsure.tasks.segmentation import (
     evaluate,
     given_maps,
     graph,
-    page,
     sentence,
     tiles,
     truth,
@@ -111,7 +110,9 @@ class Segmentation(Task[DenseCertainty]):
         return sentence.summary(result)
 
     def page(self, result: DenseCertainty, asked: Any) -> str:
-        return page.page(result, asked)
+        from howsure.tasks.segmentation.page import page  # late, as its templates take time to import
+
+        return page(result, asked)
 
     given = refused("`howsure.DenseCertainty.from_probabilities` takes maps of probabilities")
 
