@@ -8,4 +8,4 @@ from howsure.tasks.regression.task import Regression
 from howsure.tasks.segmentation.task import Segmentation
 
 OWN_TASKS = (Classification(), Multilabel(), Regression(), Segmentation())
-"""The last one is asked first whether it fits a model, and classification last: its error says what is amiss."""
+"""The last is asked first whether it fits a model; classification is asked last, and says what is wrong."""

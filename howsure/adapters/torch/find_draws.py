@@ -43,7 +43,7 @@ _NORMS = nn.modules.batchnorm._NormBase
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Passes:
-    """What a pass of a module is.
+    """The form of a pass of a module.
 
     Attributes:
         training: Identities of the modules whose training flags are on in passes.

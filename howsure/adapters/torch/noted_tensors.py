@@ -139,7 +139,7 @@ def tensors_in(outputs: Any) -> Iterator[Tensor]:
 
 
 def followed_in(value: Any, followed: Mapping[int, Followed]) -> list[Followed]:
-    """What is followed of the tensors in a value, by identity of the tensor."""
+    """The notes about the tensors in a value, by identity of the tensor."""
     return [followed[id(tensor)] for tensor in tensors_in(value) if id(tensor) in followed]
 
 

@@ -484,7 +484,7 @@ def margin_point(
     of_networks: str,
     open_question: str = "whether the model is right",
 ) -> Point:
-    """What ± says of the numbers of a result of any kind.
+    """The meaning of ± for the numbers of a result of any kind.
 
     Args:
         method: Settings of the method.

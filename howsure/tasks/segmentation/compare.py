@@ -94,7 +94,7 @@ def _scored(
 
 
 def _through(result: DenseCertainty, truth: Any, fits: Fits) -> dict[str, FitInfluence]:
-    """What each row does to the scores `SLOPED` of the rows through their cross-fits."""
+    """The influence of each row on the scores `SLOPED` of the rows through their cross-fits."""
     count = counted_in(result, truth)[:, 0]
     scored = count > 0
     slopes = [
