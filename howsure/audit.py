@@ -217,7 +217,7 @@ def _with_made_up_rows(
         raise failed[0]
     reason = " ".join(str(failed[0]).split())[:200]
     raise ModelError(
-        f"It is not known which sizes model '{model.given.name}' takes where it says any: none of "
+        f"It is not known which sizes model '{model.model.name}' takes where it says any: none of "
         f"{', '.join(map(str, ANY_SIZE))} fits ({type(failed[0]).__name__}: {reason})",
         expected="rows, whose sizes are known",
         hint="Give some: howsure.audit(model, x)",

@@ -101,13 +101,13 @@ class ModelHandle:
     """A model as a caller gives it; see `resolve_model`. All that is asked of it is asked here.
 
     Attributes:
-        given: The caller's model.
+        model: The caller's model.
         adapter: The module of its framework in `ADAPTERS`; None for a model behind
             `howsure.adapters.protocol`.
         is_estimator: True for a classifier or regressor of which howsure uses only the answers.
     """
 
-    given: Any
+    model: Any
     adapter: Any = None
     is_estimator: bool = False
 
@@ -152,7 +152,7 @@ class ModelHandle:
     @property
     def feature_names(self) -> list[str]:
         """Names of the columns that an estimator was fitted on; empty without names."""
-        names = getattr(self.given, "feature_names_in_", ()) if self.is_estimator else ()
+        names = getattr(self.model, "feature_names_in_", ()) if self.is_estimator else ()
         return [str(name) for name in names]
 
     def specs(self) -> Sequence[InputSpec]:
@@ -177,9 +177,9 @@ class ModelHandle:
     def _ask(self, *names: str) -> Any:
         """Call the first of these functions that the adapter has."""
         if self.adapter is None:
-            return None if "channels_of" in names else self.given.info.inputs
+            return None if "channels_of" in names else self.model.info.inputs
         ask = next((getattr(self.adapter, name) for name in names if hasattr(self.adapter, name)), None)
-        return None if ask is None else ask(self.given)
+        return None if ask is None else ask(self.model)
 
     def _specs_or_none(self) -> Sequence[InputSpec] | None:
         try:
@@ -222,10 +222,10 @@ class ModelHandle:
                 raise InputError(
                     f"`{name}` is for models of Keras and modules of PyTorch",
                     expected=f"one of these, or no `{name}`",
-                    received=type(self.given).__name__,
+                    received=type(self.model).__name__,
                 )
         if self.adapter is None:
-            return self.given, check_rows(x, self.given.info.inputs)
+            return self.model, check_rows(x, self.model.info.inputs)
         settings: dict[str, Any] = {"gaussian_noise": gaussian_noise}
         if keep_off:
             settings["keep_off"] = frozenset(keep_off)
@@ -234,11 +234,11 @@ class ModelHandle:
         adapted: Model
         try:
             with warnings_never_errors():
-                adapted, rows = self.adapter.adapt(self.given, x, **settings)
+                adapted, rows = self.adapter.adapt(self.model, x, **settings)
         except (HowsureError, Warning):  # a warning where the caller makes warnings errors
             raise
         except Exception as error:  # the model's own, which goes on as it is
-            sides = advice(x, lambda other: self.adapter.adapt(self.given, other, **settings)[0])
+            sides = advice(x, lambda other: self.adapter.adapt(self.model, other, **settings)[0])
             note = sides or called_with(x)
             if note is not None:
                 error.add_note(note)
@@ -331,20 +331,13 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 
 def _not_a_model(file: Path) -> FileError:
-    expected = "a .keras file, a legacy .h5 file, or a .joblib file"
-    if file.is_dir() and (file / "saved_model.pb").exists():
-        return FileError(
-            f"'{file}' is a SavedModel, a closed graph of TensorFlow in which nothing can be switched",
-            expected=expected,
-            hint=f"{_KEEP_IT}. Its plain prediction can be assessed in Python with Keras on TensorFlow: "
-            f"inputs = keras.Input(…); outputs = keras.layers.TFSMLayer({str(file)!r}, "
-            "call_endpoint='serving_default')(inputs); model = keras.Model(inputs, *outputs.values()); "
-            "howsure.assess(model, x, method=howsure.Softmax(), outputs='probabilities')",
-        )
-    what, hint = OTHER_FILES.get(file.suffix.lower(), (None, None))
-    if what is None:
-        return FileError(f"'{file}' is not a model file that howsure knows", expected=expected)
-    return FileError(f"'{file}' is {what}", expected=expected, hint=hint)
+    is_saved_model = file.is_dir() and (file / "saved_model.pb").exists()
+    what, hint = OTHER_FILES.get(".pb" if is_saved_model else file.suffix.lower(), (None, None))
+    return FileError(
+        f"'{file}' is {what or 'not a model file that howsure knows'}",
+        expected="a .keras file, a legacy .h5 file, or a .joblib file",
+        hint=hint,
+    )
 
 
 def capable(model: Model, capability: Any, user: str) -> Any:

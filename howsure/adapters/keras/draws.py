@@ -122,7 +122,7 @@ class Recording(NoDraws):
         leading: For each random op the first side of the drawn tensor; None for a layer of Keras's own.
         stack: The layers being called, outermost first.
         on_path: Identities of all layers in whose calls a random op was drawn.
-        left: Draws that accept no masks: the layer, and a description.
+        without_masks: Draws that accept no masks: the layer, and a description.
         with_numbers: Identities of all layers in whose calls numbers were drawn for further computation.
         computed: True once a layer with weights has had a part in what is computed.
 
@@ -146,7 +146,7 @@ class Recording(NoDraws):
         self.leading: list[int | None] = []
         self.stack: list[Layer] = []
         self.on_path: set[int] = set()
-        self.left: list[tuple[Layer, str]] = []
+        self.without_masks: list[tuple[Layer, str]] = []
         self.with_numbers: set[int] = set()
         self.computed = False
         self._calls: Counter[int] = Counter()
@@ -203,7 +203,7 @@ class Recording(NoDraws):
                 received=rate,
             )
         if inputs.shape[0] not in (None, self._rows):  # None if only a run would show it, as for texts
-            self.left.append((layer, f"{type(layer).__name__} {ROWS_NOT_FIRST}"))
+            self.without_masks.append((layer, f"{type(layer).__name__} {ROWS_NOT_FIRST}"))
         elif self._reached(type(layer).__name__):
             self._note(kind, rate, mask_shape(layer, inputs), None)
         return inputs
@@ -262,7 +262,7 @@ class Recording(NoDraws):
 
     def _leave(self, what: str, why: str) -> None:
         line = innermost_of_a_user((frame.filename, frame.lineno) for frame in inspect.stack(context=0))
-        self.left.append((self.stack[-1], f"{what}{f' ({line})' if line else ''}, {why}"))
+        self.without_masks.append((self.stack[-1], f"{what}{f' ({line})' if line else ''}, {why}"))
 
     def _note(self, kind: str, rate: float, shape: tuple[int, ...], leading: int | None) -> None:
         layer = self.stack[-1]

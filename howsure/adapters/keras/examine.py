@@ -84,7 +84,7 @@ class Examination:
         never_in_training: Layers inside them that always run as in predicting, since they draw nothing.
         on_path: Identities of the layers in whose calls something was drawn.
         only_dropped: Identities of those layers that drew only dropout or normal numbers.
-        left: Draws that accept no masks.
+        without_masks: Draws that accept no masks.
         calls: Every layer call, in order.
         arguments: Arguments of each call of a user's code, with tensors as `KerasTensor`s.
         output_shape: Shape of the model's output, for one row.
@@ -109,7 +109,7 @@ class Examination:
     never_in_training: tuple[Layer, ...]
     on_path: frozenset[int]
     only_dropped: frozenset[int]
-    left: tuple[Unswitchable, ...]
+    without_masks: tuple[Unswitchable, ...]
     calls: tuple[LayerCall, ...]
     arguments: dict[int, Any]
     output_shape: tuple[int, ...]
@@ -163,8 +163,8 @@ def examine(
         others = _Look(model, program, more, gaussian_noise, off).drawn.leading
     of_rows = {number for number in whole_numbers if (sides[number], others[number]) == (count, count + 1)}
     whole = frozenset(whole_numbers) - of_rows
-    left = [number for number in sorted(whole) if not fixed_batch and sides[number] != others[number]]
-    return look.examination(whole, left)
+    misshapen = [number for number in sorted(whole) if not fixed_batch and sides[number] != others[number]]
+    return look.examination(whole, misshapen)
 
 
 class _Look:
@@ -282,7 +282,7 @@ class _Look:
 
         return call
 
-    def examination(self, whole: frozenset[int], left: Sequence[int]) -> Examination:
+    def examination(self, whole: frozenset[int], misshapen: Sequence[int]) -> Examination:
         """The examination, given the random ops drawn once for all rows, and those of other shapes."""
         program, recording = self.program, self.drawn
         level_of = _levels(program, self.random_steps)
@@ -306,15 +306,15 @@ class _Look:
             never_in_training=tuple(dict.fromkeys(filter(self._never_trains, inside))),
             on_path=frozenset(recording.on_path),
             only_dropped=frozenset(recording.on_path - recording.with_numbers),
-            left=(
+            without_masks=(
                 *self.failed,
                 *(
                     Unswitchable(self.names[id(layer)], what, refused=id(layer) in recording.on_path)
-                    for layer, what in recording.left
+                    for layer, what in recording.without_masks
                 ),
                 *(
                     Unswitchable(recording.random_ops[number].name, ROWS_NOT_FIRST, refused=True)
-                    for number in left
+                    for number in misshapen
                 ),
             ),
             calls=tuple(self.calls),
@@ -346,7 +346,7 @@ def unswitchable(model: Any, examination: Examination) -> tuple[list[Unswitchabl
     Returns:
         These layers; and the path of the innermost one that draws also when predicting, or None.
     """
-    findings, always_random = list(examination.left), None
+    findings, always_random = list(examination.without_masks), None
     names = examination.names
     users = [layer for layer in examination.layers if id(layer) in examination.arguments]
     users.sort(key=lambda layer: -names[id(layer)].count("/"))  # innermost first, then the model

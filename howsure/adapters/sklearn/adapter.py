@@ -258,44 +258,29 @@ def _ask(model: Any, x: Any) -> Array:
             expected="rows as it was fitted on",
             hint=f"Call it on a few of them yourself: model.{method}(x[:2])",
         ) from error
-    if of_numbers:
-        return _as_numbers(outputs, model, _length(x))
-    if isinstance(outputs, (list, tuple)):  # several labels, each with its own distribution
-        always = next(
-            (k for k, label_outputs in enumerate(outputs) if np.shape(label_outputs)[1:] == (1,)), None
-        )
+    if isinstance(outputs, (list, tuple)) and not of_numbers:  # of several labels, each a distribution
+        always = next((k for k, of_label in enumerate(outputs) if np.shape(of_label)[1:] == (1,)), None)
         if always is not None:
             raise ModelError(
                 f"{_name(model)} knows one answer alone of label {always}: it never saw another",
                 expected="a yes or no for each of several labels, both seen while it was fitted",
                 hint=f"Fit it without label {always}",
             )
-        if any(np.shape(label_outputs)[1:] != (2,) for label_outputs in outputs):
+        if any(np.shape(of_label)[1:] != (2,) for of_label in outputs):
             raise ModelError(
                 f"{_name(model)} gives several answers with more than two classes",
                 expected="one answer of any number of classes, or a yes or no for each of several labels",
             )
-        return np.stack([np.asarray(label_outputs)[:, 1] for label_outputs in outputs], axis=1)
-    outputs = np.asarray(outputs)
-    if outputs.ndim != 2 or outputs.dtype.kind not in "fiu" or len(outputs) != _length(x):
+        return np.stack([np.asarray(of_label)[:, 1] for of_label in outputs], axis=1)
+    array = as_columns(outputs) if of_numbers else np.asarray(outputs)
+    kinds, shape = ("fiub", "(rows,) or (rows, targets)") if of_numbers else ("fiu", "(rows, classes)")
+    if array.ndim != 2 or array.dtype.kind not in kinds or len(array) != _length(x):
         raise ModelError(
-            f"{_name(model)} gives no probabilities of classes",
-            expected="an array of shape (rows, classes) from predict_proba",
-            received=f"an array of {outputs.dtype} of shape {outputs.shape}",
+            f"{_name(model)} gives no {'numbers' if of_numbers else 'probabilities of classes'}",
+            expected=f"an array of shape {shape} from {method}",
+            received=f"an array of {array.dtype} of shape {np.shape(outputs)}",
         )
-    return outputs
-
-
-def _as_numbers(outputs: Any, model: Any, rows: int) -> Array:
-    """(n, K) numbers of a regressor, from (n, K) or (n,)."""
-    numbers = as_columns(outputs)
-    if numbers.ndim != 2 or numbers.dtype.kind not in "fiub" or len(numbers) != rows:
-        raise ModelError(
-            f"{_name(model)} gives no numbers",
-            expected="an array of shape (rows,) or (rows, targets) from predict",
-            received=f"an array of {numbers.dtype} of shape {np.shape(outputs)}",
-        )
-    return numbers.astype(np.float64)
+    return array.astype(np.float64) if of_numbers else array
 
 
 @contextmanager
