@@ -49,10 +49,10 @@ def test_a_pass_is_the_module_with_the_masks_of_the_plan():
 
 def test_dropout_that_is_always_on_is_off_in_the_prediction():
     module, x = Through(lambda m, h: F.dropout(h, 0.3)).eval(), rows_for("mlp")
-    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+    plain = howsure.assess(module, x, method=howsure.Softmax()).probabilities
     with torch.no_grad():
         expected = module.last(torch.tanh(module.first(torch.from_numpy(x)))).softmax(1).numpy()
-    assert seen == pytest.approx(expected, abs=1e-6)
+    assert plain == pytest.approx(expected, abs=1e-6)
     assert_as_textbook(module, rows_for("mlp", rows=3))
 
 
@@ -62,10 +62,10 @@ def test_weights_that_are_drawn_at_every_call_are_at_their_means_in_the_predicti
             return F.linear(x, self.weight + 0.3 * torch.randn_like(self.weight), self.bias)
 
     module, x = nn.Sequential(Bayesian(8, 12), nn.Tanh(), nn.Linear(12, CLASSES)).eval(), rows_for("mlp")
-    seen = howsure.assess(module, x, method=howsure.Softmax(), outputs="logits").probabilities
+    plain = howsure.assess(module, x, method=howsure.Softmax(), outputs="logits").probabilities
     with torch.no_grad():
         h = torch.tanh(F.linear(torch.from_numpy(x), module[0].weight, module[0].bias))
-        assert seen == pytest.approx(module[2](h).softmax(1).numpy(), abs=1e-6)
+        assert plain == pytest.approx(module[2](h).softmax(1).numpy(), abs=1e-6)
     assert (
         len(set(map(tuple, howsure.passes(module, x[:1], 4, outputs="logits")[:, 0].round(6).tolist()))) == 4
     )
@@ -141,8 +141,8 @@ class Branch(nn.Module):
     def forward(self, x):
         branch = torch.tanh(self.first(x))
         if self.training:
-            kept = torch.rand(len(x), 1) < 0.7
-            x = torch.where(kept, x + branch, x) if self.chosen else x + branch * kept / 0.7
+            mask = torch.rand(len(x), 1) < 0.7
+            x = torch.where(mask, x + branch, x) if self.chosen else x + branch * mask / 0.7
         else:
             x = x + branch
         return self.last(x)
@@ -201,8 +201,8 @@ def _rates_of_units(module, x):
 
 
 def _bernoulli_of_units(module, x):
-    kept = torch.linspace(0.9, 0.4, x.shape[1]).expand_as(x)
-    return x * torch.bernoulli(kept) / kept if module.training else x
+    rates = torch.linspace(0.9, 0.4, x.shape[1]).expand_as(x)
+    return x * torch.bernoulli(rates) / rates if module.training else x
 
 
 COINS = random.Random(0)
@@ -419,9 +419,9 @@ def test_attention_is_kept_off_by_the_name_that_the_audit_tells():
     nothing = nn.Sequential(module, nn.Dropout(0.5))
     method = howsure.MCDropout(passes=8, keep_off=[f"0.{name}" for name in inside])
     result = howsure.assess(nothing, x, method=method, outputs="logits")
-    for each in inner.modules():
-        if isinstance(each, nn.Dropout):
-            each.p = 0.0
+    for part in inner.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
     inner.self_attn.dropout = 0.0
-    wanted = howsure.assess(nothing, x, method=howsure.MCDropout(passes=8), outputs="logits")
-    assert result.probabilities == pytest.approx(wanted.probabilities, abs=1e-6)
+    expected = howsure.assess(nothing, x, method=howsure.MCDropout(passes=8), outputs="logits")
+    assert result.probabilities == pytest.approx(expected.probabilities, abs=1e-6)

@@ -19,11 +19,16 @@ AT_FIRST, LATER = 30, 3
 class Block(nn.Module):
     """Two convolutions with norms, and dropped channels."""
 
-    def __init__(self, inputs, made, rate):
+    def __init__(self, inputs, width, rate):
         super().__init__()
         self.layers = nn.Sequential(
-            *(nn.Conv2d(inputs, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU()),
-            *(nn.Conv2d(made, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU(), nn.Dropout2d(rate)),
+            *(nn.Conv2d(inputs, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()),
+            *(
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.Dropout2d(rate),
+            ),
         )
 
     def forward(self, x):

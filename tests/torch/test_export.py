@@ -173,16 +173,16 @@ def test_a_calibrator_travels_along_or_is_refused_before_the_work(path):
     method = howsure.MCDropout(plan=howsure.Plan(), max_passes=20)
     certainty = howsure.assess(module, x, method=method, outputs="logits")
     truth = np.where(np.arange(200) % 4, certainty.label, certainty.runner_up)
-    known = {"plan": howsure.Plan(), "x": x, "outputs": "logits"}
+    settings = {"plan": howsure.Plan(), "x": x, "outputs": "logits"}
     calibrator = howsure.calibrate(certainty, truth)
-    howsure.export(module, path, **known, calibrator=calibrator)
+    howsure.export(module, path, **settings, calibrator=calibrator)
     outputs, calibrated = run(path, x), calibrator(certainty)
     assert np.abs(outputs["calibrated"] - calibrated.probabilities).max() < 1e-5
     assert json.loads(metadata(path)["calibrator"])["method"] == "temperature"
     assert np.abs(outputs["probabilities"] - certainty.probabilities).max() < 1e-5
 
     with pytest.raises(howsure.InputError, match="for other classes"):
-        howsure.export(module, path, **known, calibrator=calibrator, class_names=list("abc"))
+        howsure.export(module, path, **settings, calibrator=calibrator, class_names=list("abc"))
 
 
 class Unknown(nn.Module):
@@ -239,11 +239,12 @@ def drawn(rows, seed):
     return np.random.default_rng(seed).normal(size=(rows, 8)).astype("float32")
 
 
-def off_but_for_ties(known, module, x, outputs):
+def off_but_for_ties(familiarity, module, x, outputs):
     """Largest distance of familiarities from those of howsure; scores that are equal up to 1e-5 are ties."""
-    scores = known(howsure.features_of(module, x))
+    scores = familiarity(howsure.features_of(module, x))
     low, high = (
-        (1 + np.searchsorted(known.held_out, scores + off, side="right")) / (len(known.held_out) + 1)
+        (1 + np.searchsorted(familiarity.held_out, scores + off, side="right"))
+        / (len(familiarity.held_out) + 1)
         for off in (-1e-5 * np.abs(scores), 1e-5 * np.abs(scores))
     )
     assert np.mean(low == high) > 0.5
@@ -253,15 +254,15 @@ def off_but_for_ties(known, module, x, outputs):
 @pytest.mark.parametrize("score", ["density", "neighbours", "max_logit"])
 def test_how_familiar_a_row_is_travels_along(score, path):
     module, x, held_out = mlp(), drawn(240, 1), drawn(160, 2)
-    known = learnt(module, x, held_out, np.arange(240) % 3, score=score)
+    familiarity = learnt(module, x, held_out, np.arange(240) % 3, score=score)
     without = howsure.export(module, path, x=x, outputs="logits")
     exported = howsure.export(
-        module, path, plan=without.plan, x=held_out, outputs="logits", familiarity=known
+        module, path, plan=without.plan, x=held_out, outputs="logits", familiarity=familiarity
     )
     assert exported.largest_difference < 1e-5
     strange = np.concatenate([drawn(50, 3), 30 * drawn(50, 4)])
     outputs = run(path, strange)
-    assert off_but_for_ties(known, module, strange, outputs["familiarity"]) < 1e-6
+    assert off_but_for_ties(familiarity, module, strange, outputs["familiarity"]) < 1e-6
     assert outputs["familiarity"].min() < 0.05 < 0.5 < outputs["familiarity"].max()
     assert json.loads(metadata(path)["familiarity"]) == {
         "score": score,
@@ -282,16 +283,16 @@ def test_weights_are_in_a_graph_once(path):
         nn.Linear(8, 900), nn.ReLU(), nn.Linear(900, 900), nn.Dropout(0.3), nn.Linear(900, 3)
     )
     x = rows_for("mlp", 300)
-    known = learnt(module, x[:100], x[100:], np.arange(100) % 3, score="energy")
+    familiarity = learnt(module, x[:100], x[100:], np.arange(100) % 3, score="energy")
     plain = howsure.export(module, path, x=x, outputs="logits")
-    more = howsure.export(module, path, plan=plain.plan, x=x, outputs="logits", familiarity=known)
+    more = howsure.export(module, path, plan=plain.plan, x=x, outputs="logits", familiarity=familiarity)
     assert more.size - plain.size < 0.1 * plain.size
 
 
 def test_a_familiarity_that_cannot_travel_is_refused_before_the_work(path):
     module, x = mlp(), rows_for("mlp", 240)
-    known = learnt(module, x[:100], x[100:], np.arange(100) % 3)
-    settings = {"plan": howsure.Plan(), "x": x, "outputs": "logits", "familiarity": known}
+    familiarity = learnt(module, x[:100], x[100:], np.arange(100) % 3)
+    settings = {"plan": howsure.Plan(), "x": x, "outputs": "logits", "familiarity": familiarity}
     other = mlp()
     with torch.no_grad():
         other[0].bias += 1
@@ -303,7 +304,7 @@ def test_a_familiarity_that_cannot_travel_is_refused_before_the_work(path):
     with pytest.raises(howsure.InputError, match="A result of several labels per row has no familiarity"):
         howsure.export(module, path, **{**settings, "outputs": "label-logits"})
     with pytest.raises(howsure.InputError, match="`familiarity`"):
-        howsure.export(module, path, **{**settings, "familiarity": known.percentile})
+        howsure.export(module, path, **{**settings, "familiarity": familiarity.percentile})
     ends = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.2), nn.Linear(16, 3), nn.ReLU())
     with pytest.raises(howsure.ModelError, match="features of module 'Sequential' cannot be read"):
         howsure.export(ends, path, **settings)
@@ -328,8 +329,8 @@ def test_a_bert_that_leaves_out_its_mask_where_no_row_is_padded(recorded, path):
     x = words(200, np.arange(200) != 130 if recorded == "padded" else np.arange(200) == 130)
     features = howsure.features_of(module, x)
     others = howsure.features_of(module, words(150, slice(60), seed=4))
-    known = howsure.familiarity(features, np.arange(200) % 3, others, score="neighbours")
-    exported = howsure.export(module, path, x=x, outputs="logits", familiarity=known)
+    familiarity = howsure.familiarity(features, np.arange(200) % 3, others, score="neighbours")
+    exported = howsure.export(module, path, x=x, outputs="logits", familiarity=familiarity)
     assert exported.largest_difference < 1e-5
     method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
     for padded in (slice(None), slice(0), slice(5)):  # all rows, none, and five of ten
@@ -337,7 +338,7 @@ def test_a_bert_that_leaves_out_its_mask_where_no_row_is_padded(recorded, path):
         expected = howsure.assess(module, others, method=method, outputs="logits")
         assert np.abs(run(path, others)["probabilities"] - expected.probabilities).max() < 1e-5
         assert np.abs(run(path, others)["mc_error"] - expected.mc_error).max() < 1e-5
-        assert off_but_for_ties(known, module, others, run(path, others)["familiarity"]) < 1e-6
+        assert off_but_for_ties(familiarity, module, others, run(path, others)["familiarity"]) < 1e-6
 
 
 class Masked(nn.Module):

@@ -16,9 +16,9 @@ def module():
 
 def test_statistics_of_a_norm_count_and_flags_and_gradients_do_not():
     model = module()
-    seen, used = copy.deepcopy(model).train(), copy.deepcopy(model).train().requires_grad_(False)
-    seen(torch.randn(60, 8))
-    one, other, again = (digest(weights_of([model])) for model in (model, seen, used))
+    trained, used = copy.deepcopy(model).train(), copy.deepcopy(model).train().requires_grad_(False)
+    trained(torch.randn(60, 8))
+    one, other, again = (digest(weights_of([model])) for model in (model, trained, used))
     assert one == again == digest(weights_of([nn.DataParallel(model).module])) != other
 
 

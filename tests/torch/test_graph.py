@@ -75,9 +75,9 @@ class Case:
         ]
 
     def _draws(self, count):
-        with dropping(self.module), Masks() as seen:
+        with dropping(self.module), Masks() as masks:
             self.call(self.rows(count))
-        return seen.seen
+        return masks.seen
 
     def rows(self, count, seed=0):
         random = torch.Generator().manual_seed(seed)
@@ -267,11 +267,11 @@ class Largest(TorchDispatchMode):
     most = 0
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        made = op(*args, **(kwargs or {}))
-        for tensor in made if isinstance(made, (tuple, list)) else (made,):
+        result = op(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
             if isinstance(tensor, torch.Tensor):
                 self.most = max(self.most, tensor.numel())
-        return made
+        return result
 
 
 @pytest.mark.parametrize("name", ["cnn", "residual", "encoder"])
@@ -281,9 +281,9 @@ def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
     ready, widths = case.split(), widths_of(case)
     together = rows_per_call(ready, widths)
     trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths))
-    with Largest() as seen:
+    with Largest() as largest:
         passes(trunk)
-    assert ready.limits.fold / 4 < seen.most <= ready.limits.fold
+    assert ready.limits.fold / 4 < largest.most <= ready.limits.fold
 
 
 @pytest.mark.parametrize("name", ["cnn", "cnn, channels last", "residual"])
@@ -365,6 +365,6 @@ def test_scores_that_are_all_masked_get_what_pytorch_gives_them(masked, axis):
     scores[masked] = -math.inf
     if axis == 0:
         scores = scores.T.contiguous()
-    wanted = torch.ops.aten._safe_softmax.default(scores, axis)
-    assert torch.equal(steps._softmax(scores, axis), wanted)
+    expected = torch.ops.aten._safe_softmax.default(scores, axis)
+    assert torch.equal(steps._softmax(scores, axis), expected)
     assert not steps._softmax(scores[:0], -1).numel()

@@ -27,7 +27,7 @@ def trained(scale, *first, units=1):
 def test_rows_on_another_scale_are_said_aloud(first):
     before = (nn.Conv2d(1, 8, 3, bias=False), nn.ReLU())[:first]
     module = trained(1 / 255, *before, units=8 if first else 1)
-    kept = copy.deepcopy(module.state_dict())
+    state = copy.deepcopy(module.state_dict())
     howsure.assess(module, (PIXELS / 255).astype(np.float32), method=METHOD)
     for raw in (PIXELS, PIXELS.astype(np.float32), torch.from_numpy(PIXELS).float()):
         with pytest.warns(
@@ -36,7 +36,7 @@ def test_rows_on_another_scale_are_said_aloud(first):
             howsure.assess(module, raw, method=METHOD)
     with pytest.warns(howsure.HowsureWarning, match="times larger.*as they were prepared for the training"):
         howsure.assess(module, 100 * PIXELS.astype(np.float32), method=METHOD)
-    assert all(torch.equal(kept[name], tensor) for name, tensor in module.state_dict().items())
+    assert all(torch.equal(state[name], tensor) for name, tensor in module.state_dict().items())
     assert not any(layer._forward_pre_hooks for layer in module.modules())
     on_bytes = trained(1.0, *before, units=8 if first else 1)
     howsure.assess(on_bytes, PIXELS, method=METHOD)  # which it was trained on: no warning

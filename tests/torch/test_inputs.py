@@ -217,12 +217,12 @@ def test_a_dict_of_one_array_is_that_array_unless_the_module_takes_the_dict(kind
     torch.manual_seed(0)
     module = kind().eval()
     images, labels = torch.randn(12, 4), torch.arange(12) % 3
-    wanted = howsure.assess(module.inner, images, seed=1).probabilities
+    expected = howsure.assess(module.inner, images, seed=1).probabilities
     rows = {"image": images, "label": labels, "path": [f"{number}.png" for number in range(12)]}
     batches = [{name: value[start : start + 5] for name, value in rows.items()} for start in (0, 5, 10)]
     for x in (rows, iter(batches), batches):
         certainty = howsure.assess(module, x, seed=1)
-        np.testing.assert_allclose(certainty.probabilities, wanted, atol=1e-6)
+        np.testing.assert_allclose(certainty.probabilities, expected, atol=1e-6)
         assert certainty.truth.tolist() == labels.tolist()
         assert (certainty.ids[3], certainty.id_name) == ("3.png", "path")
 

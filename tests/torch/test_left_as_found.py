@@ -116,8 +116,8 @@ def test_so_are_buffers_weights_and_attributes_that_move(make):
     method = howsure.MCDropout(passes=8) if isinstance(module, Restless) else howsure.Softmax()
     howsure.assess(module, rows_for("mlp"), method=method, outputs="logits")
     assert_left(module, before)
-    for layer, known in zip(module.modules(), attributes, strict=True):
-        assert all(vars(layer)[key] is value for key, value in known.items())
+    for layer, values in zip(module.modules(), attributes, strict=True):
+        assert all(vars(layer)[key] is value for key, value in values.items())
 
 
 def test_so_are_generators_of_its_own():

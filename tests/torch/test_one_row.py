@@ -22,8 +22,8 @@ class Gain(nn.Module):
         self.weight = nn.Parameter(torch.ones(16))
 
     def forward(self, h):
-        kept = torch.bernoulli(torch.full_like(h, 0.5)) if self.training else torch.full_like(h, 0.5)
-        return h * (kept * self.weight)
+        mask = torch.bernoulli(torch.full_like(h, 0.5)) if self.training else torch.full_like(h, 0.5)
+        return h * (mask * self.weight)
 
 
 def made(kind):
@@ -79,6 +79,6 @@ def test_new_weights_count(kind, change):
 
 
 def test_what_holds_weights_is_not_kept():
-    kept = {kind: adapt(made(kind), some(), output=None)[0].networks for kind in ("units", "gain")}
-    assert kept["units"] is not None
-    assert kept["gain"] is None
+    networks = {kind: adapt(made(kind), some(), output=None)[0].networks for kind in ("units", "gain")}
+    assert networks["units"] is not None
+    assert networks["gain"] is None

@@ -42,10 +42,10 @@ class Packed(nn.Module):
 
 
 def words(random, *lengths):
-    made = random.integers(1, 20, (len(lengths), 6))
-    for row, length in zip(made, lengths, strict=True):
+    tokens = random.integers(1, 20, (len(lengths), 6))
+    for row, length in zip(tokens, lengths, strict=True):
         row[length:] = 0
-    return made
+    return tokens
 
 
 def test_rows_may_come_twice_one_part_after_the_other(random):

@@ -156,18 +156,18 @@ def test_what_no_layer_gives_is_not_read_as_logits(name, random):
 
 def test_what_is_said_of_an_ending_holds(random):
     module, x = Ends(UNKNOWN["mean of two softmaxes"]).eval(), numbers(random, 4, 8)
-    seen = howsure.assess(module, x, method=howsure.Softmax(), outputs="probabilities").probabilities
+    plain = howsure.assess(module, x, method=howsure.Softmax(), outputs="probabilities").probabilities
     with torch.no_grad():
-        assert seen == pytest.approx(module(torch.from_numpy(x)).numpy(), abs=1e-6)
+        assert plain == pytest.approx(module(torch.from_numpy(x)).numpy(), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", list(LINEAR))
 def test_what_a_layer_gives_is_read_as_logits(name, random):
     module, x = Ends(LINEAR[name]).eval(), numbers(random, 4, 8)
     module.num_classes = module(torch.from_numpy(x)).shape[1]
-    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+    plain = howsure.assess(module, x, method=howsure.Softmax()).probabilities
     with torch.no_grad():
-        assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
+        assert plain == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
 
 
 def _counted(words):
@@ -202,9 +202,9 @@ def test_rows_of_any_type_are_followed_to_a_layer(name, random):
         rows(random),
     )
     module.num_classes = 3
-    seen = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
+    plain = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
     with torch.no_grad():
-        assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
+        assert plain == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
 
 
 @pytest.mark.parametrize("inplace", [False, True])
@@ -215,6 +215,6 @@ def test_one_sigmoid_is_one_also_in_place(inplace, random):
 
     module = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.2), nn.Linear(4, 1), Sigmoid()).eval()
     x = numbers(random, 4, 8)
-    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities[:, 1]
+    plain = howsure.assess(module, x, method=howsure.Softmax()).probabilities[:, 1]
     with torch.no_grad():
-        assert seen == pytest.approx(np.ravel(module(torch.from_numpy(x)).numpy()), abs=1e-6)
+        assert plain == pytest.approx(np.ravel(module(torch.from_numpy(x)).numpy()), abs=1e-6)

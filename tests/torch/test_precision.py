@@ -13,14 +13,14 @@ x = np.random.default_rng(0).normal(size=(30, 4))
 
 def module(dtype, seed=0):
     torch.manual_seed(seed)
-    made = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Dropout(0.38), nn.Linear(32, 1)).to(dtype).eval()
+    network = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Dropout(0.38), nn.Linear(32, 1)).to(dtype).eval()
     with torch.no_grad():
-        made[-1].bias += FAR
-    return made
+        network[-1].bias += FAR
+    return network
 
 
-def assess(made, method, rows=x):
-    return howsure.assess(made, rows, method=method, outputs="values")
+def assess(network, method, rows=x):
+    return howsure.assess(network, rows, method=method, outputs="values")
 
 
 class Whole(nn.Module):
@@ -36,9 +36,9 @@ class Whole(nn.Module):
 
 
 def test_dropout_far_from_0_is_that_near_0_also_where_passes_run_whole():
-    made = Whole()
-    passes = howsure.passes(made, x, 40, balanced=True, outputs="values")
-    result = assess(made, howsure.MCDropout(passes=40))
+    network = Whole()
+    passes = howsure.passes(network, x, 40, balanced=True, outputs="values")
+    result = assess(network, howsure.MCDropout(passes=40))
     np.testing.assert_allclose(result.mean - FAR, (passes - FAR).mean(axis=0), atol=1e-6)
     spread = (passes - FAR).std(axis=0)
     assert (spread > 0.03).all()
@@ -46,17 +46,17 @@ def test_dropout_far_from_0_is_that_near_0_also_where_passes_run_whole():
 
 
 def test_rows_are_not_rounded():
-    made = nn.Sequential(nn.Linear(1, 1, bias=False)).double()
+    network = nn.Sequential(nn.Linear(1, 1, bias=False)).double()
     with torch.no_grad():
-        made[0].weight[:] = 1
-    assert assess(made, howsure.PlainPrediction(), np.array([[1 + 1e-12]])).mean == 1 + 1e-12
+        network[0].weight[:] = 1
+    assert assess(network, howsure.PlainPrediction(), np.array([[1 + 1e-12]])).mean == 1 + 1e-12
 
 
 def test_a_graph_that_cannot_hold_the_spread_is_refused(tmp_path):
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    made = module(torch.float64)
+    network = module(torch.float64)
     with pytest.raises(howsure.ModelError, match="float32, which does not hold how far networks differ"):
-        howsure.export(made, tmp_path / "m.onnx", x=x, outputs="values")
+        howsure.export(network, tmp_path / "m.onnx", x=x, outputs="values")
     for unit in (1e-25, 1e25):
         small = module(torch.float64)
         with torch.no_grad():

@@ -42,12 +42,12 @@ FORMS = {
 def test_two_outputs_are_as_one_with_both():
     method = howsure.MCDropout(passes=6)
     one = Heads(lambda mean, variance: torch.cat([mean, variance], 1)).eval()
-    wanted = howsure.assess(one, x, method=method, outputs="mean-log-variance")
+    expected = howsure.assess(one, x, method=method, outputs="mean-log-variance")
     for name, form in FORMS.items():
         result = howsure.assess(Heads(form), x, method=method, outputs="mean-log-variance")
         for column in ("mean", "spread", "noise", "mc_error"):
             np.testing.assert_allclose(
-                getattr(result, column), getattr(wanted, column), rtol=1e-6, err_msg=name
+                getattr(result, column), getattr(expected, column), rtol=1e-6, err_msg=name
             )
     flat = howsure.assess(
         Heads(lambda mean, variance: (mean[:, 0], variance[:, 0])),
@@ -55,7 +55,7 @@ def test_two_outputs_are_as_one_with_both():
         method=method,
         outputs="mean-log-variance",
     )
-    np.testing.assert_allclose(flat.noise, wanted.noise[:, :1], rtol=1e-6)
+    np.testing.assert_allclose(flat.noise, expected.noise[:, :1], rtol=1e-6)
 
 
 class Enumerated(nn.Module):

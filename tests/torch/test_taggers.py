@@ -107,8 +107,8 @@ def test_numbers_of_rows_are_those_of_the_positions_that_count():
     np.testing.assert_allclose(result.probability[MASK], p.mean(axis=0).max(axis=-1)[MASK], atol=1e-6)
     everywhere = tagged(members[0], method=method)
     for name in ("label", "probability", "entropy", "mc_error", "settled"):
-        its, wanted = getattr(result, name), getattr(everywhere, name)
-        np.testing.assert_allclose(its[MASK], wanted[MASK], atol=1e-6)
+        its, expected = getattr(result, name), getattr(everywhere, name)
+        np.testing.assert_allclose(its[MASK], expected[MASK], atol=1e-6)
         assert set(np.unique(its[~MASK]).astype(str)) <= {"-1", "nan", "False"}
     assert everywhere.counts is None
 

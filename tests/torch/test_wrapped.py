@@ -82,9 +82,9 @@ DOORS = {
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_the_error_says_where_the_network_is(name, rows):
-    made, where = WRAPPED[name]
+    build, where = WRAPPED[name]
     with pytest.raises(ModelError, match="holds a network, and howsure assesses the network itself") as error:
-        howsure.assess(made(rows), rows)
+        howsure.assess(build(rows), rows)
     assert f"In Python, pass {where}. If nothing shows" in str(error.value)
     assert "in Python to howsure.Certainty.from_probabilities" in str(error.value)
 
