@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -100,7 +101,7 @@ class DryRun:
         except HowsureError:
             raise
         except Exception:
-            with self._copied(self.rows[ROWS]) as rows:
+            with self._running((), self.rows[ROWS], contextlib.nullcontext()) as rows:
                 self.call.run(self.module, rows)  # raises the error where the module does
             raise
 
@@ -115,13 +116,12 @@ class DryRun:
         noting: bool = False,
     ) -> tuple[Tensor, Recorder]:
         """A run in which everything is recorded: the output and the records, with notes if `noting`."""
-        self._ready(training)
         recorder = Recorder(self.module, self.names, numbers, halved=halved, endings=endings)
 
         def run(rows: Sequence[Tensor]) -> Tensor:
             return self.call.run(self.module, [tensor.clone() for tensor in rows] if self.writes else rows)
 
-        with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), recorder.watched():
+        with self._running(training, self.rows[count], recorder.watched()) as rows:
             output, recorder.notes = noted(run, rows, recorder.place) if noting else (run(rows), None)
         return output, recorder
 
@@ -136,10 +136,9 @@ class DryRun:
 
     def try_out(self, training: Collection[int], count: int = ROWS) -> tuple[Recorder, Exception | None, Any]:
         """A run that may fail: the records, the error or None, and the module's result."""
-        self._ready(training)
         recorder, failed, output = Recorder(self.module, self.names, middle), None, None
         try:
-            with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), recorder.watched():
+            with self._running(training, self.rows[count], recorder.watched()) as rows:
                 output = self.call.forward(self.module, rows)
         except Exception as error:  # a user's code may raise anything in training mode
             failed = error
@@ -154,7 +153,7 @@ class DryRun:
         try:
             self.module.train()
             return frozenset(id(layer) for layer in self._modules if not layer.training)
-        except Exception:  # exported programs do not support it, and a user's `train` may need arguments
+        except Exception:  # a user's `train` may need arguments
             return frozenset()
         finally:
             self.snapshot.restore()
@@ -212,9 +211,8 @@ class DryRun:
         tensors: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """A run in the mode of passes, without records."""
-        self._ready(training)
         inputs = self.rows[count] if tensors is None else tensors
-        with self._copied(inputs) as rows, drawing_in_the_open(self.module), Draws(numbers):
+        with self._running(training, inputs, Draws(numbers)) as rows:
             return self.call.run(self.module, rows)
 
     def agrees_with_itself(self, run: Callable[[], Tensor]) -> bool:
@@ -234,12 +232,16 @@ class DryRun:
         return [[tensor[at : at + 1] for tensor in self.rows[ROWS]] for at in range(ROWS)]
 
     @contextlib.contextmanager
-    def _copied(self, rows: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-        """Copies of rows for one run, which may write into them; restores the module afterwards."""
+    def _running(
+        self, training: Collection[int], rows: Sequence[Tensor], scope: AbstractContextManager[Any]
+    ) -> Iterator[list[Tensor]]:
+        """Copies of rows for one run, which may write into them; the module is restored afterwards."""
+        self._ready(training)
         copies = [tensor.clone() for tensor in rows]
         before = [tensor._version for tensor in copies]
         try:
-            yield copies
+            with drawing_in_the_open(self.module), scope:
+                yield copies
         finally:
             self.writes = self.writes or [tensor._version for tensor in copies] != before
             self.snapshot.restore()

@@ -276,10 +276,6 @@ class UnderWay:
 
     def __init__(self, names: Mapping[int, str]) -> None:
         self._names = names
-        self.forget()
-
-    def forget(self) -> None:
-        """Clear all records."""
         self.calls: list[ModuleCall] = []
         self.stack: list[ModuleCall] = []
         self._counts: Counter[int] = Counter()
