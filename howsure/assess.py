@@ -231,8 +231,8 @@ def _with_what_came(block: Result, rows: Rows, truth: Any) -> Result:
             rows.ids[vars(block)["row"]], rows.id_name if block.can_call(rows.id_name) else ID
         )
     if truth is not None and block.has("truth"):
-        there: dict[str, Any] = {"truth": truth[vars(block)["row"]]}
-        block = block._changed(there)
+        columns: dict[str, Any] = {"truth": truth[vars(block)["row"]]}
+        block = block._changed(columns)
     return block
 
 

@@ -122,12 +122,12 @@ def rename_inputs(graph: Any, names: Mapping[str, str]) -> None:
 
 def keep_one_of_equals(graph: Any) -> None:
     """Keep one of the constants of an `onnx.GraphProto` that are equal, such as weights of two passes."""
-    kept: dict[Any, Any] = {}
+    distinct: dict[Any, Any] = {}
     names = {}
     for tensor in graph.initializer:
         key = tensor.data_type, *tensor.dims, hashlib.sha256(tensor.raw_data).digest()
-        names[tensor.name] = kept.setdefault(key if tensor.raw_data else tensor.name, tensor).name
-    unique = list(kept.values())
+        names[tensor.name] = distinct.setdefault(key if tensor.raw_data else tensor.name, tensor).name
+    unique = list(distinct.values())
     del graph.initializer[:]
     graph.initializer.extend(unique)
     rename_inputs(graph, names)
@@ -215,8 +215,8 @@ class Traced(NDArrayOperatorsMixin):
 
     def reshape(self, *shape: int | None) -> Traced:
         """The same numbers in another shape."""
-        wanted = [-1 if side is None else side for side in shape]
-        return self.like(self.apply("Reshape", self.nodes.whole(wanted)), shape)
+        sides = [-1 if side is None else side for side in shape]
+        return self.like(self.apply("Reshape", self.nodes.whole(sides)), shape)
 
     def astype(self, dtype: Any) -> Traced:
         """The same numbers in another type."""
@@ -299,8 +299,8 @@ class Traced(NDArrayOperatorsMixin):
         """The result of an operator over an axis."""
         axis %= self.ndim
         name = self.apply(operator, self.nodes.whole([axis]), keepdims=int(keepdims))
-        left = [1] if keepdims else []
-        return self.like(name, (*self.shape[:axis], *left, *self.shape[axis + 1 :]))
+        remaining = [1] if keepdims else []
+        return self.like(name, (*self.shape[:axis], *remaining, *self.shape[axis + 1 :]))
 
     def _sliced(self, part: slice, axis: int) -> Traced:
         if part == slice(None):
@@ -361,9 +361,9 @@ def place_of_largest(values: Value) -> Value:
 
 
 def _where(condition: Traced, yes: Any, no: Any) -> Traced:
-    wanted = next((choice for choice in (yes, no) if isinstance(choice, Traced)), None)
-    made = WHOLE if isinstance(yes, int) else NUMBER
-    beside = condition.like("", dtype=made if wanted is None else wanted.dtype)
+    traced = next((choice for choice in (yes, no) if isinstance(choice, Traced)), None)
+    constant = WHOLE if isinstance(yes, int) else NUMBER
+    beside = condition.like("", dtype=constant if traced is None else traced.dtype)
     name = condition.nodes("Where", condition.name, *(beside._named(choice) for choice in (yes, no)))
     shape = condition.shape
     for choice in (yes, no):

@@ -77,8 +77,8 @@ def proportion_interval(hits: int, total: int, confidence: float = 0.95) -> tupl
 def at_most(hits: ArrayLike, total: ArrayLike, share: ArrayLike) -> Floats:
     """Probability of so many hits or fewer among `total`, each a hit with probability `share` (binomial)."""
     few = np.asarray(hits)
-    left = np.asarray(total) - few
-    return np.where(left > 0, betaincc(few + 1, np.maximum(left, 1), share), 1.0)
+    total_left = np.asarray(total) - few
+    return np.where(total_left > 0, betaincc(few + 1, np.maximum(total_left, 1), share), 1.0)
 
 
 def at_least(hits: ArrayLike, total: ArrayLike, share: ArrayLike) -> Floats:

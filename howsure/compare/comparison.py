@@ -280,11 +280,11 @@ class Comparison(Displayed):
             added = np.stack([self.measured(method, name, rows).added for method in self.methods])
             pairs = [*combinations(range(len(self.methods)), 2)]
             among = pairs[: len(self.methods) - 1] if against_baseline else pairs
-            known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
+            finite_pairs = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
             changes = len(self.sets) - 1 if rows in self.sets[1:] else 1
             self._reaches[key] = (
-                simultaneous_critical_value(np.nan_to_num(added), known, 1 - 0.05 / changes)
-                if known
+                simultaneous_critical_value(np.nan_to_num(added), finite_pairs, 1 - 0.05 / changes)
+                if finite_pairs
                 else np.nan
             )
         return self._reaches[key]

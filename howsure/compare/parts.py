@@ -132,8 +132,8 @@ def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int, **
 
 def _steps(slopes: Floats, curvatures: Floats) -> Floats:
     """(N,) how far the best parameter moves if a row is left out; 0 where nothing else decides it."""
-    left = np.sum(curvatures) - curvatures
-    return np.divide(slopes, left, out=np.zeros_like(slopes), where=left > 0)
+    others = np.sum(curvatures) - curvatures
+    return np.divide(slopes, others, out=np.zeros_like(slopes), where=others > 0)
 
 
 def ends_of(value: float, parts: Floats, confidence: float) -> tuple[float, float]:

@@ -147,8 +147,8 @@ class MemberRecorder:
             )
             for which in (1, 2)
         )
-        there = np.isfinite(losses).all(axis=0)
-        return MemberLosses(losses[:-1, there], losses[-1, there], wrong[:-1, there])
+        finite = np.isfinite(losses).all(axis=0)
+        return MemberLosses(losses[:-1, finite], losses[-1, finite], wrong[:-1, finite])
 
 
 # --- other masks ----------------------------------------------------------------------------------------
@@ -195,17 +195,17 @@ class PassGroups:
 
     def add(self, numbers: Integers, values: Floats, parts: int, member: int = 0) -> None:
         """Add passes (W, n, …, K); see `howsure.sampling.run.OnPass`. Members have the same masks."""
-        there = np.isin(numbers, self.rows)
-        if not there.any():
+        chosen = np.isin(numbers, self.rows)
+        if not chosen.any():
             return
-        at = np.searchsorted(self.rows, numbers[there])
-        values = values[:, there]
+        at = np.searchsorted(self.rows, numbers[chosen])
+        values = values[:, chosen]
         if self._outcome is not None and self._outcome.has_unit:
             values = np.concatenate([values, values**2], axis=-1)
-        had = self._of_member.setdefault(member, np.zeros_like(self.rows))
+        passes_so_far = self._of_member.setdefault(member, np.zeros_like(self.rows))
         for part in np.split(values, parts):
-            group = had[at] % len(self._sums)
-            had[at] += 1
+            group = passes_so_far[at] % len(self._sums)
+            passes_so_far[at] += 1
             self._sums[group, at] += part.mean(axis=0)
             self._parts[group, at] += 1
 
@@ -233,19 +233,19 @@ class PassGroups:
             return mean, squares - mean[..., : squares.shape[-1]] ** 2
 
         whole, variance = moments(sums.sum(axis=0), parts.sum(axis=0))
-        mean, left = moments(sums.sum(axis=0) - sums, parts.sum(axis=0) - parts)
-        known = (left > 0) & (variance > 0)
-        ratio = np.divide(left, variance, out=np.ones_like(left), where=known)
+        mean, without = moments(sums.sum(axis=0) - sums, parts.sum(axis=0) - parts)
+        positive = (without > 0) & (variance > 0)
+        ratio = np.divide(without, variance, out=np.ones_like(without), where=positive)
         return mean - whole, np.log(ratio) / 2
 
     def _balance(self, moves: Floats) -> float:
         """b; 1 where unknown, as of members: the errors of their answers also come from how few there are."""
         independent = np.sum(moves**2, dtype=np.float64) * (len(moves) - 1) / len(moves)
         errors = [estimates.squared_error[..., : moves.shape[-1]] for estimates in self._found]
-        known = sum(np.sum(error, dtype=np.float64) for error in errors)
-        if len(self._of_member) > 1 or not known > 0 or not independent > 0:
+        of_answers = sum(np.sum(error, dtype=np.float64) for error in errors)
+        if len(self._of_member) > 1 or not of_answers > 0 or not independent > 0:
             return 1.0
-        return float(np.sqrt(known / independent))
+        return float(np.sqrt(of_answers / independent))
 
     def moved(self, result: Any, count: int) -> Iterator[Any]:
         """The results of the kept rows as other masks might have them, from G groups; all else stays."""

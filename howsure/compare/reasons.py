@@ -292,9 +292,13 @@ def _of_method(comparison: Comparison, name: str, by_part: Mapping[str, Claim]) 
 def sure_parts(by_part: Mapping[str, Claim]) -> list[Claim]:
     """The parts of a difference that are sure; their sum where neither accuracy nor order is sure alone."""
     sure = [by_part[part] for part in PARTS if part in by_part and by_part[part].sure]
-    left = by_part.get(DISCRIMINATION)
-    if left is not None and left.sure and all(claim.about == CALIBRATION for claim in sure):
-        sure.append(left)
+    discrimination = by_part.get(DISCRIMINATION)
+    if (
+        discrimination is not None
+        and discrimination.sure
+        and all(claim.about == CALIBRATION for claim in sure)
+    ):
+        sure.append(discrimination)
     return sure
 
 
@@ -352,14 +356,14 @@ def _once_calibrated(comparison: Comparison, name: str, by_part: Mapping[str, Cl
         or any(claim.about == DISCRIMINATION for claim in sure_parts(by_part))
     ):
         return ""
-    left = comparison.part(name, DISCRIMINATION)
-    if left is None or not left.known:
+    discrimination = comparison.part(name, DISCRIMINATION)
+    if discrimination is None or not discrimination.known:
         return ""
-    if left.excludes_zero:
-        return f"Once both are calibrated, it {comparison.words.does(comparison, left)}."
+    if discrimination.excludes_zero:
+        return f"Once both are calibrated, it {comparison.words.does(comparison, discrimination)}."
     return (
         f"Once both are calibrated, {_rows(comparison)} cannot tell them apart "
-        f"({comparison.words.amount(comparison, left)})."
+        f"({comparison.words.amount(comparison, discrimination)})."
     )
 
 

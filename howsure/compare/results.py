@@ -90,8 +90,8 @@ class MethodScores:
         if len(self.kept) == 1:
             evaluation, x = self.evaluations[name, AS_THEY_ARE], self.alike[AS_THEY_ARE]
             # Maps that were moved back may well be the same.
-            seen = {which: result for which, result in results.items() if which not in self.moved}
-            warn_of_rows(self.comparing, name, seen, self.truth, evaluation, self.outside, x)
+            unmoved = {which: result for which, result in results.items() if which not in self.moved}
+            warn_of_rows(self.comparing, name, unmoved, self.truth, evaluation, self.outside, x)
         if self._calibrated and "calibration" not in results[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, results))
@@ -243,10 +243,10 @@ def warn_of_rows(
             "trained on them: nothing can be told either way. Take others, and harder ones."
         )
     answers = digests(own)
-    known = FittedRows.of_digests(answers)
+    labelled = FittedRows.of_digests(answers)
     for which, result in results.items():
         if which in outside:
-            shared = int(known.among(result).sum())
+            shared = int(labelled.among(result).sum())
             if shared:
                 least = "All" if shared == len(result) else f"At least {shared:,} of the"
                 warn(

@@ -324,18 +324,18 @@ def _assessed(
         for number, (which, of_set) in enumerate(sets.both.items()):
             rows = sets.called if which == AS_THEY_ARE else of_set
             told_of = course.of_one(sets.lengths[which])
-            asked = Changed(sets.moves[which], method) if which in sets.moves else method
+            running = Changed(sets.moves[which], method) if which in sets.moves else method
             if recorder is not None and which == AS_THEY_ARE:
-                asked = RecordingEnsemble(method.others, method.each, recorder)  # type: ignore[attr-defined]
-            draws = isinstance(getattr(asked, "each", asked), MCDropout)  # it, or each of its members
+                running = RecordingEnsemble(method.others, method.each, recorder)  # type: ignore[attr-defined]
+            draws = isinstance(getattr(running, "each", running), MCDropout)  # it, or each of its members
             if draws and which in sets.alike and which not in sets.moves and request.tile is None:
-                asked = InGroups(asked, groups.setdefault(which, PassGroups()))
+                running = InGroups(running, groups.setdefault(which, PassGroups()))
             if which == AS_THEY_ARE:
-                asked = counted = _Counted(asked)
+                running = counted = _Counted(running)
             place = Path(folder) / str(number)
             place.mkdir()
             with row_context("" if which == AS_THEY_ARE else which, name):
-                blocks = streamed(model, rows, asked, request, told_of)
+                blocks = streamed(model, rows, running, request, told_of)
                 results[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
         scored.add(name, results)
         scored.add_masks(name, results, groups)

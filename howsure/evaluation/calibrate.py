@@ -63,8 +63,8 @@ class SavedCalibrator(ABC):
 
     def _marked(self, result: Result[Any], calibrated: AnyResult) -> AnyResult:
         """The calibrated result, with a mark on the rows that were learnt from; `result` as it was before."""
-        known, before = self.learnt_rows.among(result), getattr(result, "learnt_from", None)
-        return replace(calibrated, **{"learnt_from": known if before is None else known | before})
+        learnt, before = self.learnt_rows.among(result), getattr(result, "learnt_from", None)
+        return replace(calibrated, **{"learnt_from": learnt if before is None else learnt | before})
 
     @abstractmethod
     def _plain(self) -> dict[str, Any]:

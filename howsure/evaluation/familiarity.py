@@ -188,10 +188,10 @@ def _read(content: dict[str, Any]) -> Familiarity:
     )
 
 
-def percentile_in_graph(known: Familiarity, both: Value) -> Value:
+def percentile_in_graph(familiarity: Familiarity, both: Value) -> Value:
     """(n,) `percentile` in an ONNX graph, of features and logits (n, F + K); NaN where these are."""
-    traced: Any = SimpleNamespace(features=both[:, : known.width], logits=both[:, known.width :])
-    share = percentiles(known.held_out, known._fitted(traced)).astype(np.float32)
+    traced: Any = SimpleNamespace(features=both[:, : familiarity.width], logits=both[:, familiarity.width :])
+    share = percentiles(familiarity.held_out, familiarity._fitted(traced)).astype(np.float32)
     return np.where(np.isnan(np.sum(both, axis=1)), np.nan, share)
 
 
@@ -340,8 +340,8 @@ def _check_like(
 
 def _warn_of_training_rows(train: Features, held_out: Features) -> None:
     """Warn if most held-out rows are training rows, as far as equal features show."""
-    known = {row.tobytes() for row in train.features}
-    count = sum(row.tobytes() in known for row in held_out.features)
+    train_rows = {row.tobytes() for row in train.features}
+    count = sum(row.tobytes() in train_rows for row in held_out.features)
     if 2 * count > len(held_out):
         warn(
             f"{count:,} of {len(held_out):,} held-out rows have the features of a training row: if the "

@@ -87,12 +87,12 @@ class FittedRows:
         """(N,) the same of rows with these digests."""
         if len(row_digests) == self.rows and int(row_digests.sum()) == self.total:
             return np.ones(len(row_digests), dtype=bool)
-        seen, times = np.unique(self.kept, return_counts=True)
+        distinct, times = np.unique(self.kept, return_counts=True)
         sampled = row_digests if self.rows == len(self.kept) else row_digests[row_digests <= self.kept[-1]]
-        met = np.isin(seen[times == 1], sampled).sum()
+        met = np.isin(distinct[times == 1], sampled).sum()
         expected = 2 * (np.sum(times == 2) + 1) * len(sampled) / max(1, len(self.kept))
         deviation = np.sqrt(expected * (1 + 2 * len(sampled) / max(1, len(self.kept))))
-        return np.asarray(np.isin(row_digests, seen) & (met > expected + BEYOND_CHANCE * deviation))
+        return np.asarray(np.isin(row_digests, distinct) & (met > expected + BEYOND_CHANCE * deviation))
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -106,12 +106,14 @@ class FittedRows:
         rows, total = (
             typed(Annotated[int, FROM_0], saved[name], f"learnt_rows.{name}") for name in ("rows", "total")
         )
-        kept = np.frombuffer(bytes.fromhex(typed(str, saved["kept"], "learnt_rows.kept")), ">u8").astype(
-            np.uint64
-        )
-        if len(kept) != min(rows, KEPT) or (kept[1:] < kept[:-1]).any():
-            raise wrong("learnt_rows.kept", f"{min(rows, KEPT):,} digests in order", f"{len(kept):,} digests")
-        return cls(rows, total, kept)
+        saved_digests = np.frombuffer(
+            bytes.fromhex(typed(str, saved["kept"], "learnt_rows.kept")), ">u8"
+        ).astype(np.uint64)
+        if len(saved_digests) != min(rows, KEPT) or (saved_digests[1:] < saved_digests[:-1]).any():
+            raise wrong(
+                "learnt_rows.kept", f"{min(rows, KEPT):,} digests in order", f"{len(saved_digests):,} digests"
+            )
+        return cls(rows, total, saved_digests)
 
 
 def digests(result: Result[Any]) -> Digests:
@@ -145,13 +147,13 @@ def digests_of(numbers: NDArray[Any], bits: int = BITS) -> Digests:
 
 def in_words(result: Any) -> str | None:
     """How many rows of a result its calibrator or method has learnt from; None if none is known."""
-    known = getattr(result, "learnt_from", None)
-    if known is None or not known.any():
+    learnt = getattr(result, "learnt_from", None)
+    if learnt is None or not learnt.any():
         return None
-    number = int(known.sum())
-    which = "all" if number == len(known) else f"at least {number:,} of"
+    number = int(learnt.sum())
+    which = "all" if number == len(learnt) else f"at least {number:,} of"
     what = "calibrator" if "calibration" in result.method else result.method.get("name", "method")
-    return f"The {what} has learnt from {which} these {counted(len(known), result.kind)}"
+    return f"The {what} has learnt from {which} these {counted(len(learnt), result.kind)}"
 
 
 def warn_of_promise(result: Any) -> None:
@@ -179,16 +181,16 @@ def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
     if not isinstance(evaluation, Comparable):
         return
     scored = evaluation._found
-    there = np.isin(result.row, scored.row)
+    scored_rows = np.isin(result.row, scored.row)
     truth = np.asarray(scored.truth, np.float64).reshape(len(scored.truth), -1)
-    if there.sum() != len(truth):
+    if scored_rows.sum() != len(truth):
         return
-    answers = _said(result)[:, :FIRST][there]
+    answers = _said(result)[:, :FIRST][scored_rows]
     marks, least = digests_of(np.column_stack([answers, truth]), COARSE), LEAST_DISTINCT
     if scored.truth.ndim == 1 and truth.min() >= 0 and truth.max() < len(getattr(result, result.names)):
         least = max(least, 2 * len(np.unique(truth)))  # sets may hold as many rows of each class
     if x is not None and len(np.unique(marks)) < least:
-        marks, least = digests_of(np.column_stack([_marks(x)[there], truth])), LEAST_DISTINCT
+        marks, least = digests_of(np.column_stack([_marks(x)[scored_rows], truth])), LEAST_DISTINCT
     times = times_each(marks, least)
     if times > 1:
         warn(

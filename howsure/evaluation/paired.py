@@ -110,8 +110,8 @@ def with_outside(
     )
     against = dict(zip(OUTSIDE, (area, accepted, by_disagreement), strict=True))
     scored = replace(evaluation._found, measured={**evaluation._found.measured, **against}, outside=numbers)
-    there = {item.name for item in fields(evaluation)}  # type: ignore[arg-type]
-    scores: dict[str, Any] = {name: scored.scores[name] for name in OUTSIDE if name in there}
+    names = {item.name for item in fields(evaluation)}  # type: ignore[arg-type]
+    scores: dict[str, Any] = {name: scored.scores[name] for name in OUTSIDE if name in names}
     return replace(evaluation, **scores, _found=scored)  # type: ignore[type-var]
 
 

@@ -238,8 +238,8 @@ def _curvature_correction(one: Mean, other: Mean, reach: float) -> tuple[float, 
     Rows for which calibration does much are rare. So if only one of the two was fitted, the end on its side
     allows for one more row like the farthest; both ends, where a row may lose any amount.
     """
-    known = [mean.through for mean in (one, other) if mean.through is not None]
-    if not known:
+    influences = [mean.through for mean in (one, other) if mean.through is not None]
+    if not influences:
         return 0.0, 0.0
     nothing = np.zeros((1, len(one.parts)))
     own, its = (nothing if mean.through is None else mean.through.bends for mean in (one, other))
@@ -252,9 +252,9 @@ def _curvature_correction(one: Mean, other: Mean, reach: float) -> tuple[float, 
     far, near = reach**2, min(reach**2, variance / along**2) if along else 0.0
     down = (below + far * max(along, 0.0) - near * max(-along - below, 0.0)) / 2
     up = (above + far * max(-along, 0.0) - near * max(along - above, 0.0)) / 2
-    if len(known) == 1:
-        down -= float(parts.min()) if other.through is None or known[0].unbounded else 0.0
-        up += float(parts.max()) if one.through is None or known[0].unbounded else 0.0
+    if len(influences) == 1:
+        down -= float(parts.min()) if other.through is None or influences[0].unbounded else 0.0
+        up += float(parts.max()) if one.through is None or influences[0].unbounded else 0.0
     return down, up
 
 

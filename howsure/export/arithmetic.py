@@ -50,7 +50,7 @@ def columns_graph(
     first: First,
     outputs: Sequence[int],
     calibrator: Calibrator | None = None,
-    known: Familiarity | None = None,
+    familiarity: Familiarity | None = None,
 ) -> Any:
     """The graph from `raw` (W, n, *outputs) to the columns.
 
@@ -59,14 +59,14 @@ def columns_graph(
         first: The passes in the raw outputs.
         outputs: Shape of what the model puts out for a row.
         calibrator: One that the kind of answer can apply; or None.
-        known: One of the model, by which the graph tells how familiar a row is, from a second input
+        familiarity: One of the model, by which the graph tells how familiar a row is, from a second input
             `features` (n, F + K), the features and the logits; or None.
 
     Returns:
         An `onnx.ModelProto` with the outputs `probabilities` (n, K), `mc_error` (n, K), `entropy`,
         `expected_entropy`, `mutual_information` and `verdict`. For classes these are (n,), and `label` and
         `runner_up` (n,) stand beside them; for labels they are (n, K), and `yes` (n, K). With a calibrator
-        also `calibrated` (n, K) and `calibrated_verdict` (n,); with `known` also `familiarity` (n,).
+        also `calibrated` (n, K) and `calibrated_verdict` (n,); with `familiarity` also `familiarity` (n,).
         For numbers the outputs are `mean`,
         `mc_error`, `spread` and, if the model puts out variances, `noise`, all (n, K). For a class at each
         position they are maps (n, *P) and numbers of rows; see `howsure.tasks.segmentation.graph`.
@@ -83,9 +83,9 @@ def columns_graph(
     units = _units(values, first)
     squared, error = error_of(units, kind, first.design)
     columns = kind.columns(values, units.mean, squared, error, calibrator, partial(_units, first=first))
-    if known is not None:
-        traced[FEATURES] = Traced(nodes, FEATURES, (None, known.width + known.outputs))
-        columns["familiarity"] = percentile_in_graph(known, traced[FEATURES])
+    if familiarity is not None:
+        traced[FEATURES] = Traced(nodes, FEATURES, (None, familiarity.width + familiarity.outputs))
+        columns["familiarity"] = percentile_in_graph(familiarity, traced[FEATURES])
     for name, column in columns.items():
         nodes.named(name, column.name)
     inputs, column_infos = (
@@ -208,7 +208,7 @@ def described(
     plan: Plan,
     first: First,
     calibrator: Calibrator | None,
-    known: Familiarity | None,
+    familiarity: Familiarity | None,
     divide_by: float | None = None,
 ) -> dict[str, str]:
     """The metadata of a graph: each a text, those of several parts in JSON.
@@ -218,7 +218,7 @@ def described(
         plan: The plan of the passes.
         first: The passes.
         calibrator: That the graph applies, or None.
-        known: By which the graph tells how familiar rows are, or None.
+        familiarity: By which the graph tells how familiar rows are, or None.
         divide_by: Divisor of the inputs, or None.
     """
     outcome: Any = job.outcome
@@ -231,9 +231,9 @@ def described(
     if calibrator is not None:
         numbers = {name: np.asarray(array).tolist() for name, array in calibrator.parameters.items()}
         inside["calibrator"] = {"method": calibrator.method, "rows": calibrator.rows, **numbers}
-    if known is not None:
-        rows = {"train_rows": known.train_rows, "held_out": len(known.held_out)}
-        inside["familiarity"] = {"score": known.score, "share": known.share, **rows}
+    if familiarity is not None:
+        rows = {"train_rows": familiarity.train_rows, "held_out": len(familiarity.held_out)}
+        inside["familiarity"] = {"score": familiarity.score, "share": familiarity.share, **rows}
     if divide_by is not None:
         inside["divide_by"] = divide_by
     return {

@@ -348,7 +348,7 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
         )
 
 
-def _familiar(known: Familiarity | None, job: Job, rows: Sequence[Array]) -> tuple[Array, Array] | None:
+def _familiar(familiarity: Familiarity | None, job: Job, rows: Sequence[Array]) -> tuple[Array, Array] | None:
     """Least and greatest familiarity (n,) that a graph may give rows; None without one.
 
     Held-out scores may count or not where rounding of features and logits moves a score past them.
@@ -356,9 +356,9 @@ def _familiar(known: Familiarity | None, job: Job, rows: Sequence[Array]) -> tup
     Raises:
         InputError: It is none, or of another model, or the kind of answer keeps none.
     """
-    if known is None:
+    if familiarity is None:
         return None
-    check_type(known, Familiarity, "familiarity", "a result of `howsure.familiarity`, or None")
+    check_type(familiarity, Familiarity, "familiarity", "a result of `howsure.familiarity`, or None")
     task = task_named(job.outcome.name)
     if not issubclass(task.result_type, Familiar):
         raise InputError(
@@ -369,15 +369,15 @@ def _familiar(known: Familiarity | None, job: Job, rows: Sequence[Array]) -> tup
     reader: FeatureModel = capable(job.model, FeatureModel, "howsure.export")
     read = read_features(reader, cast_rows(rows, job.model.info.inputs), COMPARED)
     read = replace(read, fingerprint=fingerprint_of(reader))
-    scores, random = known(read), np.random.default_rng(0)
+    scores, random = familiarity(read), np.random.default_rng(0)
 
     def moved(numbers: Array) -> Array:
         size = ROUNDED * np.abs(numbers).max(axis=1, keepdims=True) * (numbers != 0)
         return np.asarray(numbers + size * random.choice((-1, 1), numbers.shape))
 
     others = [replace(read, features=moved(read.features), logits=moved(read.logits)) for _ in range(TRIED)]
-    near = 2 * np.max([np.abs(known(other) - scores) for other in others], axis=0)
-    return percentiles(known.held_out, scores - near), percentiles(known.held_out, scores + near)
+    near = 2 * np.max([np.abs(familiarity(other) - scores) for other in others], axis=0)
+    return percentiles(familiarity.held_out, scores - near), percentiles(familiarity.held_out, scores + near)
 
 
 def _most_compared(outcome: Outcome) -> int:
@@ -519,24 +519,26 @@ def _compared(
         nearest = np.fmin(np.fmax(outputs["familiarity"], least), greatest)
         numbers["familiarity"] = nearest, np.array(TOLERANCE)
     numbers = {name: of_it for name, of_it in numbers.items() if name in outputs}
-    for name, (wanted, allowed) in numbers.items():
-        if outputs[name].shape != wanted.shape:
-            raise _other(name, f"an array of shape {wanted.shape}", f"one of shape {outputs[name].shape}")
-        apart = TOLERANCE * np.abs(outputs[name] - wanted) / np.maximum(allowed, SMALLEST)
-        apart = np.where(np.isnan(wanted), 0.0, apart)  # of which `assess` says nothing
+    for name, (expected_values, allowed) in numbers.items():
+        if outputs[name].shape != expected_values.shape:
+            raise _other(
+                name, f"an array of shape {expected_values.shape}", f"one of shape {outputs[name].shape}"
+            )
+        apart = TOLERANCE * np.abs(outputs[name] - expected_values) / np.maximum(allowed, SMALLEST)
+        apart = np.where(np.isnan(expected_values), 0.0, apart)  # of which `assess` says nothing
         if not (apart <= TOLERANCE).all():  # also where it is NaN
             place = np.unravel_index(np.argmax(np.where(np.isnan(apart), np.inf, apart)), apart.shape)
-            where = f"{wanted[place]:.6g} in row {expected.row[place[0]]}"
+            where = f"{expected_values[place]:.6g} in row {expected.row[place[0]]}"
             raise _other(name, where, f"{outputs[name][place]:.6g}")
         largest = max(largest, float(apart.max(initial=0)))
     words = dict(task_of(expected).graph_words(expected, TOLERANCE))
     if calibrated is not None:
         words["calibrated_verdict"] = task_of(calibrated).graph_words(calibrated, TOLERANCE)["verdict"]
-    for name, (wanted, undecided) in words.items():
-        wrong = (outputs[name] != wanted) & ~undecided
+    for name, (expected_values, undecided) in words.items():
+        wrong = (outputs[name] != expected_values) & ~undecided
         if wrong.any():
             place = tuple(np.argwhere(wrong)[0])
-            where = f"{wanted[place]} in row {expected.row[place[0]]}"
+            where = f"{expected_values[place]} in row {expected.row[place[0]]}"
             raise _other(name, where, f"{outputs[name][place]}")
     return largest
 

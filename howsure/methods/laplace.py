@@ -327,7 +327,7 @@ class LastLayerLaplace(Method):
         """
         _check_classes(job.model.info, job.outcome)
         check_fingerprint(FITTED, self.posterior.fingerprint, fingerprint_of(job.model), REFIT)
-        known, logits = self.posterior.learnt_rows, list[Any]()
+        fitted_rows, logits = self.posterior.learnt_rows, list[Any]()
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             inputs = [rows[numbers] for rows in job.rows]
@@ -338,7 +338,7 @@ class LastLayerLaplace(Method):
             progress(len(numbers))
             return estimates
 
-        learnt = None if known is None else lambda: known.among_digests(digests_of(logits[0]))
+        learnt = None if fitted_rows is None else lambda: fitted_rows.among_digests(digests_of(logits[0]))
         return Passes(draw, learnt_from=learnt)
 
 
@@ -399,12 +399,12 @@ def check_features(
         classes: How many classes, two for one sigmoid.
         fingerprint: Fingerprint of the model of the fit.
     """
-    known = "`Features`" + ("" if width is None else f" of {width} features and {classes} classes")
+    expected = "`Features`" + ("" if width is None else f" of {width} features and {classes} classes")
     if not isinstance(features, Features):
-        raise InputError("These are no features of rows", expected=known, received=type(features).__name__)
+        raise InputError("These are no features of rows", expected=expected, received=type(features).__name__)
     sizes = features.features.shape[1], max(2, features.logits.shape[1])
     if width is not None and sizes != (width, classes):
-        raise InputError("These rows are of another model", expected=known, received=sizes)
+        raise InputError("These rows are of another model", expected=expected, received=sizes)
     check_fingerprint(FITTED, fingerprint, features.fingerprint, REFIT)
     return features
 

@@ -103,8 +103,8 @@ class Passes:
             metadata: Settings that the result keeps.
         """
         result = outcome.result(self.draw(numbers, progress), metadata)
-        if self.learnt_from is not None and (known := self.learnt_from()).any():
-            return replace(result, learnt_from=known)
+        if self.learnt_from is not None and (learnt := self.learnt_from()).any():
+            return replace(result, learnt_from=learnt)
         return result
 
 

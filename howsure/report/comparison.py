@@ -208,10 +208,10 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
     scores = {method: comparison.score(method, name, rows) for method in comparison.methods}
     ranking = comparison.ranked(name, rows)
     values = {score.value for score in scores.values() if np.isfinite(score.value)}
-    known, definition = is_known(comparison, name, ranking.best, rows), comparison.comparing.metrics[name]
+    is_sure, definition = is_known(comparison, name, ranking.best, rows), comparison.comparing.metrics[name]
     cells = {}
     for method, score in scores.items():
-        tells = known and len(values) > 1
+        tells = is_sure and len(values) > 1
         best = tells and score.value == scores[str(ranking.best)].value
         equal = tells and not best and method in ranking.tied
         cells[method] = Cell(*comparison.words.cell(score, definition.per_cent), best, equal)

@@ -217,8 +217,8 @@ def made_with(result: Any) -> MadeWith:
 
 
 def _in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    known = {key: setting for key, setting in settings.items() if setting is not None}
-    return tuple((key.replace("_", " "), _setting(setting)) for key, setting in known.items())
+    stated = {key: setting for key, setting in settings.items() if setting is not None}
+    return tuple((key.replace("_", " "), _setting(setting)) for key, setting in stated.items())
 
 
 def _setting(value: Any) -> str:

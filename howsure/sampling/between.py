@@ -168,9 +168,9 @@ def sampled(values: Floats, shown: Floats, label: Integers | None = None) -> dic
     def at(levels: Floats) -> Floats:
         """Quantiles of what is shown; NaN beyond the smallest and the largest pass."""
         place = np.interp(levels, places, np.arange(count), left=np.nan, right=np.nan)
-        known = np.isfinite(place)
+        finite = np.isfinite(place)
         low = np.nan_to_num(np.floor(place)).astype(np.int64)
-        high, share = np.minimum(low + 1, count - 1), np.where(known, place - low, np.nan)
+        high, share = np.minimum(low + 1, count - 1), np.where(finite, place - low, np.nan)
         wide = share.reshape(-1, *[1] * (shown.ndim - 1))
         return np.moveaxis(ordered[low] + (ordered[high] - ordered[low]) * wide, 0, -1)
 
@@ -210,8 +210,8 @@ def spread_error(spread: Floats, passes: Floats, kurtosis: Floats, mean: Floats 
         kurtosis: (N, K) of the passes; 0 where it was not counted.
         mean: (N, K) probabilities, which range from 0 to 1; None for numbers, which have no range.
     """
-    known = passes >= LEAST_PASSES - 1e-9
-    count = np.where(known, passes, LEAST_PASSES)
+    enough = passes >= LEAST_PASSES - 1e-9
+    count = np.where(enough, passes, LEAST_PASSES)
     error, most, floor = np.zeros_like(spread), np.array(np.inf), 0.0
     if mean is not None:
         most, floor = np.sqrt(mean * (1 - mean)), ERROR_FLOOR
@@ -220,7 +220,7 @@ def spread_error(spread: Floats, passes: Floats, kurtosis: Floats, mean: Floats 
         reached = np.minimum(spread + 1.96 * error, most)
         again = np.sqrt(spread_variance(reached, count, kurtosis, mean)) * wider
         error = np.maximum(np.maximum(again, error), floor)
-    return np.where(known[:, None], error, np.nan)
+    return np.where(enough[:, None], error, np.nan)
 
 
 def largest(spread: Floats, error: Floats, label: Integers | None = None) -> Floats:

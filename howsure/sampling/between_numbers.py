@@ -29,9 +29,9 @@ def shares_of(networks: Floats, passes: Floats) -> Floats:
         networks: (N, M) numbers of one target, NaN where a row has fewer.
         passes: (N,) of each row. If as many networks are kept, each is one of the passes.
     """
-    kept = np.isfinite(networks)
-    count = kept.sum(axis=-1, keepdims=True)
-    shares = np.where(kept, 1 / np.maximum(count, 1), 0.0)
+    finite = np.isfinite(networks)
+    count = finite.sum(axis=-1, keepdims=True)
+    shares = np.where(finite, 1 / np.maximum(count, 1), 0.0)
     of_quantiles = (count == KEPT) & (count != passes[:, None])
     shares[:, :KEPT] = np.where(of_quantiles, np.diff(_EDGES)[: shares.shape[1]], shares[:, :KEPT])
     return shares

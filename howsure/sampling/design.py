@@ -211,14 +211,15 @@ def _together(alone: float, size: int) -> float:
 
 def _alone(error: EarlyError) -> EarlyError:
     """Constants of a single flat pass, whose squared error is its variance, from those of a cell."""
-    kept = [(low or high or 1.0, high or low or 1.0) for low, high in error.of_variance]
+    variances = [(low or high or 1.0, high or low or 1.0) for low, high in error.of_variance]
     return replace(
         error,
         usual_early=tuple(
-            (a / low, b / low, c / low) for (a, b, c), (low, _) in zip(error.usual_early, kept, strict=True)
+            (a / low, b / low, c / low)
+            for (a, b, c), (low, _) in zip(error.usual_early, variances, strict=True)
         ),
-        of_variance=tuple((low / low, high / high) for low, high in kept),
-        undecided=error.undecided / kept[0][1],
+        of_variance=tuple((low / low, high / high) for low, high in variances),
+        undecided=error.undecided / variances[0][1],
     )
 
 
@@ -306,9 +307,9 @@ def best_ratios(
     early = sum(shares[: middle - 1]) / sum(costs[1:middle])
     brought = sum(shares[middle - 1 : late - 1]) / sum(costs[middle:late])
     size = balanced_size(_between(middle, late, levels))
-    wanted = round(math.sqrt(brought / max(early, 1e-12)) / size)
+    ratio = round(math.sqrt(brought / max(early, 1e-12)) / size)
     ratios = list(design.ratios)
-    ratios[middle - 1] = min(MOST_EARLY // size, wanted) * size or 1
+    ratios[middle - 1] = min(MOST_EARLY // size, ratio) * size or 1
     return _with_late(ratios, late, levels, most)
 
 

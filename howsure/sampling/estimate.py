@@ -39,8 +39,8 @@ def sum_up(values: Floats, late: Sequence[int], outcome: Outcome) -> Estimate:
     """
     parts = values, outcome.derived(values, values.mean(axis=0))
     of_parts = [mean_late_variance(part, late) for part in parts]
-    mean, left, variance = (np.concatenate(both, axis=-1) for both in zip(*of_parts, strict=True))
-    return Estimate(mean, left, variance, len(values))
+    mean, remaining, variance = (np.concatenate(both, axis=-1) for both in zip(*of_parts, strict=True))
+    return Estimate(mean, remaining, variance, len(values))
 
 
 def mean_late_variance(values: Floats, late: Sequence[int]) -> tuple[Floats, Floats, Floats]:
@@ -59,8 +59,8 @@ def mean_late_variance(values: Floats, late: Sequence[int]) -> tuple[Floats, Flo
         between = between + size * np.sum((groups.mean(axis=2) - of_run[:, None]) ** 2, axis=1)
         start = stop
     # For each run of the late masks; then the mean over the runs.
-    left = replicated(between, len(late), total).mean(axis=0) / runs
-    return of_run.mean(axis=0), left, variance
+    remaining = replicated(between, len(late), total).mean(axis=0) / runs
+    return of_run.mean(axis=0), remaining, variance
 
 
 class RunningMoments:

@@ -92,9 +92,9 @@ def fit_early_error(
         usual = _fit_nearly_certain(weight, terms[every], (squared - late)[every])
         usual_late = _fit_nearly_certain(weight, terms[every], late[every])
         undecided, of_rows, late_of_rows = (values.mean(axis=0)[of] for values in (w, squared, late))
-        left = of_rows - late_of_rows
-        low, high = of_variance = _fit_ends(undecided, left, variance[of])
-        of_spread = _fit_ends(undecided, left, spread[of]) if spread.any() else ONE
+        early = of_rows - late_of_rows
+        low, high = of_variance = _fit_ends(undecided, early, variance[of])
+        of_spread = _fit_ends(undecided, early, spread[of]) if spread.any() else ONE
         own = ((1 - w) * low + w * high)[:, of] * variance[of]
         expected = late_of_rows + (w[:, of] * own + (1 - w[:, of]) * (terms[:, of] @ usual)).mean(axis=0)
         alike = _alike(undecided, of_rows, expected, replicates)
@@ -131,12 +131,12 @@ def _alike(w: Floats, squared: Floats, expected: Floats, replicates: int) -> flo
     weights = w[usable] / w[usable].sum()
     scatter = weights @ (off - weights @ off) ** 2
     usual, fourth = polygamma(1, (replicates - 1) / 2), polygamma(3, (replicates - 1) / 2)
-    left = scatter - usual
-    if left <= 2 * np.sqrt((fourth + 2 * usual**2) * (weights @ weights)):
+    excess = scatter - usual
+    if excess <= 2 * np.sqrt((fourth + 2 * usual**2) * (weights @ weights)):
         return MOST_ALIKE
-    if left >= polygamma(1, LEAST_ALIKE / 2):
+    if excess >= polygamma(1, LEAST_ALIKE / 2):
         return LEAST_ALIKE
-    return float(brentq(lambda degrees: polygamma(1, degrees / 2) - left, LEAST_ALIKE, MOST_ALIKE))
+    return float(brentq(lambda degrees: polygamma(1, degrees / 2) - excess, LEAST_ALIKE, MOST_ALIKE))
 
 
 def _fit_nearly_certain(weights: Floats, terms: Floats, squared: Floats) -> Usual:
@@ -257,8 +257,8 @@ def measure_design_effects(
     least, effects = 0.0 if outcome.has_unit else 1.0, []
     wider = float(widened(2 * (len(replicates) - 1)))
     for count, spread, shares in zip((passes, passes * cells), of_spread, of_shares, strict=True):
-        known = np.sqrt(overall)[:, None], np.full(len(mean), float(count)), kurtosis[:, None]
-        of_one = spread_variance(*known, None if outcome.has_unit else mean[:, None])
+        of_independent = np.sqrt(overall)[:, None], np.full(len(mean), float(count)), kurtosis[:, None]
+        of_one = spread_variance(*of_independent, None if outcome.has_unit else mean[:, None])
         alone = np.maximum(4 * overall * of_one[:, 0], SMALLEST)
         effects.append(
             DesignEffect(

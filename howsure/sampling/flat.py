@@ -189,11 +189,11 @@ class Flat:
 def _bunches(sizes: Sequence[int], fold: int) -> Iterator[list[int]]:
     """Consecutive groups that fit into `fold` passes together; at least one group at a time."""
     bunch: list[int] = []
-    held = 0
+    bytes_held = 0
     for group, size in enumerate(sizes):
-        if bunch and held + size > fold:
+        if bunch and bytes_held + size > fold:
             yield bunch
-            bunch, held = [], 0
+            bunch, bytes_held = [], 0
         bunch.append(group)
-        held += size
+        bytes_held += size
     yield bunch

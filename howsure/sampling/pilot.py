@@ -331,14 +331,14 @@ def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int, means: _M
     """All passes (W, n, K) of every cell of one group; those of the first cell may be drawn already."""
     rows = run.numbers[np.concatenate([chunk for chunk, _ in chunks])]
     cells = range(tree.design.cells)
-    there = [tree.cache.values(stage, 0, rows)] if tree.cache.holds([(stage, range(1))], rows).all() else []
-    cells = cells[len(there) :]
+    cached = [tree.cache.values(stage, 0, rows)] if tree.cache.holds([(stage, range(1))], rows).all() else []
+    cells = cells[len(cached) :]
     means.cells(tree.design, len(rows), len(cells))
     of_chunks = [tree.values((stage, cells), run, *chunk, len(rows)) for chunk in chunks if cells]
     drawn = [np.concatenate(of_cell, axis=1) for of_cell in zip(*of_chunks, strict=True)]
     for cell, values in zip(cells, drawn, strict=True):
         tree.cache.keep(stage, cell, rows, values)
-    return there + drawn
+    return cached + drawn
 
 
 def _groups(

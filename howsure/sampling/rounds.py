@@ -49,7 +49,7 @@ Source = Tree | Flat
 def draw_cells(
     tree: Tree,
     run: Run,
-    kept: StoredTrunks,
+    stored: StoredTrunks,
     max_passes: int | None,
     is_enough: IsEnough,
     progress: Callable[[int], None],
@@ -61,7 +61,7 @@ def draw_cells(
     Args:
         tree: Draws the cells.
         run: The model, the rows and the outcome.
-        kept: Trunks that a pilot computed.
+        stored: Trunks that a pilot computed.
         max_passes: Most passes for one row, or None.
         is_enough: Tells which rows need no more passes.
         progress: Called with the number of rows that have just been finished.
@@ -84,10 +84,10 @@ def draw_cells(
         size = min(size, max(at_once, fold // run.model.limits.trunk_size))
     blocks, shared = [], levels[0].cost
     if shared_budget is not None:  # which paid for what is kept
-        budget = (shared_budget.left + shared * sum(len(numbers) for numbers, _ in kept)) / total
+        budget = (shared_budget.left + shared * sum(len(numbers) for numbers, _ in stored)) / total
     if run.pay is not None:  # the pilot paid for what is kept
-        run.pay(-shared * sum(int(np.isin(numbers, run.numbers).sum()) for numbers, _ in kept))
-    for rows, trunk in _trunks(run, kept, size):
+        run.pay(-shared * sum(int(np.isin(numbers, run.numbers).sum()) for numbers, _ in stored))
+    for rows, trunk in _trunks(run, stored, size):
         chunks = run.chunks_of(rows, trunk, at_once)
         rounds = tree.rounds(max_passes)
         estimates = draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget, trunk=shared)
@@ -147,10 +147,10 @@ def draw_rounds(
         not_yet = []
         for start in range(0, len(going_on), PROGRESS_ROWS):
             at, done = going_on[start : start + PROGRESS_ROWS], 0
-            there = source.holds(what, numbers[at])
-            if there.any():
-                source.recall(what, run, moments, at[there], numbers[at[there]])
-            new = at[~there]
+            cached = source.holds(what, numbers[at])
+            if cached.any():
+                source.recall(what, run, moments, at[cached], numbers[at[cached]])
+            new = at[~cached]
             for chunk, of_chunk in chunks(positions[new]):
                 source.draw(what, run, moments, new[done : done + len(chunk)], chunk, of_chunk, len(new))
                 done += len(chunk)
@@ -167,14 +167,14 @@ def draw_rounds(
     return source.with_networks(run, moments, Estimates(**result))
 
 
-def _trunks(run: Run, kept: StoredTrunks, size: int) -> Iterator[Chunk]:
+def _trunks(run: Run, stored: StoredTrunks, size: int) -> Iterator[Chunk]:
     """All rows, `size` at a time, with their trunks; rows that a pilot kept come first."""
-    left = np.arange(len(run.numbers))
-    for numbers, trunk in kept:
-        there = np.isin(run.numbers[left], numbers)
-        rows, left = left[there], left[~there]
+    remaining = np.arange(len(run.numbers))
+    for numbers, trunk in stored:
+        in_block = np.isin(run.numbers[remaining], numbers)
+        rows, remaining = remaining[in_block], remaining[~in_block]
         if len(rows):
             yield rows, trunk.take(places(numbers, run.numbers[rows]))
-    for start in range(0, len(left), size):
-        rows = left[start : start + size]
+    for start in range(0, len(remaining), size):
+        rows = remaining[start : start + size]
         yield rows, run.trunk(rows)

@@ -103,8 +103,8 @@ class Run:
         size = fixed or min(self.batch_size, rows_per_call)
         for start in range(0, len(positions), size):
             chunk = positions[start : start + size]
-            wanted = fixed or (min(size, padded(len(chunk))) if self.model.info.compiles else len(chunk))
-            yield chunk, np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
+            target_rows = fixed or (min(size, padded(len(chunk))) if self.model.info.compiles else len(chunk))
+            yield chunk, np.concatenate([chunk, np.full(target_rows - len(chunk), chunk[-1])])
 
 
 def padded(rows: int) -> int:

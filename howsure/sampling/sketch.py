@@ -64,8 +64,8 @@ class Sketch:
             rows: (n,) row numbers, each at most once.
         """
         classes, tracked = self._track(mean, rows), self._counts.shape[1]
-        wanted = (np.arange(len(rows))[:, None] * values.shape[-1] + classes).reshape(-1)
-        steps = (_STEPS * values.reshape(len(values), -1)[:, wanted]).astype(np.intp)
+        places = (np.arange(len(rows))[:, None] * values.shape[-1] + classes).reshape(-1)
+        steps = (_STEPS * values.reshape(len(values), -1)[:, places]).astype(np.intp)
         first = (rows[:, None] * tracked + np.arange(tracked)).reshape(-1) * BINS
         np.add.at(self._counts.reshape(-1), (np.take(_BIN_OF, steps) + first).reshape(-1), np.uint32(1))
 
@@ -83,8 +83,8 @@ class Sketch:
         passes, levels = counts.sum(axis=-1, dtype=np.float64)[:, None], np.array(LEVELS)
         effective = np.maximum(passes, 1) / effect
         lower, upper = one_error_away(effective)
-        wanted = np.concatenate([np.broadcast_to(levels, lower.shape), lower, upper], axis=-1)
-        ends, below, above = np.split(from_angles(quantiles_in_bins(counts, passes, wanted)), 3, axis=-1)
+        shares = np.concatenate([np.broadcast_to(levels, lower.shape), lower, upper], axis=-1)
+        ends, below, above = np.split(from_angles(quantiles_in_bins(counts, passes, shares)), 3, axis=-1)
         ends = np.where(np.minimum(levels, 1 - levels) * effective < 0.5 - 1e-9, np.nan, ends)
         width = np.pi / BINS * np.sqrt(ends * (1 - ends))
         return ends, quantiles_error(ends, below, above, spread, effective, width)
@@ -205,8 +205,8 @@ class NumberSketch:
         drawn = counts.sum(axis=-1, dtype=np.float64)[:, None]
         effective = np.maximum(drawn, 1) / np.repeat(effect, numbers, axis=0)
         lower, upper = one_error_away(effective)
-        wanted = np.concatenate([np.broadcast_to(levels, lower.shape), lower, upper], axis=-1)
-        places = quantiles_in_bins(counts, drawn, wanted)
+        shares = np.concatenate([np.broadcast_to(levels, lower.shape), lower, upper], axis=-1)
+        places = quantiles_in_bins(counts, drawn, shares)
         # Where a scale was never needed all passes are one number.
         location, scale = self._location.reshape(-1, 1), self._scale.reshape(-1, 1)
         score = np.tan(np.pi * (np.clip(places, 0.5 / BINS, 1 - 0.5 / BINS) - 0.5))
@@ -278,16 +278,16 @@ def quantiles_in_bins(counts: NDArray[np.uint32], passes: Floats, levels: Floats
 
     The k-th smallest of T passes is at the level (k − ½)/T (Hazen 1914).
     """
-    wanted = levels * passes
-    known = (wanted >= 0.5 - 1e-9) & (wanted <= passes - 0.5 + 1e-9)
+    target_counts = levels * passes
+    inside = (target_counts >= 0.5 - 1e-9) & (target_counts <= passes - 0.5 + 1e-9)
     filled, here = _filled(counts)
     if not len(filled):
         return np.full(levels.shape, np.nan)
     # The bins of all rows follow one another: a row's passes begin after those of the row before.
     sums, before = np.cumsum(here), np.cumsum(passes, axis=0) - passes
-    at = np.minimum(np.searchsorted(sums, before + np.where(known, wanted, 0.5)), len(filled) - 1)
-    share = 1 - (sums[at] - before - wanted) / here[at]
-    return np.where(known, (filled[at] % BINS + share) / BINS, np.nan)
+    at = np.minimum(np.searchsorted(sums, before + np.where(inside, target_counts, 0.5)), len(filled) - 1)
+    share = 1 - (sums[at] - before - target_counts) / here[at]
+    return np.where(inside, (filled[at] % BINS + share) / BINS, np.nan)
 
 
 def with_networks(

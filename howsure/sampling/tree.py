@@ -44,14 +44,14 @@ FIRST_STAGE = 1
 """Stage of the first group of cells. Flat passes have stage 0."""
 
 
-def cells_of(design: Design, had: int, until: int) -> list[Cells]:
-    """The cells of a row from `had` to `until`, by groups."""
+def cells_of(design: Design, start_cell: int, until: int) -> list[Cells]:
+    """The cells of a row from `start_cell` to `until`, by groups."""
     size, cells = design.cells, []
-    while had < until:
-        group, start = divmod(had, size)
-        stop = min(size, start + until - had)
+    while start_cell < until:
+        group, start = divmod(start_cell, size)
+        stop = min(size, start + until - start_cell)
         cells.append((FIRST_STAGE + group, range(start, stop)))
-        had += stop - start
+        start_cell += stop - start
     return cells
 
 
@@ -80,16 +80,16 @@ class PassCache:
 
     def holds(self, what: Iterable[Cells], rows: Integers) -> Booleans:
         """(n,) whether all these cells of rows with these numbers (n,) are here."""
-        wanted = [self._cells.get((stage, cell)) for stage, cells in what for cell in cells]
-        if any(cell_passes is None for cell_passes in wanted):
+        stored = [self._cells.get((stage, cell)) for stage, cells in what for cell in cells]
+        if any(cell_passes is None for cell_passes in stored):
             return np.zeros(len(rows), dtype=bool)
-        there = [np.isin(rows, cell_passes[0]) for cell_passes in wanted if cell_passes is not None]
-        return np.asarray(np.all(there, axis=0))
+        has_cell = [np.isin(rows, cell_passes[0]) for cell_passes in stored if cell_passes is not None]
+        return np.asarray(np.all(has_cell, axis=0))
 
     def values(self, stage: int, cell: int, rows: Integers) -> Floats:
         """(W, n, K) passes of a cell over rows of which it is held."""
-        held, values = self._cells[stage, cell]
-        return values[:, places(held, rows)]
+        stored_rows, values = self._cells[stage, cell]
+        return values[:, places(stored_rows, rows)]
 
 
 class Tree:
@@ -115,10 +115,10 @@ class Tree:
     def rounds(self, max_passes: int | None) -> Iterator[list[Cells]]:
         """The cells of each round, at most as many as `max_passes` allows."""
         design, most = self.design, self._most(max_passes)
-        had, until = 0, min(design.first, max(most, design.cells))
+        drawn_cells, until = 0, min(design.first, max(most, design.cells))
         while True:
-            yield cells_of(design, had, until)
-            had, until = until, (until // design.cells + 1) * design.cells
+            yield cells_of(design, drawn_cells, until)
+            drawn_cells, until = until, (until // design.cells + 1) * design.cells
             if until > most:
                 return
 
