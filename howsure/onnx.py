@@ -207,7 +207,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def apply(self, operator: str, *others: Any, **attributes: Any) -> str:
         """Write an operator of this array and others, and name its result."""
-        return self.nodes(operator, self.name, *(self._named(other) for other in others), **attributes)
+        return self.nodes(operator, self.name, *(self._name_of(other) for other in others), **attributes)
 
     def like(self, name: str, shape: Shape | None = None, dtype: str | None = None) -> Traced:
         """Another array of the same graph, of the same shape and type where these are not given."""
@@ -278,14 +278,14 @@ class Traced(NDArrayOperatorsMixin):
         shape = shapes[0] if operator != "MatMul" else (*shapes[0][:-1], shapes[1][-1])
         if len(shapes) > 1 and operator != "MatMul":
             shape = _broadcast(*shapes)
-        name = self.nodes(operator, *(self._named(value) for value in inputs))
+        name = self.nodes(operator, *(self._name_of(value) for value in inputs))
         return self.like(name, shape, BOOLEAN if operator in TRUE_OR_FALSE else None)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         traced = FUNCTIONS.get(function)
         return NotImplemented if traced is None else traced(*arguments, **options)
 
-    def _named(self, value: Any) -> str:
+    def _name_of(self, value: Any) -> str:
         """The name of a value; numbers and arrays become constants, whole numbers beside whole numbers."""
         if isinstance(value, str):
             return value
@@ -364,7 +364,7 @@ def _where(condition: Traced, yes: Any, no: Any) -> Traced:
     traced = next((choice for choice in (yes, no) if isinstance(choice, Traced)), None)
     constant = WHOLE if isinstance(yes, int) else NUMBER
     beside = condition.like("", dtype=constant if traced is None else traced.dtype)
-    name = condition.nodes("Where", condition.name, *(beside._named(choice) for choice in (yes, no)))
+    name = condition.nodes("Where", condition.name, *(beside._name_of(choice) for choice in (yes, no)))
     shape = condition.shape
     for choice in (yes, no):
         shape = _broadcast(shape, choice.shape if isinstance(choice, Traced) else np.shape(choice))

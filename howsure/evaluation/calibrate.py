@@ -67,7 +67,7 @@ class SavedCalibrator(ABC):
         return replace(calibrated, **{"learnt_from": learnt if before is None else learnt | before})
 
     @abstractmethod
-    def _plain(self) -> dict[str, Any]:
+    def _as_json(self) -> dict[str, Any]:
         """All of it, as JSON can hold it."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -89,7 +89,7 @@ class SavedCalibrator(ABC):
             "format": FORMAT,
             "version": importlib.metadata.version("howsure"),
             "answer": self.answer,
-            **self._plain(),
+            **self._as_json(),
         }
         write_sealed(path, content)
 
@@ -144,11 +144,11 @@ class ScoredCalibrator(SavedCalibrator):
         """Sentences for a reader who knows no statistics."""
         return self.said
 
-    def _plain(self) -> dict[str, Any]:
+    def _as_json(self) -> dict[str, Any]:
         return {
             "said": self.said,
             "warnings": list(self.warnings),
-            "learnt_rows": self.learnt_rows.plain,
+            "learnt_rows": self.learnt_rows.as_json,
         }
 
 
@@ -217,14 +217,14 @@ def check_rows(rows: int, classes: int = 0) -> None:
         )
 
 
-def plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | str | None]]:
+def scores_as_json(scores: Mapping[str, Score]) -> dict[str, list[float | str | None]]:
     """Scores by name as JSON can hold them: value and ends, None if one is not known, `inf` as a text."""
 
-    def plain(end: float) -> float | str | None:
+    def as_json(end: float) -> float | str | None:
         return None if math.isnan(end) else end if math.isfinite(end) else str(end)
 
     return {
-        name: [plain(end) for end in (score.value, score.low, score.high)] for name, score in scores.items()
+        name: [as_json(end) for end in (score.value, score.low, score.high)] for name, score in scores.items()
     }
 
 
@@ -253,7 +253,7 @@ def read_scores(
     limits: Meta = FINITE,
     known: bool = False,
 ) -> dict[str, Score]:
-    """Scores by name, from three ends each: the inverse of `plain_scores`.
+    """Scores by name, from three ends each: the inverse of `scores_as_json`.
 
     Args:
         content: The content of the file.

@@ -107,7 +107,7 @@ class Familiarity:
             True
         """
         content = {**vars(self), "kind": KIND, "format": FORMAT}
-        content["learnt_rows"] = self.learnt_rows and self.learnt_rows.plain
+        content["learnt_rows"] = self.learnt_rows and self.learnt_rows.as_json
         content["held_out"] = _text_of(self.held_out)
         fitted = {} if self.score in OF_LOGITS else vars(self._fitted)
         content["_fitted"] = {name: _text_of(value) for name, value in fitted.items()}

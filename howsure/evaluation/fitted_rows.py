@@ -95,13 +95,13 @@ class FittedRows:
         return np.asarray(np.isin(row_digests, distinct) & (met > expected + BEYOND_CHANCE * deviation))
 
     @property
-    def plain(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The rows as JSON can hold them."""
         return {"rows": self.rows, "total": self.total, "kept": self.kept.astype(">u8").tobytes().hex()}
 
     @classmethod
     def read(cls, content: Any) -> Self:
-        """The inverse of `plain`."""
+        """The inverse of `as_json`."""
         saved = typed(Mapping[str, Any], content, "learnt_rows")
         rows, total = (
             typed(Annotated[int, FROM_0], saved[name], f"learnt_rows.{name}") for name in ("rows", "total")
@@ -118,10 +118,10 @@ class FittedRows:
 
 def digests(result: Result[Any]) -> Digests:
     """(N,) a digest of what a model said of each row."""
-    return digests_of(_said(result))
+    return digests_of(_answer_columns(result))
 
 
-def _said(result: Result[Any]) -> Floats:
+def _answer_columns(result: Result[Any]) -> Floats:
     """(N, M) what a model said of each row, in numbers."""
     names = [result.first_numbers(), *(column.name for column in result.columns if column.of_maps)]
     return np.column_stack([getattr(result, name) for name in names if name not in THRESHOLDED])
@@ -185,7 +185,7 @@ def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
     truth = np.asarray(scored.truth, np.float64).reshape(len(scored.truth), -1)
     if scored_rows.sum() != len(truth):
         return
-    answers = _said(result)[:, :FIRST][scored_rows]
+    answers = _answer_columns(result)[:, :FIRST][scored_rows]
     marks, least = digests_of(np.column_stack([answers, truth]), COARSE), LEAST_DISTINCT
     if scored.truth.ndim == 1 and truth.min() >= 0 and truth.max() < len(getattr(result, result.names)):
         least = max(least, 2 * len(np.unique(truth)))  # sets may hold as many rows of each class

@@ -157,7 +157,7 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
         _divide_inputs(inner.graph, divide_by)
     pairs = zip(inner.graph.output, columns.graph.input, strict=True)
     joints = [(one.name, other.name) for one, other in pairs]
-    whole = _checked(name, lambda: compose.merge_models(inner, columns, io_map=joints, name="howsure"))
+    whole = _validated(name, lambda: compose.merge_models(inner, columns, io_map=joints, name="howsure"))
     keep_one_of_equals(whole.graph)
     del whole.graph.value_info[:]  # shapes in between, which tools write in different ways
     versions = {opset.domain: opset.version for opset in whole.opset_import}  # both graphs name theirs
@@ -171,7 +171,7 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
             expected=f"at most {LARGEST / 2**30:.0f} GiB, weights and masks together",
             received=f"{whole.ByteSize() / 2**30:.3g} GiB",
         )
-    _checked(name, lambda: onnx.checker.check_model(whole))
+    _validated(name, lambda: onnx.checker.check_model(whole))
     return whole
 
 
@@ -188,7 +188,7 @@ def _divide_inputs(graph: Any, divisor: float) -> None:
     graph.initializer.extend(nodes.constants)
 
 
-def _checked(name: str, act: Callable[[], Any]) -> Any:
+def _validated(name: str, act: Callable[[], Any]) -> Any:
     """The result of ONNX for a graph, or a `ModelError` if it is not valid."""
     import onnx
 

@@ -145,7 +145,7 @@ def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:
             )
     if len(members) < 3 or len(members[0]) < LEAST_AGREEING or len(outcome.columns) > 1:
         return
-    answers = np.stack([_named(member, outcome) for member in values])
+    answers = np.stack([_answers_of(member, outcome) for member in values])
     for number in np.flatnonzero(~np.array(constant)):
         others = np.delete(answers, number, axis=0)
         rest = [np.delete(others, n, axis=0).mean(axis=0) for n in range(len(others))]
@@ -161,7 +161,7 @@ def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:
             )
 
 
-def _named(values: Floats, outcome: Outcome) -> Floats:
+def _answers_of(values: Floats, outcome: Outcome) -> Floats:
     """(n, K) numbers as they are; else 1 for the class or the labels that are named, and 0 for others."""
     if outcome.has_unit:
         return values[:, : outcome.answers]

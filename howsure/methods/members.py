@@ -103,7 +103,7 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
         return own_tally
     if any(np.any(member.passes > 1) or member.spread is not None for member in members):
         return replace(estimates, **_of_their_passes(members, values, estimates.squared_error, outcome))
-    return replace(estimates, **_told(values, outcome, all_there=True))
+    return replace(estimates, **_network_fields(values, outcome, all_there=True))
 
 
 def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> Estimates:
@@ -122,7 +122,7 @@ def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> E
     own = tallied(estimates, values, outcome, all_there=all_there)
     if own is not None:  # of no rows it is false
         return own
-    return replace(estimates, **_told(values, outcome, all_there=all_there))
+    return replace(estimates, **_network_fields(values, outcome, all_there=all_there))
 
 
 def tallied(
@@ -146,7 +146,7 @@ def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates
     return Estimates(units.mean, error, squared, columns.var(axis=0), passes)
 
 
-def _told(values: Floats, outcome: Outcome, *, all_there: bool) -> dict[str, Any]:
+def _network_fields(values: Floats, outcome: Outcome, *, all_there: bool) -> dict[str, Any]:
     """Standard deviation and quantiles between members (M, n, K), as far as the outcome defines them."""
     if outcome.has_unit:
         numbers = values[..., : outcome.answers]

@@ -213,10 +213,10 @@ def made_with(result: Any) -> MadeWith:
     for shown_elsewhere in ("plan", "kind", "id_name"):
         values.pop(shown_elsewhere, None)
     name = str(method.get("name", "not stated"))
-    return MadeWith(name, _in_words(settings), seed, version, _in_words(values))
+    return MadeWith(name, _settings_in_words(settings), seed, version, _settings_in_words(values))
 
 
-def _in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _settings_in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     stated = {key: setting for key, setting in settings.items() if setting is not None}
     return tuple((key.replace("_", " "), _setting(setting)) for key, setting in stated.items())
 

@@ -240,7 +240,7 @@ def measure_design_effects(
         top = top.reshape(*top.shape[:3], -1)
     elif outcome.are_probabilities:
         label = np.mean(replicates, axis=(0, 1, 2)).argmax(axis=-1)
-        top = np.array([[_of(cell, label) for cell in group] for group in replicates])
+        top = np.array([[_of_label(cell, label) for cell in group] for group in replicates])
     else:
         return INDEPENDENT, INDEPENDENT
     cells, passes = top.shape[1:3]
@@ -269,7 +269,7 @@ def measure_design_effects(
     return effects[0], effects[1]
 
 
-def _of(values: Floats, label: NDArray[np.int64]) -> Floats:
+def _of_label(values: Floats, label: NDArray[np.int64]) -> Floats:
     """Passes (W, n) of one class for each row."""
     return values[:, np.arange(len(label)), label]
 

@@ -72,14 +72,14 @@ class Calibrator(ScoredCalibrator):
     learnt_rows: FittedRows
     answer: ClassVar[str] = "classes"
 
-    def _plain(self) -> dict[str, Any]:
+    def _as_json(self) -> dict[str, Any]:
         return {
             "method": self.method,
             "class_names": list(self.class_names),
             "rows": self.rows,
             "parameters": _listed(self.parameters),
             "helps": self.helps,
-            **super()._plain(),
+            **super()._as_json(),
         }
 
     def __call__(self, certainty: Certainty) -> Certainty:
@@ -152,7 +152,7 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
 
 
 def read(content: Mapping[str, Any]) -> Calibrator:
-    """The part `read_calibrator` of one class per row: the inverse of `Calibrator._plain`."""
+    """The part `read_calibrator` of one class per row: the inverse of `Calibrator._as_json`."""
     method = content["method"]
     check_choice(method, tuple(maps.METHODS), "method")
     rows, names = read_rows_and_names(content, "class")

@@ -31,8 +31,8 @@ class MultilabelCalibrator(SavedCalibrator):
     of_label: Mapping[str, Calibrator]
     answer: ClassVar[str] = "labels"
 
-    def _plain(self) -> dict[str, Any]:
-        return {"of_label": {name: calibrator._plain() for name, calibrator in self.of_label.items()}}
+    def _as_json(self) -> dict[str, Any]:
+        return {"of_label": {name: calibrator._as_json() for name, calibrator in self.of_label.items()}}
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def calibrate(
 
 
 def read(content: Mapping[str, Any]) -> MultilabelCalibrator:
-    """The part `read_calibrator` of several labels per row: the inverse of `MultilabelCalibrator._plain`."""
+    """The part `read_calibrator` of several labels per row: the inverse of `_as_json`."""
     of_label = typed(Mapping[str, Mapping[str, Any]], content["of_label"], "of_label")
     return MultilabelCalibrator(
         {name: of_classes.read(of_label[name]) for name in read_names([*of_label], "label")}

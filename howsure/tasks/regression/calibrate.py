@@ -26,10 +26,10 @@ from howsure.evaluation.calibrate import (
     ScoredCalibrator,
     check_not_calibrated,
     check_rows,
-    plain_scores,
     read_rows_and_names,
     read_scores,
     read_words,
+    scores_as_json,
 )
 from howsure.evaluation.cross_fit import CrossFit, FitInfluence, fit_influence, random_folds
 from howsure.evaluation.fitted_rows import FittedRows
@@ -118,13 +118,13 @@ class RegressionCalibrator(ScoredCalibrator):
     def __repr__(self) -> str:
         return f"<RegressionCalibrator of {quoted(self.target_names)} from {self.rows:,} rows: {self.learnt}>"
 
-    def _plain(self) -> dict[str, Any]:
+    def _as_json(self) -> dict[str, Any]:
         return {
             "learnt": self.learnt,
             "rows": self.rows,
             "target_names": list(self.target_names),
-            "values": plain_scores(self.values),
-            **super()._plain(),
+            "values": scores_as_json(self.values),
+            **super()._as_json(),
         }
 
 
@@ -190,7 +190,7 @@ def _explanation(
 
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:
-    """The part `read_calibrator` of numbers: the inverse of `RegressionCalibrator._plain`."""
+    """The part `read_calibrator` of numbers: the inverse of `RegressionCalibrator._as_json`."""
     rows, names = read_rows_and_names(content, "target")
     check_choice(content["learnt"], tuple(SCATTERS), "learnt")
     return RegressionCalibrator(

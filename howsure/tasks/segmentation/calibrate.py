@@ -20,9 +20,9 @@ from howsure.evaluation.calibrate import (
     check_method,
     check_not_calibrated,
     check_rows,
-    plain_scores,
     read_rows_and_names,
     read_scores,
+    scores_as_json,
 )
 from howsure.evaluation.cross_fit import FOLDS, fit_influence, random_folds
 from howsure.evaluation.fitted_rows import FittedRows
@@ -109,13 +109,13 @@ class DenseCalibrator(SavedCalibrator):
         made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"
         return f"<{type(self).__name__} from {made_from}: temperature {self.temperature}>"
 
-    def _plain(self) -> dict[str, Any]:
+    def _as_json(self) -> dict[str, Any]:
         names = ("temperature", "before", "after", "difference")
         return {
             "rows": self.rows,
             "class_names": list(self.class_names),
-            "scores": plain_scores({name: getattr(self, name) for name in names}),
-            "learnt_rows": self.learnt_rows.plain,
+            "scores": scores_as_json({name: getattr(self, name) for name in names}),
+            "learnt_rows": self.learnt_rows.as_json,
         }
 
 
@@ -231,7 +231,7 @@ def tempered(result: DenseCertainty, beta: Floats) -> DenseCertainty:
 
 
 def read(content: Mapping[str, Any]) -> DenseCalibrator:
-    """The part `read_calibrator` of positions: the inverse of `DenseCalibrator._plain`."""
+    """The part `read_calibrator` of positions: the inverse of `DenseCalibrator._as_json`."""
     if content.get("offsets"):
         raise ValueError("it has offsets of classes, which howsure no longer learns")
     rows, names = read_rows_and_names(content, "class")
