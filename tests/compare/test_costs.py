@@ -36,13 +36,15 @@ def test_costs_are_those_that_layers_and_passes_have():
         "both": howsure.Ensemble([turned()], each=howsure.MCDropout(passes=16)),
     }
     with pytest.warns(howsure.HowsureWarning):
-        found = compared(methods)
+        comparison = compared(methods)
     of_dropout = shared.cost + 16 * sum(level.cost for level in others)
     expected = {"plain": 1, "dropout": of_dropout, "ensemble": 5, "both": 2 * of_dropout}
-    assert {name: found.costs[name] for name in methods} == pytest.approx(expected)
-    said = next(each.said for each in findings(found) if each.question == "What do the methods cost?")
-    assert "ensemble' 5" in said or "ensemble 5" in said
-    assert "Time" not in said
+    assert {name: comparison.costs[name] for name in methods} == pytest.approx(expected)
+    text = next(
+        finding.said for finding in findings(comparison) if finding.question == "What do the methods cost?"
+    )
+    assert "ensemble' 5" in text or "ensemble 5" in text
+    assert "Time" not in text
 
 
 def test_a_budget_is_what_is_spent_at_most():
@@ -56,12 +58,12 @@ def test_a_forest_costs_what_its_prediction_costs():
     random = np.random.default_rng(0)
     x, y = random.normal(size=(200, 4)), random.integers(0, 2, 200)
     forest = RandomForestClassifier(10, random_state=0).fit(x[:100], y[:100])
-    found = howsure.compare(forest, x[100:], y[100:], shifts={}, calibrated=False)
-    assert set(found.costs.values()) == {1.0}
-    assert "costs" not in lead(found)
+    comparison = howsure.compare(forest, x[100:], y[100:], shifts={}, calibrated=False)
+    assert set(comparison.costs.values()) == {1.0}
+    assert "costs" not in lead(comparison)
 
 
 def test_costs_need_no_plain_prediction():
-    found = compared({"one": howsure.MCDropout(passes=16), "two": howsure.MCDropout(passes=32)})
-    assert np.isfinite([*found.costs.values()]).all()
-    assert found.costs["two"] > found.costs["one"] > 1
+    comparison = compared({"one": howsure.MCDropout(passes=16), "two": howsure.MCDropout(passes=32)})
+    assert np.isfinite([*comparison.costs.values()]).all()
+    assert comparison.costs["two"] > comparison.costs["one"] > 1

@@ -17,9 +17,9 @@ def lines_of(comparison, folder):
     path = folder / "comparison.csv"
     comparison.to_csv(path)
     with path.open(newline="", encoding="utf-8") as file:
-        found = list(csv.DictReader(file))
+        actual = list(csv.DictReader(file))
     lines = {}
-    for line in found:
+    for line in actual:
         key = line.pop("method"), line.pop("rows"), line.pop("score")
         assert key not in lines
         lines[key] = [float(cell) if cell else np.nan for cell in line.values()]
@@ -80,8 +80,8 @@ def test_given_results_have_no_costs_and_no_networks(tmp_path):
     random = np.random.default_rng(0)
     shares = {name: random.dirichlet(np.ones(3), 40) for name in ("one", "two")}
     given = {name: howsure.Certainty.from_probabilities(p) for name, p in shares.items()}
-    found = howsure.Comparison.of_results(given, random.integers(3, size=40))
-    assert not {"cost", "networks"} & {name for _, _, name in lines_of(found, tmp_path)}
+    comparison = howsure.Comparison.of_results(given, random.integers(3, size=40))
+    assert not {"cost", "networks"} & {name for _, _, name in lines_of(comparison, tmp_path)}
 
 
 @pytest.mark.parametrize("name", ["constant_accuracy", "accuracy_gain"])

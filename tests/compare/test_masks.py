@@ -86,16 +86,16 @@ def test_answers_move_by_their_errors():
     values = np.random.default_rng(0).dirichlet(np.full(CLASSES, 50), size=(GROUPS, ROWS))
     groups = groups_of(values, values.var(axis=0, ddof=1) / GROUPS)
     moved = [{"mean": float(each[:, 0].mean())} for each in groups.moved(Result, groups.count)]
-    found = np.linalg.norm(contributions(moved, GROUPS)["mean"])
+    actual = np.linalg.norm(contributions(moved, GROUPS)["mean"])
     error = values[..., 0].mean(axis=1).std(ddof=1) / np.sqrt(GROUPS)
-    assert found == pytest.approx(error * t.ppf(0.975, GROUPS - 1) / 1.959964, rel=0.03)
+    assert actual == pytest.approx(error * t.ppf(0.975, GROUPS - 1) / 1.959964, rel=0.03)
 
 
 def test_two_passes_tell_an_error_too(rows):
     """With one degree of freedom t/1.96 is 6.5."""
     comparison = compared(rows, passes=2, balanced=False)
-    found = comparison.masks["MC dropout"]["nll", AS_THEY_ARE]
-    assert found[0] == -found[1] != 0
+    actual = comparison.masks["MC dropout"]["nll", AS_THEY_ARE]
+    assert actual[0] == -actual[1] != 0
     assert not comparison.difference("MC dropout", "softmax", "nll").excludes_zero
 
 
@@ -122,7 +122,7 @@ def test_scores_of_numbers_count_the_spread_too():
     y = model(torch.tensor(x)).detach().numpy() + random.normal(size=(ROWS, CLASSES))
     methods = {"plain": howsure.Softmax(), "MC dropout": howsure.MCDropout(passes=20)}
     settings = {"outputs": "values", "methods": methods, "shifts": {}, "calibrated": False}
-    told = of_masks(howsure.compare(model, x, y, **settings), "nll")
+    reported = of_masks(howsure.compare(model, x, y, **settings), "nll")
     scored = []
     for seed in range(16):
         both = {
@@ -132,17 +132,17 @@ def test_scores_of_numbers_count_the_spread_too():
         comparison = howsure.Comparison.of_results(both, y, calibrated=False)
         scored.append(comparison.score("MC dropout", "nll").value)
     apart = np.std(scored, ddof=1)
-    assert 0.6 * apart < told < 3 * apart
+    assert 0.6 * apart < reported < 3 * apart
 
 
 @pytest.mark.parametrize("balanced", [False, True])
 def test_the_error_is_that_of_other_seeds(rows, balanced):
     settings = {"passes": PASSES, "balanced": balanced, "calibrated": False}
-    found = [compared(rows, seed, **settings) for seed in range(16)]
+    actual = [compared(rows, seed, **settings) for seed in range(16)]
     for name in ("nll", "brier", "accuracy", "aurc"):
-        apart = np.std([each.score("MC dropout", name).value for each in found], ddof=1)
-        told = np.mean([of_masks(each, name) for each in found])
-        assert 0.7 * apart < told < 3 * apart  # a deviation of 16 is known to ± 18 %, and t/1.96 is 1.15
+        apart = np.std([each.score("MC dropout", name).value for each in actual], ddof=1)
+        reported = np.mean([of_masks(each, name) for each in actual])
+        assert 0.7 * apart < reported < 3 * apart  # a deviation of 16 is known to ± 18 %, and t/1.96 is 1.15
 
 
 def by_rows_alone(comparison, labels):
@@ -153,13 +153,13 @@ def by_rows_alone(comparison, labels):
 
 def test_intervals_hold_the_mean_difference_of_other_seeds(rows):
     """Only masks differ between seeds, so intervals over rows hold it far too rarely."""
-    found, by_rows = [], []
+    actual, by_rows = [], []
     for seed in range(30):
         one = compared(rows, seed, passes=4, balanced=False, calibrated=False)
-        found.append(one.difference("MC dropout", "softmax", "nll"))
+        actual.append(one.difference("MC dropout", "softmax", "nll"))
         by_rows.append(by_rows_alone(one, rows[1]).difference("MC dropout", "softmax", "nll"))
-    mean = np.mean([each.value for each in found])
-    held, without = (sum(each.low <= mean <= each.high for each in of) for of in (found, by_rows))
+    mean = np.mean([each.value for each in actual])
+    held, without = (sum(each.low <= mean <= each.high for each in of) for of in (actual, by_rows))
     assert held >= 24 > without
 
 
@@ -183,7 +183,7 @@ def test_masks_count_in_all_that_is_told(rows):
     assert len(comparison.measured("MC dropout", "nll").parts) == ROWS + masks
     assert not comparison.measured("softmax", "nll").parts[ROWS:].any()
     names = "MC dropout", "MC dropout, calibrated"
-    own, calibrated = (comparison.measured(each, "error_auroc").parts[ROWS:] for each in names)
+    own, calibrated = (comparison.measured(name, "error_auroc").parts[ROWS:] for name in names)
     assert own.any()
     assert np.array_equal(own, calibrated)
     over_rows = by_rows_alone(comparison, rows[1])

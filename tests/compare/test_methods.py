@@ -42,7 +42,7 @@ def comparison(labelled):
         "MC dropout of the ensemble": howsure.Ensemble(others, each=dropout),
     }
     seen = []
-    found = howsure.compare(
+    comparison = howsure.compare(
         model,
         x,
         labels,
@@ -52,7 +52,7 @@ def comparison(labelled):
         progress=lambda *now: seen.append(now),
     )
     assert seen[-1] == (4 * (3 * ROWS + 25), 4 * (3 * ROWS + 25))
-    return found
+    return comparison
 
 
 def test_scores_are_those_of_each_method_alone(comparison, labelled):
@@ -113,8 +113,8 @@ def test_the_ranking_follows_from_paired_intervals(comparison):
         for method in comparison.methods:
             if method == ranking.best:
                 continue
-            told = comparison.difference(method, ranking.best, name).excludes_zero
-            assert told == (method not in ranking.tied)
+            reported = comparison.difference(method, ranking.best, name).excludes_zero
+            assert reported == (method not in ranking.tied)
 
 
 @pytest.mark.parametrize(

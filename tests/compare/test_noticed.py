@@ -37,11 +37,11 @@ def noticed(ask, *args, **options):
     """What a comparison keeps, which is also what it warns of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = ask(*args, **options)
-    said = [str(each.message) for each in caught if issubclass(each.category, HowsureWarning)]
-    if isinstance(found, Comparison):
-        assert list(found.noticed) == [*dict.fromkeys(said)]
-    return said
+        answer = ask(*args, **options)
+    texts = [str(warning.message) for warning in caught if issubclass(warning.category, HowsureWarning)]
+    if isinstance(answer, Comparison):
+        assert list(answer.noticed) == [*dict.fromkeys(texts)]
+    return texts
 
 
 def compared(x=X, truth=TRUTH, model=MODEL, methods=SOFTMAX, **options):
@@ -97,13 +97,13 @@ def copies(kind, rows, times):
 @pytest.mark.parametrize("times", [2, 10])
 def test_rows_that_stand_several_times(order, times):
     again = lambda rows: REPEATED[order](rows, times)  # noqa: E731
-    said = copies("row", N * times, times)
-    assert [each[: len(said)] for each in compared(again(X), again(TRUTH))] == [said]
+    text = copies("row", N * times, times)
+    assert [each[: len(text)] for each in compared(again(X), again(TRUTH))] == [text]
     dropout = {"dropout": howsure.MCDropout(passes=10)}
-    assert [each[: len(said)] for each in compared(again(X), again(TRUTH), methods=dropout)] == [said]
+    assert [each[: len(text)] for each in compared(again(X), again(TRUTH), methods=dropout)] == [text]
     result = Certainty.from_probabilities(again(P)).with_truth(again(TRUTH))
-    assert [each[: len(said)] for each in of_results(None, softmax=result, other=result)] == [said]
-    assert [each[: len(said)] for each in noticed(howsure.evaluate, result)] == [said]
+    assert [sentence[: len(text)] for sentence in of_results(None, softmax=result, other=result)] == [text]
+    assert [each[: len(text)] for each in noticed(howsure.evaluate, result)] == [text]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -117,8 +117,8 @@ def test_few_distinct_answers_are_no_copies_and_do_not_hide_them(seed):
                 drawn = random.choice(distinct, rows, p=shares / shares.sum())
                 result = Certainty.from_probabilities(of[drawn]).with_truth(random.integers(0, 3, rows))
                 assert noticed(howsure.evaluate, result) == []
-    (said,) = noticed(howsure.evaluate, result[np.repeat(np.arange(rows), 10)])
-    assert said.startswith(copies("row", 10 * rows, 10))
+    (warning,) = noticed(howsure.evaluate, result[np.repeat(np.arange(rows), 10)])
+    assert warning.startswith(copies("row", 10 * rows, 10))
 
 
 def test_counts_are_divided_beyond_chance():
@@ -136,12 +136,12 @@ def test_counts_are_divided_beyond_chance():
 def test_ood_rows_that_are_labelled_rows():
     far = RANDOM.normal(size=(100, 4)).astype(np.float32) + 4
     half = np.concatenate([far[:50], X[:50]])
-    (said,) = compared(outside={"far": far, "half": half})
-    assert said.startswith(
+    (warning,) = compared(outside={"far": far, "half": half})
+    assert warning.startswith(
         "At least 50 of the 100 rows of the OOD set 'half' seem to be among the labelled ones"
     )
-    (said,) = compared(outside={"same": X[::-1]})
-    assert said.startswith("All 400 rows of the OOD set 'same' seem to be among the labelled ones")
+    (warning,) = compared(outside={"same": X[::-1]})
+    assert warning.startswith("All 400 rows of the OOD set 'same' seem to be among the labelled ones")
 
 
 def test_a_change_that_changes_nothing():
@@ -158,8 +158,8 @@ def test_results_whose_calibrator_has_learnt_from_these_rows():
     other = np.random.default_rng(5).dirichlet([1, 1, 1], size=N)
     result = Certainty.from_probabilities(P).with_truth(TRUTH)
     own, foreign = howsure.calibrate(result), howsure.calibrate(Certainty.from_probabilities(other), TRUTH)
-    (said,) = of_results(TRUTH, plain=result, mended=own(result), foreign=foreign(result))
-    assert said == (
+    (warning,) = of_results(TRUTH, plain=result, mended=own(result), foreign=foreign(result))
+    assert warning == (
         "The calibrator has learnt from all these 400 rows, and so 'mended' has better scores than on new "
         "ones, and is compared unfairly. Compare on other labelled rows."
     )
@@ -168,7 +168,7 @@ def test_results_whose_calibrator_has_learnt_from_these_rows():
         "'mended' and 'again' have better scores than on new ones, and"
     ]
     half = howsure.calibrate(result[:200])(result)
-    assert [each[:50] for each in of_results(TRUTH, half=half, plain=result)] == [
+    assert [sentence[:50] for sentence in of_results(TRUTH, half=half, plain=result)] == [
         "The calibrator has learnt from at least 200 of the"
     ]
 
@@ -180,9 +180,11 @@ def test_other_warnings_are_kept_too_and_in_a_loop_each_time():
     same = {"one": howsure.Softmax(), "other": howsure.Softmax()}
     for _ in range(2):
         with warnings.catch_warnings(action="ignore"):
-            found = howsure.compare(MODEL, X, TRUTH, methods=same, calibrated=False, shifts={})
-        assert found.noticed == ("'one' and 'other' are the same method: their answers are the same too.",)
-    assert replace(found, noticed=()).noticed == ()
+            comparison = howsure.compare(MODEL, X, TRUTH, methods=same, calibrated=False, shifts={})
+        assert comparison.noticed == (
+            "'one' and 'other' are the same method: their answers are the same too.",
+        )
+    assert replace(comparison, noticed=()).noticed == ()
 
 
 def test_a_warning_comes_once_however_many_methods_and_sets_it_is_of():
@@ -193,15 +195,15 @@ def test_a_warning_comes_once_however_many_methods_and_sets_it_is_of():
     of_shift, of_ood = compared(methods=methods, shifts=shifts, outside=outside)
     assert of_shift.startswith(f"In 'raw': the {begins} 0 to")
     assert of_ood.startswith(f"In 'grey': the {begins} ")
-    (said,) = compared(shifts["raw"](X), methods=methods, shifts={"far": lambda x: x // 2})
-    assert said.startswith(f"The {begins}"), "what is said of the rows is not said again once they change"
+    (warning,) = compared(shifts["raw"](X), methods=methods, shifts={"far": lambda x: x // 2})
+    assert warning.startswith(f"The {begins}"), "what is said of the rows is not said again once they change"
 
 
 def test_what_is_kept_names_the_methods_if_it_is_not_said_of_all():
     with warnings.catch_warnings(action="ignore"):
         methods = {**SOFTMAX, "pair": howsure.Ensemble([network(1), network(1)])}
-        found = howsure.compare(MODEL, X, TRUTH, methods=methods, calibrated=False)
-    said = found.noticed[0]
+        comparison = howsure.compare(MODEL, X, TRUTH, methods=methods, calibrated=False)
+    said = comparison.noticed[0]
     assert said.startswith("Members 1 and 2 of the ensemble are the same network")
     assert said.endswith(" (Of 'pair'.)")
 
@@ -230,13 +232,13 @@ def test_training_rows_of_a_laplace():
     methods = {"plain": howsure.Softmax(), "laplace": laplace}
     assert [said[: len(ALL)] for said in compared(x[:N], truth[:N], model, methods)] == [ALL]
     assert compared(x[N:], truth[N:], model, methods) == []
-    (said,) = compared(x[N // 2 : -N // 2], truth[N // 2 : -N // 2], model, methods)
-    assert said.startswith("The last-layer Laplace has learnt from at least 200 of these 400 rows")
+    (warning,) = compared(x[N // 2 : -N // 2], truth[N // 2 : -N // 2], model, methods)
+    assert warning.startswith("The last-layer Laplace has learnt from at least 200 of these 400 rows")
     learnt, new = (howsure.assess(model, each, method=laplace) for each in (x[:N], x[N:]))
     assert learnt.learnt_from.all()
     assert new.learnt_from is None
-    (said,) = noticed(howsure.evaluate, learnt, truth[:N])
-    assert said.startswith(
+    (warning,) = noticed(howsure.evaluate, learnt, truth[:N])
+    assert warning.startswith(
         "The last-layer Laplace has learnt from all these 400 rows, so scores of them are better"
     )
     assert type(learnt).joined([learnt, new]).learnt_from.tolist() == [True] * N + [False] * N

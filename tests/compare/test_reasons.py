@@ -30,7 +30,7 @@ def world(rows=ROWS, noise=1.0, scale=1.0, seed=0, signal=2.0):
 
 def compared(truth, **logits):
     results = {
-        name: howsure.Certainty.from_probabilities(softmax(each, axis=1)) for name, each in logits.items()
+        name: howsure.Certainty.from_probabilities(softmax(item, axis=1)) for name, item in logits.items()
     }
     return howsure.Comparison.of_results(results, truth)
 
@@ -40,7 +40,7 @@ def found(comparison, method, about):
 
 
 def why(comparison):
-    return next(each.answer for each in findings(comparison) if each.question == "Why?")
+    return next(finding.answer for finding in findings(comparison) if finding.question == "Why?")
 
 
 def test_parts_add_up_to_the_difference():
@@ -48,7 +48,7 @@ def test_parts_add_up_to_the_difference():
     comparison = compared(truth, base=2 * true, other=0.5 * world(noise=1.3, seed=1)[1])
     parts = {name: comparison.part("other", name) for name in PARTS}
     whole = comparison.difference("other", "base", "nll")
-    assert sum(each.value for each in parts.values()) == pytest.approx(whole.value, abs=1e-12)
+    assert sum(value.value for value in parts.values()) == pytest.approx(whole.value, abs=1e-12)
     assert comparison.part("other", DISCRIMINATION).value == pytest.approx(
         parts[ACCURACY].value + parts[ORDER].value, abs=1e-12
     )
@@ -175,7 +175,7 @@ def test_ends_of_a_scale_that_lie_far_apart_have_digits_of_their_own():
 
 def test_what_has_heavy_tails_is_seldom_called_too_modest():
     """Of a t with 3 degrees the largest errors decide how wide it is, and samples lack them."""
-    told = {"heavy": 0, "wide": 0}
+    reported = {"heavy": 0, "wide": 0}
     for seed in range(200):
         random = np.random.default_rng(seed)
         errors = {
@@ -185,9 +185,9 @@ def test_what_has_heavy_tails_is_seldom_called_too_modest():
         for name, std in (("heavy", 1.0), ("wide", 1.15)):
             result = howsure.RegressionCertainty.from_mean_std(np.zeros((1000, 1)), np.full((1000, 1), std))
             comparison = howsure.Comparison.of_results({"a": result}, errors[name], calibrated=False)
-            told[name] += comparison.parts["a"].scale.score(0.95).high < 0
-    assert told["heavy"] <= 10
-    assert told["wide"] == 200
+            reported[name] += comparison.parts["a"].scale.score(0.95).high < 0
+    assert reported["heavy"] <= 10
+    assert reported["wide"] == 200
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def heard(members, truth):
     recorder = MemberRecorder(COMPARING.alone, truth)
     rows = np.arange(len(truth))
     for place in np.array_split(rows, 3):
-        recorder(place, [softmax(each[place], axis=1) for each in members])
+        recorder(place, [softmax(member[place], axis=1) for member in members])
     return recorder.members()
 
 
@@ -247,7 +247,7 @@ def together(members, truth):
     """A comparison in which the ensemble's members were heard."""
     from dataclasses import replace
 
-    mean = np.mean([softmax(each, axis=1) for each in members], axis=0)
+    mean = np.mean([softmax(member, axis=1) for member in members], axis=0)
     comparison = compared(truth, base=members[0], ensemble=np.log(mean))
     return replace(comparison, members={"ensemble": heard(members, truth)})
 
@@ -259,10 +259,10 @@ def test_members_that_make_different_mistakes_are_better_together():
     comparison = together(members, truth)
     assert found(comparison, "ensemble", TOGETHER).better
     assert "networks do not all make the same mistakes: together they give the true class" in why(comparison)
-    right = np.array([each.argmax(axis=1) == truth for each in members])
+    right = np.array([member.argmax(axis=1) == truth for member in members])
     shared = np.mean([np.mean(~right[j][~right[i]]) for i in range(4) for j in range(4) if i != j])
-    told = f"In a pair of them, one makes {100 * shared:.0f}\u00a0% of the mistakes of the other too, on"
-    assert told in why(comparison)
+    reported = f"In a pair of them, one makes {100 * shared:.0f}\u00a0% of the mistakes of the other too, on"
+    assert reported in why(comparison)
 
 
 def test_order_is_not_held_against_a_method_with_fewer_mistakes():
@@ -313,14 +313,14 @@ def test_members_that_share_their_mistakes_are_not_said_to_differ():
 
 
 def test_the_best_of_members_that_are_alike_is_seldom_said_to_be_better_than_all():
-    told = 0
+    reported = 0
     for seed in range(60):
         truth, true = world(rows=100, seed=seed)
         random = np.random.default_rng(seed)
         members = [true + 0.2 * random.normal(size=true.shape) for _ in range(4)]
         effect, _ = heard(members, truth).beside_the_best(0.8)
-        told += effect.low > 0
-    assert told <= 6  # 10 % on either side
+        reported += effect.low > 0
+    assert reported <= 6  # 10 % on either side
 
 
 def test_the_members_of_a_real_ensemble_are_heard():

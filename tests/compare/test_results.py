@@ -40,10 +40,10 @@ def test_words_say_which_is_truer_and_nothing_of_costs():
         "Take 'good': its percentages are more accurate than those of 'poor'. The reason is that its "
         "percentages fit better how often it is right and it knows better which answers are doubtful."
     )
-    said = " ".join(each.answer for each in findings(comparison))
-    assert "plain prediction" not in said
-    assert "network" not in said
-    assert "'poor' is too sure: it claims" in said
+    text = " ".join(finding.answer for finding in findings(comparison))
+    assert "plain prediction" not in text
+    assert "network" not in text
+    assert "'poor' is too sure: it claims" in text
     page = render_comparison(comparison)
     assert "Percentages that were given" in page
     assert comparison_table(comparison).row_count == 4
@@ -52,7 +52,7 @@ def test_words_say_which_is_truer_and_nothing_of_costs():
 
 
 def test_labels_may_come_with_the_results():
-    with_truth = {name: each.with_truth(TRUTH) for name, each in RESULTS.items()}
+    with_truth = {name: result.with_truth(TRUTH) for name, result in RESULTS.items()}
     one, other = Comparison.of_results(with_truth), Comparison.of_results(RESULTS, [NAMES[t] for t in TRUTH])
     assert one.score("good", "nll") == other.score("good", "nll")
     with_truth["good"] = RESULTS["good"].with_truth((TRUTH + 1) % 3)
@@ -68,7 +68,7 @@ def test_what_is_calibrated_already_is_shown_as_it_is():
 
 
 def test_with_few_rows_nothing_is_calibrated():
-    few = {name: each[:9] for name, each in RESULTS.items()}
+    few = {name: result[:9] for name, result in RESULTS.items()}
     assert Comparison.of_results(few, TRUTH[:9]).methods == ("poor", "good")
 
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_is_refused(results, labels, said):
 
 def test_ids_have_to_be_the_same():
     ids = np.array([f"r{n}" for n in range(800)])
-    named = {name: replace(each, ids=ids) for name, each in RESULTS.items()}
+    named = {name: replace(result, ids=ids) for name, result in RESULTS.items()}
     Comparison.of_results(named, TRUTH, calibrated=False)
     for others in (np.append(ids[1:], "r800"), np.append(ids[1:], "r1")):
         named["good"] = replace(RESULTS["good"], ids=others)
@@ -110,14 +110,16 @@ def test_ids_have_to_be_the_same():
 def test_rows_are_paired_by_their_ids_and_classes_by_their_names():
     ids = np.array([f"r{n}" for n in range(800)])
     order, turn = np.random.default_rng(1).permutation(800), [2, 0, 1]
-    given = {name: replace(each.with_truth(TRUTH), ids=ids) for name, each in RESULTS.items()}
+    given = {name: replace(result.with_truth(TRUTH), ids=ids) for name, result in RESULTS.items()}
     wanted = Comparison.of_results(given)
     good = Certainty.from_probabilities(GOOD[order][:, turn], [NAMES[number] for number in turn])
     good = replace(good.with_truth(np.array(NAMES)[TRUTH[order]]), ids=ids[order])
-    found = Comparison.of_results(given | {"good": good})
+    comparison = Comparison.of_results(given | {"good": good})
     for name in ("nll", "accuracy", "aurc"):
-        assert str(found.score("good", name)) == str(wanted.score("good", name))
-        assert str(found.difference("good", "poor", name)) == str(wanted.difference("good", "poor", name))
+        assert str(comparison.score("good", name)) == str(wanted.score("good", name))
+        assert str(comparison.difference("good", "poor", name)) == str(
+            wanted.difference("good", "poor", name)
+        )
 
 
 def test_classes_that_are_called_by_other_numbers():

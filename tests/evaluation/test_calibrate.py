@@ -142,17 +142,17 @@ def test_classes_and_rows_may_come_in_any_order():
 def test_each_method_is_explained_saved_and_learns_what_it_says(name, tmp_path):
     docs = (Path(__file__).parents[2] / "docs" / "calibrate.md").read_text(encoding="utf-8")
     (row,) = (line for line in docs.splitlines() if line.startswith("| classes, several labels, "))
-    told = [row.split("|")[2], *re.findall(r" method: ([^,]*),", inspect.getdoc(calibrate))]
-    told += re.findall(r" method: ([^.]*)\.", inspect.getdoc(Calibrator))
-    assert [re.findall(r"`(\w+)`", each) for each in told] == 3 * [[*maps.METHODS]]
+    reported = [row.split("|")[2], *re.findall(r" method: ([^,]*),", inspect.getdoc(calibrate))]
+    reported += re.findall(r" method: ([^.]*)\.", inspect.getdoc(Calibrator))
+    assert [re.findall(r"`(\w+)`", each) for each in reported] == 3 * [[*maps.METHODS]]
     p, labels = draw()
     learnt = calibrate(certainty_of(p), labels, method=name)
     shapes = {key: shape for key, (shape, _) in maps.METHODS[name].learnt(3).items()}
-    assert {key: each.shape for key, each in learnt.parameters.items()} == shapes
+    assert {key: item.shape for key, item in learnt.parameters.items()} == shapes
     learnt.save(tmp_path / "learnt.json")
     again = Calibrator.load(tmp_path / "learnt.json")
-    for found in (again, pickle.loads(pickle.dumps(learnt))):
-        changed = found(certainty_of(p)).probabilities
+    for one in (again, pickle.loads(pickle.dumps(learnt))):
+        changed = one(certainty_of(p)).probabilities
         np.testing.assert_array_equal(changed, learnt(certainty_of(p)).probabilities)
 
 
@@ -256,11 +256,11 @@ def test_the_interval_of_a_temperature_holds_over_fresh_data_sets(rows, temperat
 def means_of_passes(classes, noise, rows=25, repetitions=400, passes=60):
     """(N, repetitions, K) what repeated assessments of the same rows would give."""
     random = np.random.default_rng(7)
-    found = []
+    actual = []
     for logits in 3 * random.normal(size=(rows, classes)):
         drawn = logits + noise * random.normal(size=(repetitions * passes, classes))
-        found.append(softmax(drawn).reshape(repetitions, passes, classes).mean(axis=1))
-    return np.array(found)
+        actual.append(softmax(drawn).reshape(repetitions, passes, classes).mean(axis=1))
+    return np.array(actual)
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0])
@@ -289,29 +289,29 @@ def test_errors_stay_as_they_were_where_nothing_changes():
     p, _ = draw(rows=60, classes=4)
     error = np.random.default_rng(0).uniform(0, 0.02, p.shape)
     nothing = {"temperature": np.array(1.0)}
-    found = maps.propagated(lambda some: maps.mapped(nothing, some), p, error)
+    actual = maps.propagated(lambda some: maps.mapped(nothing, some), p, error)
     # Chords, not tangents: apart by a share as large as the errors, and by squares of a row's largest.
     allowed = 0.04 * error + error.max(axis=1, keepdims=True) ** 2
-    assert np.all(np.abs(found - error) < allowed)
-    assert np.median(np.abs(found / error - 1)) < 0.001
+    assert np.all(np.abs(actual - error) < allowed)
+    assert np.median(np.abs(actual / error - 1)) < 0.001
 
 
 def test_errors_of_two_classes_are_equal_and_those_of_the_derivative():
     p = np.array([[0.3, 0.7], [0.9, 0.1]])
     parameters = {"temperature": np.array(2.0)}
     error = np.full((2, 2), 1e-5)
-    found = maps.propagated(lambda some: maps.mapped(parameters, some), p, error)
+    actual = maps.propagated(lambda some: maps.mapped(parameters, some), p, error)
     q = maps.mapped(parameters, p)
     expected = (q.prod(axis=1) / (2 * p.prod(axis=1)))[:, None] * error
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 def test_errors_near_zero_stay_within_what_the_probability_can_reach():
     p = np.array([[1 - 1e-12, 1e-12]])
     parameters = {"temperature": np.array(2.0)}
-    found = maps.propagated(lambda some: maps.mapped(parameters, some), p, np.full((1, 2), 5e-4))
+    actual = maps.propagated(lambda some: maps.mapped(parameters, some), p, np.full((1, 2), 5e-4))
     reached = maps.mapped(parameters, np.array([[1 - 5e-4, 5e-4]]))[0, 1]
-    np.testing.assert_allclose(found, reached, rtol=0.05)
+    np.testing.assert_allclose(actual, reached, rtol=0.05)
 
 
 def test_blocks_of_rows_do_not_show_and_unknown_errors_stay_unknown(monkeypatch):
@@ -322,9 +322,9 @@ def test_blocks_of_rows_do_not_show_and_unknown_errors_stay_unknown(monkeypatch)
     np.testing.assert_array_equal(calibrator(certainty).mc_error, whole)
     some = certainty.mc_error.copy()
     some[3] = np.nan
-    found = calibrator(replace(certainty, mc_error=some)).mc_error
-    assert np.all(np.isnan(found[3]))
-    np.testing.assert_array_equal(np.delete(found, 3, axis=0), np.delete(whole, 3, axis=0))
+    actual = calibrator(replace(certainty, mc_error=some)).mc_error
+    assert np.all(np.isnan(actual[3]))
+    np.testing.assert_array_equal(np.delete(actual, 3, axis=0), np.delete(whole, 3, axis=0))
     none = calibrator(replace(certainty, mc_error=np.zeros_like(p))).mc_error
     assert np.all(none == 0)
 
@@ -481,11 +481,11 @@ def test_labels_in_the_wrong_order_and_fits_at_their_limit_are_said_aloud():
 def test_rows_without_a_mistake_raise_nothing_above_what_they_support():
     p, _ = draw(rows=200, classes=4)
     p = np.maximum(p, 1e-4) / np.maximum(p, 1e-4).sum(axis=1, keepdims=True)
-    said = "The 200 labelled rows contain no mistake. With fewer than 5, they cannot tell"
-    with pytest.warns(HowsureWarning, match=said):
+    text = "The 200 labelled rows contain no mistake. With fewer than 5, they cannot tell"
+    with pytest.warns(HowsureWarning, match=text):
         calibrator = calibrate(certainty_of(p), p.argmax(axis=1))
     assert calibrator.helps == "cannot tell"
-    assert any(said in warning for warning in calibrator.warnings)
+    assert any(text in warning for warning in calibrator.warnings)
     assert "became better, by" not in calibrator.in_words()
     assert "highest percentages are raised" not in calibrator.in_words()
     assert "No percentage is above 99.5\u00a0%: so many rows support no more." in calibrator.in_words()
@@ -501,19 +501,19 @@ def test_rows_without_a_mistake_raise_nothing_above_what_they_support():
 @pytest.mark.parametrize("rows", [40, 200, 1000])
 def test_claims_from_few_mistakes_are_kept_on_fresh_rows(rows, mistakes):
     """A model that is too modest, and right so often that its rows show no more mistakes than these."""
-    lost, claimed, found, random = [], [], 0, np.random.default_rng(0)
+    lost, claimed, actual, random = [], [], 0, np.random.default_rng(0)
     share = max(mistakes, 1) / rows  # of rows that are wrong, whatever the model says of them
     for _ in range(200):
         p = softmax(np.column_stack([random.uniform(0.5, 3, 2 * rows), np.zeros(2 * rows)]))
         labels = (random.random(2 * rows) < share).astype(int)
         if labels[:rows].sum() != mistakes:
             continue
-        found += 1
+        actual += 1
         parameters = maps.fitted(p[:rows], labels[:rows])
         q = maps.mapped(parameters, p[rows:])
         lost.append(nll_of(q, labels[rows:]) + share * np.log(share) + (1 - share) * np.log(1 - share))
         claimed.append(1 - q[:, 0].mean())
-        if found == 20:
+        if actual == 20:
             break
     # Nobody who sees so few mistakes can know their share to better than a few times; in nats that is little.
     assert np.mean(claimed) > share / 3

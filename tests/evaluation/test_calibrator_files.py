@@ -79,13 +79,13 @@ def test_a_calibrator_of_an_earlier_version_does_what_its_numbers_say(file):
         return (1 - classes * even) * q + even
 
     if file.stem == "classes":
-        found, p = calibrator(ROWS["classes"]).probabilities, ROWS["classes"].probabilities
-        np.testing.assert_allclose(found, mapped(p, **content["parameters"]), rtol=1e-6)
+        actual, p = calibrator(ROWS["classes"]).probabilities, ROWS["classes"].probabilities
+        np.testing.assert_allclose(actual, mapped(p, **content["parameters"]), rtol=1e-6)
     elif file.stem == "labels":
-        found, p = calibrator(ROWS["labels"]).probabilities, ROWS["labels"].probabilities
+        actual, p = calibrator(ROWS["labels"]).probabilities, ROWS["labels"].probabilities
         for k, each in enumerate(content["of_label"].values()):
             expected = mapped(np.stack([1 - p[:, k], p[:, k]], axis=1), **each["parameters"])
-            np.testing.assert_allclose(found[:, k], expected[:, 1], rtol=1e-6)
+            np.testing.assert_allclose(actual[:, k], expected[:, 1], rtol=1e-6)
     elif file.stem == "positions":
         maps = np.array([[[[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]]]])
         rows = DenseCertainty.from_probabilities(maps, content["class_names"])
@@ -93,11 +93,11 @@ def test_a_calibrator_of_an_earlier_version_does_what_its_numbers_say(file):
         np.testing.assert_allclose(calibrator(rows).all_probabilities, expected, rtol=1e-5)
     else:
         rows = ROWS["numbers"]
-        found = calibrator(rows)
+        actual = calibrator(rows)
         for k, name in enumerate(content["target_names"]):
             assert content["learnt"] == "noise"
             expected = np.hypot(rows.spread[0, k], content["values"][name][0])
-            assert found.std[0, k] == pytest.approx(expected, rel=1e-6)
+            assert actual.std[0, k] == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_scores_of_labelled_rows_are_not_in_the_file(calibrator, tmp_path):

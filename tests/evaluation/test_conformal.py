@@ -45,8 +45,8 @@ def mapie_sets(certainty, labels, new, coverage):
 
     fitted = SplitConformalClassifier(PassThrough(), coverage, "lac")
     fitted.conformalize(certainty.probabilities, labels)
-    _, found = fitted.predict_set(new.probabilities)
-    return found[:, :, 0]
+    _, actual = fitted.predict_set(new.probabilities)
+    return actual[:, :, 0]
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.95])

@@ -51,10 +51,10 @@ def test_what_rows_do_to_a_temperature_and_that_to_scores_are_derivatives():
         q = maps.mapped({**fit, "temperature": np.array(1 / at)}, p)
         return np.array([-np.log(q[np.arange(rows), truth]), np.sum((q - np.eye(4)[truth]) ** 2, axis=1)])
 
-    found = maps.slopes(fit, p, truth)
+    actual = maps.slopes(fit, p, truth)
     up, here, down = (losses(beta + change) for change in (step, 0.0, -step))
-    np.testing.assert_allclose(found[:, 0], (up - down) / (2 * step), atol=1e-6)
-    np.testing.assert_allclose(found[:, 1], (up + down - 2 * here) / step**2, atol=1e-5)
+    np.testing.assert_allclose(actual[:, 0], (up - down) / (2 * step), atol=1e-6)
+    np.testing.assert_allclose(actual[:, 1], (up + down - 2 * here) / step**2, atol=1e-5)
     moves = maps.moves(fit, p, truth)
     for row in (0, 7):
         more, less = (maps.fitted(p, truth, 1 + sign * 0.01 * (np.arange(rows) == row)) for sign in (1, -1))
@@ -77,9 +77,9 @@ def test_the_interval_of_what_calibration_gains_holds_with_few_rows(sharp):
         gaps.append(COMPARING.scored(mended, truth, 0, through).minus(before))
     for name in ("nll", "brier"):
         expected = np.mean([gap[name].value for gap in gaps])
-        told = [gap[name] for gap in gaps if gap[name].known]
-        assert len(told) == 162
-        assert np.mean([gap.low <= expected <= gap.high for gap in told]) >= 0.89
+        reported = [gap[name] for gap in gaps if gap[name].known]
+        assert len(reported) == 162
+        assert np.mean([gap.low <= expected <= gap.high for gap in reported]) >= 0.89
 
 
 def test_rows_count_through_fits_also_under_a_change():
@@ -104,5 +104,5 @@ def test_a_comparison_knows_of_fits():
     result = Certainty.from_probabilities(softmax(2 * logits, axis=1), list("abc"))
     comparison = Comparison.of_results({"a": result}, truth, seed=7)
     _, _, (through,) = cross_calibrated(result, truth, seed=7)
-    found = comparison.evaluations["a, calibrated", "as they are"].measured("nll")
-    np.testing.assert_array_equal(found.through.bends, through["nll"].bends)
+    actual = comparison.evaluations["a, calibrated", "as they are"].measured("nll")
+    np.testing.assert_array_equal(actual.through.bends, through["nll"].bends)

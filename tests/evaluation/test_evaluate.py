@@ -51,20 +51,20 @@ def test_agrees_with_scikit_learn(classes, decimals):
     if decimals is not None:  # many rows of equal confidence, and of 0 and 1
         p = np.floor(p * 10**decimals) / 10**decimals
         p[:, -1] = 1 - p[:, :-1].sum(axis=1)
-    found = howsure.evaluate(certainty_of(p), labels)
+    evaluation = howsure.evaluate(certainty_of(p), labels)
     predicted = certainty_of(p).label
-    assert found.accuracy.value == pytest.approx(metrics.accuracy_score(labels, predicted))
+    assert evaluation.accuracy.value == pytest.approx(metrics.accuracy_score(labels, predicted))
     clipped = np.maximum(p, np.finfo(float).eps)
-    assert found.nll.value == pytest.approx(-np.mean(np.log(clipped[np.arange(len(p)), labels])))
+    assert evaluation.nll.value == pytest.approx(-np.mean(np.log(clipped[np.arange(len(p)), labels])))
     if decimals is None:
-        assert found.nll.value == pytest.approx(metrics.log_loss(labels, p))
+        assert evaluation.nll.value == pytest.approx(metrics.log_loss(labels, p))
     one_hot = np.eye(classes)[labels]
     brier = sum(metrics.mean_squared_error(one_hot[:, k], p[:, k]) for k in range(classes))
-    assert found.brier.value == pytest.approx(brier)
+    assert evaluation.brier.value == pytest.approx(brier)
     wrong, confidence = predicted != labels, p.max(axis=1)
-    assert found.error_auroc.value == pytest.approx(metrics.roc_auc_score(wrong, -confidence))
+    assert evaluation.error_auroc.value == pytest.approx(metrics.roc_auc_score(wrong, -confidence))
     fpr, tpr, _ = metrics.roc_curve(~wrong, confidence, drop_intermediate=False)
-    assert found.error_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+    assert evaluation.error_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
 
 
 def test_agrees_with_torchmetrics():
@@ -72,12 +72,12 @@ def test_agrees_with_torchmetrics():
     classification = pytest.importorskip("torchmetrics.functional.classification")
     p, labels = draw(rows=5000)
     p = sharpened(p, 3)
-    found = howsure.evaluate(certainty_of(p), labels)
+    evaluation = howsure.evaluate(certainty_of(p), labels)
     given = torch.tensor(p), torch.tensor(labels)
     accuracy = classification.multiclass_accuracy(*given, num_classes=4, average="micro")
-    assert found.accuracy.value == pytest.approx(float(accuracy))
+    assert evaluation.accuracy.value == pytest.approx(float(accuracy))
     theirs = classification.multiclass_calibration_error(*given, num_classes=4, n_bins=15, norm="l1")
-    assert found.ece.value == pytest.approx(float(theirs), rel=1e-4)  # in single precision there
+    assert evaluation.ece.value == pytest.approx(float(theirs), rel=1e-4)  # in single precision there
 
 
 def test_areas_agree_with_a_loop_over_random_orders_of_equals():
@@ -90,8 +90,8 @@ def test_areas_agree_with_a_loop_over_random_orders_of_equals():
     for _ in range(3000):
         order = np.lexsort((random.random(60), -certainty.probability))
         areas.append(np.mean(np.cumsum(~right[order]) / np.arange(1, 61)))
-    found = howsure.evaluate(certainty, labels)
-    assert found.aurc.value == pytest.approx(np.mean(areas), abs=4 * np.std(areas) / np.sqrt(3000))
+    evaluation = howsure.evaluate(certainty, labels)
+    assert evaluation.aurc.value == pytest.approx(np.mean(areas), abs=4 * np.std(areas) / np.sqrt(3000))
 
 
 def test_the_value_of_each_score_is_compared_with_what_something_else_finds():
@@ -112,9 +112,9 @@ def test_better_percentages_are_better_by_each_score():
         return howsure.evaluate(here, labels, outside=there)
 
     good, bad = evaluated(p, flat), evaluated(worse, sharp)
-    for name, each in METRICS.items():
+    for name, metric in METRICS.items():
         higher = getattr(good, name).value > getattr(bad, name).value
-        assert "is better" not in each.good or higher == each.higher, name
+        assert "is better" not in metric.good or higher == metric.higher, name
 
 
 # --- what the scores say ----------------------------------------------------------------------
@@ -164,9 +164,9 @@ def test_intervals_cover():
     random = np.random.default_rng(3)
     for seed in range(30):
         some = random.choice(len(labels), 500)
-        found = howsure.evaluate(certainty_of(everybody[some]), labels[some], seed=seed)
+        evaluation = howsure.evaluate(certainty_of(everybody[some]), labels[some], seed=seed)
         for name in names:
-            score = getattr(found, name)
+            score = getattr(evaluation, name)
             covered[name] += score.low <= getattr(truth, name).value <= score.high
     assert min(covered.values()) >= 30 * 0.95 - 4 * np.sqrt(30 * 0.95 * 0.05), covered
 
@@ -177,13 +177,13 @@ def test_contributions_are_those_of_leaving_each_row_out():
     p[:40] = p[40:80].round(1)  # equals, too
     p[:40, -1] = 1 - p[:40, :-1].sum(axis=1)
     whole = howsure.evaluate(certainty_of(p), labels)
-    found = whole._found.measured.items()
-    names = [name for name, each in found if isinstance(each, (Mean, Share)) and name not in OUTSIDE]
+    actual = whole._found.measured.items()
+    names = [name for name, each in actual if isinstance(each, (Mean, Share)) and name not in OUTSIDE]
     left_out = []
     for row in range(150):
         rest = np.delete(np.arange(150), row)
-        found = howsure.evaluate(certainty_of(p[rest]), labels[rest])
-        left_out.append([getattr(found, name).value for name in names])
+        actual = howsure.evaluate(certainty_of(p[rest]), labels[rest])
+        left_out.append([getattr(actual, name).value for name in names])
     for name, without in zip(names, np.transpose(left_out), strict=True):
         parts = whole._found.measured[name].parts
         jackknifed = without.mean() - without
@@ -213,15 +213,15 @@ def test_too_few_mistakes_tell_nothing_but_how_many_they_are():
     for mistakes in (0, 1, LEAST_MISTAKES - 1, LEAST_MISTAKES):
         labels = p.argmax(axis=1)
         labels[:mistakes] = p[:mistakes].argmin(axis=1)
-        found = howsure.evaluate(certainty_of(p), labels)
+        evaluation = howsure.evaluate(certainty_of(p), labels)
         known = mistakes >= LEAST_MISTAKES
         for name in ("nll", "brier", "aurc", "error_auroc"):
-            assert np.isfinite(getattr(found, name).low) == known, name
-        less = found.minus(howsure.evaluate(certainty_of(sharpened(p, 0.5)), labels))
+            assert np.isfinite(getattr(evaluation, name).low) == known, name
+        less = evaluation.minus(howsure.evaluate(certainty_of(sharpened(p, 0.5)), labels))
         assert np.isfinite(less["nll"].low) == known
         assert less["nll"].excludes_zero <= known
         ends = binomtest(200 - mistakes, 200).proportion_ci(0.95)
-        assert (found.accuracy.low, found.accuracy.high) == pytest.approx((ends.low, ends.high))
+        assert (evaluation.accuracy.low, evaluation.accuracy.high) == pytest.approx((ends.low, ends.high))
 
 
 def test_a_difference_of_accuracies_is_told_as_rarely_as_by_an_exact_test():
@@ -278,21 +278,21 @@ def test_labels_in_the_wrong_order_are_said_aloud():
 
 def test_without_a_mistake_there_is_nothing_to_rank():
     p, _ = draw(rows=100)
-    found = howsure.evaluate(certainty_of(p), p.argmax(axis=1))
-    assert found.accuracy.value == 1
-    assert found.aurc.value == 0
-    assert np.isnan(found.error_auroc.value)
-    assert "error auroc        not defined" in str(found)
+    evaluation = howsure.evaluate(certainty_of(p), p.argmax(axis=1))
+    assert evaluation.accuracy.value == 1
+    assert evaluation.aurc.value == 0
+    assert np.isnan(evaluation.error_auroc.value)
+    assert "error auroc        not defined" in str(evaluation)
 
 
 def test_constant_scores_and_certain_mistakes():
     p = np.tile([[1.0, 0.0]], (40, 1))
     labels = np.array([0, 1] * 20)
-    found = howsure.evaluate(certainty_of(p), labels)
-    assert found.error_auroc.value == 0.5
-    assert found.ece.value == pytest.approx(0.5, abs=0.02)
-    assert found.aurc.value == pytest.approx(0.5)
-    assert found.nll.value == pytest.approx(-np.log(np.finfo(float).eps) / 2)
+    evaluation = howsure.evaluate(certainty_of(p), labels)
+    assert evaluation.error_auroc.value == 0.5
+    assert evaluation.ece.value == pytest.approx(0.5, abs=0.02)
+    assert evaluation.aurc.value == pytest.approx(0.5)
+    assert evaluation.nll.value == pytest.approx(-np.log(np.finfo(float).eps) / 2)
 
 
 # --- rows from outside ------------------------------------------------------------------------
@@ -309,17 +309,17 @@ def test_rows_from_outside_agree_with_scikit_learn():
     p, labels = draw(rows=400, sharpness=4)
     strangers = outside_of(draw(rows=150, sharpness=1, seed=1)[0])
     inside = outside_of(p, seed=5)
-    found = howsure.evaluate(inside, labels, outside=strangers)
+    evaluation = howsure.evaluate(inside, labels, outside=strangers)
     is_stranger = np.repeat([0, 1], [400, 150])
     for name, of in (("outside_auroc", "entropy"), ("outside_auroc_by_disagreement", "mutual_information")):
         scores = np.concatenate([getattr(inside, of), getattr(strangers, of)])
-        score = getattr(found, name)
+        score = getattr(evaluation, name)
         assert score.value == pytest.approx(metrics.roc_auc_score(is_stranger, scores))
         assert score.low < score.value < score.high
     entropies = np.concatenate([inside.entropy, strangers.entropy])
     fpr, tpr, _ = metrics.roc_curve(1 - is_stranger, -entropies, drop_intermediate=False)
-    assert found.outside_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
-    assert "outside auroc" in str(found)
+    assert evaluation.outside_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+    assert "outside auroc" in str(evaluation)
 
 
 def test_rows_from_outside_change_no_other_score():
@@ -400,26 +400,28 @@ def rare(found=16, missed=50, others=9_934, wrong=0, names=("ok", "fraud")):
 
 def test_recall_by_true_class_and_what_one_answer_would_get():
     certainty, truth = rare(wrong=9)
-    found = howsure.evaluate(certainty, truth)
+    evaluation = howsure.evaluate(certainty, truth)
     label = certainty.label
     theirs = recall_score(truth, label, average=None)
-    assert [found.recall[name].value for name in ("ok", "fraud")] == pytest.approx(theirs.tolist())
+    assert [evaluation.recall[name].value for name in ("ok", "fraud")] == pytest.approx(theirs.tolist())
     exact = binomtest(16, 66).proportion_ci(0.95)
-    assert (found.recall["fraud"].low, found.recall["fraud"].high) == pytest.approx((exact.low, exact.high))
-    assert found.rows_of_class == {"ok": 9_934, "fraud": 66}
+    assert (evaluation.recall["fraud"].low, evaluation.recall["fraud"].high) == pytest.approx(
+        (exact.low, exact.high)
+    )
+    assert evaluation.rows_of_class == {"ok": 9_934, "fraud": 66}
     constant = DummyClassifier().fit(truth[:, None], truth).predict(truth[:, None])
-    assert found.most_frequent == "ok"
-    assert found.constant_accuracy.value == pytest.approx(np.mean(constant == truth))
+    assert evaluation.most_frequent == "ok"
+    assert evaluation.constant_accuracy.value == pytest.approx(np.mean(constant == truth))
     exact = binomtest(9_934, 10_000).proportion_ci(0.95)
-    assert (found.constant_accuracy.low, found.constant_accuracy.high) == pytest.approx(
+    assert (evaluation.constant_accuracy.low, evaluation.constant_accuracy.high) == pytest.approx(
         (exact.low, exact.high)
     )
     always = howsure.Certainty.from_probabilities(
         np.tile([0.99, 0.01], (10_000, 1)), class_names=["ok", "fraud"]
     )
-    paired = found.minus(howsure.evaluate(always, truth))["accuracy"]
-    assert str(found.accuracy_gain) == str(paired)
-    lines = str(found).splitlines()
+    paired = evaluation.minus(howsure.evaluate(always, truth))["accuracy"]
+    assert str(evaluation.accuracy_gain) == str(paired)
+    lines = str(evaluation).splitlines()
     assert lines[2] == "constant accuracy  0.9934 (0.9916 to 0.9949), always 'ok'"
     assert "recall of 'fraud'  0.24 (0.15 to 0.36), 66 rows" in lines
     assert lines[-1] == "Always answering 'ok' would be right as often, as far as these rows can tell."
@@ -435,9 +437,9 @@ def test_the_recall_of_many_classes_is_that_of_the_worst():
     truth = np.repeat(np.arange(12), 5)
     p = np.full((60, 13), 0.01)
     p[np.arange(60), np.where((truth == 7) | (np.arange(60) % 10 == 0), 12, truth)] = 0.88
-    found = howsure.evaluate(howsure.Certainty.from_probabilities(p), truth)
-    assert np.isnan(found.recall["12"].value)
-    assert (found.recall["12"].low, found.recall["12"].high) == (0, 1)
-    lines = [line for line in str(found).splitlines() if "recall" in line]
+    evaluation = howsure.evaluate(howsure.Certainty.from_probabilities(p), truth)
+    assert np.isnan(evaluation.recall["12"].value)
+    assert (evaluation.recall["12"].low, evaluation.recall["12"].high) == (0, 1)
+    lines = [line for line in str(evaluation).splitlines() if "recall" in line]
     assert lines[0].startswith("recall of '7' ")
     assert (len(lines), lines[-1]) == (11, "the recall of all other classes is not lower")

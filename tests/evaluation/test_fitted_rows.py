@@ -20,7 +20,7 @@ def warned(ask, *args, **options):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         ask(*args, **options)
-    return [str(each.message) for each in caught if LEARNT in str(each.message)]
+    return [str(warning.message) for warning in caught if LEARNT in str(warning.message)]
 
 
 def classes(random, rows=2 * N, digits=None):
@@ -94,12 +94,12 @@ def test_a_promise_with_the_rows_of_the_calibrator_warns_and_one_with_others_doe
 
     learnt, others = calibrator(result[:N]), calibrator(result[N:])
     kind = f"{result.kind}s"
-    assert [said[: said.index(",")] for said in told(learnt)] == [f"{LEARNT}all these {N} {kind}"]
+    assert [text[: text.index(",")] for text in told(learnt)] == [f"{LEARNT}all these {N} {kind}"]
     assert told(others) == []
     assert told(result[:N]) == []  # as the model gave it, nothing has learnt from it
     half = calibrator(result[N // 2 : 3 * N // 2])
-    (said,) = told(half)
-    assert said.startswith(f"{LEARNT}at least {N // 2} of these {N} {kind}")
+    (warning,) = told(half)
+    assert warning.startswith(f"{LEARNT}at least {N // 2} of these {N} {kind}")
     both = type(result).joined([learnt, others])
     assert both.learnt_from.tolist() == [True] * N + [False] * N
     assert told(both[N:]) == []
@@ -158,9 +158,9 @@ def test_of_many_rows_a_sample_is_kept():
     result = classes(random, rows=100 * KEPT)
     learnt = FittedRows.of(result[: 50 * KEPT])
     assert len(learnt.kept) == KEPT
-    found = learnt.among(result[20 * KEPT : 60 * KEPT])
-    assert 0.8 * 30 / 50 * KEPT < found[: 30 * KEPT].sum() < 1.2 * 30 / 50 * KEPT
-    assert found[30 * KEPT :].mean() < 1e-3
+    actual = learnt.among(result[20 * KEPT : 60 * KEPT])
+    assert 0.8 * 30 / 50 * KEPT < actual[: 30 * KEPT].sum() < 1.2 * 30 / 50 * KEPT
+    assert actual[30 * KEPT :].mean() < 1e-3
     assert not learnt.among(result[50 * KEPT :]).any()
 
 
@@ -177,6 +177,6 @@ def test_the_page_says_it_beside_true_answers(tmp_path):
         result = make(np.random.default_rng(8))
         learnt = howsure.calibrate(result[:N])(result[:N])
         unknown = dataclasses.replace(learnt, truth=None)
-        for rows, told in ((learnt, True), (unknown, False), (learnt[:0], False)):
+        for rows, reported in ((learnt, True), (unknown, False), (learnt[:0], False)):
             rows.report(tmp_path / "page.html")
-            assert (LEARNT in (tmp_path / "page.html").read_text()) == told
+            assert (LEARNT in (tmp_path / "page.html").read_text()) == reported

@@ -136,8 +136,8 @@ def test_ends_of_fitted_intervals_take_their_place(tmp_path):
         numbers(), [True, False, False], path, sets=lambda rows: np.stack([rows.mean - 3, rows.mean + 4], -1)
     )
     assert (table(path)[0]["low"], table(path)[0]["high"]) == ("1.0", "8.0")
-    for sets, said in ((0.9, "`sets` cannot be used"), (lambda rows: rows.mean, r"of shape \(1, 1, 2\)")):
-        with pytest.raises(InputError, match=said):
+    for sets, text in ((0.9, "`sets` cannot be used"), (lambda rows: rows.mean, r"of shape \(1, 1, 2\)")):
+        with pytest.raises(InputError, match=text):
             hand_over(numbers(), [0], path, sets=sets)
 
 

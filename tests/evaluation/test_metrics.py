@@ -46,18 +46,20 @@ def comparison_of(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_has_its_field_and_each_field_its_definition(kind):
     scores, holder, further = KINDS[kind]
-    held = [each.name for each in fields(holder) if each.type.split(" | ")[0] in ("Score", "ScoreAtLevels")]
+    held = [
+        field.name for field in fields(holder) if field.type.split(" | ")[0] in ("Score", "ScoreAtLevels")
+    ]
     assert {*held} == {*scores, *further}
-    assert [*scores] == [each.name for each in scores.values()]
+    assert [*scores] == [metric.name for metric in scores.values()]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_is_explained(kind):
     scores, holder, _ = KINDS[kind]
-    for name, each in scores.items():
+    for name, metric in scores.items():
         assert f"\n    {name}: " in inspect.getdoc(holder)
-        assert each.heading
-        assert each.good
+        assert metric.heading
+        assert metric.good
         assert kind != "classes" or f"`{name}`" in GLOSSARY
 
 
@@ -66,12 +68,12 @@ def test_the_page_of_a_comparison_explains_each_that_it_shows(kind):
     comparison = comparison_of(kind)
     words = Page(render_comparison(comparison)).words
     scores = comparison.comparing.metrics
-    for name, each in scores.items():
+    for name, metric in scores.items():
         assert name in comparison.evaluations["one", "as they are"]._found.scores
-        if each.term is not None and name not in OUTSIDE:
-            assert each.column in words
-            assert each.term.split("{")[0] in words
-    assert {*comparison.words.questions} <= {name for name, each in scores.items() if each.term}
+        if metric.term is not None and name not in OUTSIDE:
+            assert metric.column in words
+            assert metric.term.split("{")[0] in words
+    assert {*comparison.words.questions} <= {name for name, metric in scores.items() if metric.term}
     assert all(
         heading == "right" or scores[name].compared == heading for heading, name in comparison.words.short
     )

@@ -38,12 +38,12 @@ def drawn(rows=600, labels=3, sharpened=1.0, seed=0, **arguments):
 
 def test_scores_of_each_label_are_those_of_scikit_learn():
     c = drawn()
-    found = howsure.evaluate(c)
-    assert found.rows == 600
-    assert tuple(found.of_label) == NAMES
+    evaluation = howsure.evaluate(c)
+    assert evaluation.rows == 600
+    assert tuple(evaluation.of_label) == NAMES
     for k, name in enumerate(NAMES):
         truth, p = c.truth[:, k], c.probabilities[:, k]
-        scores = found.of_label[name]
+        scores = evaluation.of_label[name]
         assert scores.accuracy.value == pytest.approx(accuracy_score(truth, c.yes[:, k]), rel=1e-12)
         assert scores.nll.value == pytest.approx(log_loss(truth, p), rel=1e-9)
         assert scores.brier.value == pytest.approx(2 * brier_score_loss(truth, p), rel=1e-9)
@@ -53,26 +53,26 @@ def test_scores_of_each_label_are_those_of_scikit_learn():
 
 def test_a_label_is_scored_as_it_is_alone():
     c = drawn(rows=120)
-    found = howsure.evaluate(c, seed=3)
+    evaluation = howsure.evaluate(c, seed=3)
     for k, name in enumerate(NAMES):
         alone = howsure.evaluate(c.of_label(k), seed=3)
-        for each in dataclasses.fields(alone):
-            if each.name != "_found":
+        for field in dataclasses.fields(alone):
+            if field.name != "_found":
                 np.testing.assert_equal(
-                    vars(found.of_label[name])[each.name], vars(alone)[each.name], each.name
+                    vars(evaluation.of_label[name])[field.name], vars(alone)[field.name], field.name
                 )
-        assert alone.minus(found.of_label[name])["nll"].value == 0
+        assert alone.minus(evaluation.of_label[name])["nll"].value == 0
 
 
 def test_means_are_of_the_labels_and_their_interval_of_the_rows():
     c = drawn(rows=500)
-    found = howsure.evaluate(c)
+    evaluation = howsure.evaluate(c)
     for name in ("accuracy", "nll", "brier", "ece"):
-        values = [getattr(each, name).value for each in found.of_label.values()]
-        assert found.mean[name].value == pytest.approx(np.mean(values), rel=1e-12)
+        values = [getattr(one, name).value for one in evaluation.of_label.values()]
+        assert evaluation.mean[name].value == pytest.approx(np.mean(values), rel=1e-12)
     # The mean of rows has the standard error of a mean of rows, here of each row's mean loss.
     losses = np.mean(-np.log(np.where(c.truth, c.probabilities, 1 - c.probabilities)), axis=1)
-    width = found.mean["nll"].high - found.mean["nll"].low
+    width = evaluation.mean["nll"].high - evaluation.mean["nll"].low
     standard_error = losses.std(ddof=1) / np.sqrt(len(losses))
     # What skewness adds to the width is of second order, 1/n of it.
     assert width / (2 * 1.96 * standard_error) == pytest.approx(1, abs=0.02)
@@ -114,10 +114,10 @@ def test_a_score_that_a_label_does_not_have_is_left_out_of_the_mean():
     c = drawn(rows=100)
     truth = c.truth.copy()
     truth[:, 0] = c.yes[:, 0]  # no mistakes, so nothing tells them from right answers
-    found = howsure.evaluate(c, truth)
-    assert np.isnan(found.of_label["rain"].error_auroc.value)
-    others = [found.of_label[name].error_auroc.value for name in ("wind", "snow")]
-    assert found.mean["error_auroc"].value == pytest.approx(np.mean(others), rel=1e-12)
+    evaluation = howsure.evaluate(c, truth)
+    assert np.isnan(evaluation.of_label["rain"].error_auroc.value)
+    others = [evaluation.of_label[name].error_auroc.value for name in ("wind", "snow")]
+    assert evaluation.mean["error_auroc"].value == pytest.approx(np.mean(others), rel=1e-12)
 
 
 # --- calibrate --------------------------------------------------------------------------------
@@ -145,9 +145,9 @@ def test_each_label_gets_the_calibrator_it_gets_alone(calibrator):
 
 
 def test_the_sharpening_is_found_and_taken_back(calibrator):
-    for each in calibrator.of_label.values():
-        assert abs(each.parameters["temperature"] - 3) < 0.6
-        assert each.helps == "better"
+    for one in calibrator.of_label.values():
+        assert abs(one.parameters["temperature"] - 3) < 0.6
+        assert one.helps == "better"
     new, fair = (drawn(rows=1000, sharpened=by, seed=9) for by in (3.0, 1.0))
     gain = howsure.evaluate(calibrator(new)).minus(howsure.evaluate(new))["nll"]
     assert gain.high < 0
@@ -185,8 +185,8 @@ def test_a_label_that_cannot_be_calibrated_is_named():
     truth[:, 2] = False
     with pytest.raises(InputError, match="does not calibrate by 'vector'"):
         howsure.calibrate(c, truth, method="vector")
-    found = howsure.calibrate(c, truth)
-    assert "'snow': No labelled row is of 'yes'." in found.warnings
+    calibrator = howsure.calibrate(c, truth)
+    assert "'snow': No labelled row is of 'yes'." in calibrator.warnings
 
 
 # --- what is for one class per row ------------------------------------------------------------

@@ -41,12 +41,12 @@ def kept(wrong_at, risk, true_risk, rows=1500, draws=400, step=0.0):
     broken, reached = 0, []
     for seed in range(draws):
         try:
-            found = abstain(*draw(rows, wrong_at, seed, step), risk=risk, confidence=0.9)
+            acceptance = abstain(*draw(rows, wrong_at, seed, step), risk=risk, confidence=0.9)
         except InputError:
             continue
-        reached.append(doubt_of(found))
+        reached.append(doubt_of(acceptance))
         broken += true_risk(reached[-1]) > risk
-        assert found.accepted >= np.log(0.1) / np.log(1 - risk)
+        assert acceptance.accepted >= np.log(0.1) / np.log(1 - risk)
     return len(reached) / draws, broken / draws, np.mean(reached) if reached else np.nan
 
 
@@ -123,10 +123,12 @@ def test_agrees_with_a_loop_over_exact_upper_bounds():
             with pytest.raises(InputError, match="do not allow to promise"):
                 abstain(certainty, labels, risk=0.03)
         else:
-            found = abstain(certainty, labels, risk=0.03)
-            assert (found.accepted, found.mistakes) == expected
-            np.testing.assert_array_equal(found(certainty), certainty.probability <= found.threshold)
-            assert np.sum(~found(certainty)) == found.accepted
+            acceptance = abstain(certainty, labels, risk=0.03)
+            assert (acceptance.accepted, acceptance.mistakes) == expected
+            np.testing.assert_array_equal(
+                acceptance(certainty), certainty.probability <= acceptance.threshold
+            )
+            assert np.sum(~acceptance(certainty)) == acceptance.accepted
 
 
 @pytest.mark.parametrize(
@@ -150,31 +152,31 @@ def test_two_sequences_share_the_level(p_value, last):
 
 def test_in_words():
     certainty, labels = draw(4000, lambda doubt: 0.12 * doubt**3, 0)
-    found = abstain(certainty, labels, risk=0.01)
-    mistakes = labels[~found(certainty)].sum()
-    assert found.mistakes == mistakes
-    assert found.accepted == np.sum(~found(certainty))
-    share = 1 - found.accepted / 4000
+    acceptance = abstain(certainty, labels, risk=0.01)
+    mistakes = labels[~acceptance(certainty)].sum()
+    assert acceptance.mistakes == mistakes
+    assert acceptance.accepted == np.sum(~acceptance(certainty))
+    share = 1 - acceptance.accepted / 4000
     low, high = (
-        beta.ppf(0.025, 4000 * share, found.accepted + 1),
-        beta.ppf(0.975, 4000 * share + 1, found.accepted),
+        beta.ppf(0.025, 4000 * share, acceptance.accepted + 1),
+        beta.ppf(0.975, 4000 * share + 1, acceptance.accepted),
     )
-    handed_over = found.handed_over
+    handed_over = acceptance.handed_over
     assert (handed_over.value, handed_over.low, handed_over.high) == pytest.approx((share, low, high))
-    assert found.in_words() == str(found)
-    assert str(found) == (
+    assert acceptance.in_words() == str(acceptance)
+    assert str(acceptance) == (
         f"Hand {100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f} %) of the rows to a person: at most "
         "1 % of the rest are wrong, with 95 % confidence. "
-        f"This accepts {found.accepted:,} of 4,000 labelled rows, with {mistakes} mistakes among them."
+        f"This accepts {acceptance.accepted:,} of 4,000 labelled rows, with {mistakes} mistakes among them."
     )
 
 
 def test_nothing_is_handed_over_where_all_is_right():
     certainty, labels = draw(2995, lambda doubt: 0 * doubt, 0)
-    found = abstain(certainty, labels)
-    assert (found.threshold, found.accepted, found.mistakes) == (0.0, 2995, 0)
-    assert not found(certainty).any()
-    assert "Hand 0.0 % (0.0 to 0.1 %)" in str(found)
+    acceptance = abstain(certainty, labels)
+    assert (acceptance.threshold, acceptance.accepted, acceptance.mistakes) == (0.0, 2995, 0)
+    assert not acceptance(certainty).any()
+    assert "Hand 0.0 % (0.0 to 0.1 %)" in str(acceptance)
 
 
 def test_a_smaller_promise_hands_over_less():
@@ -187,14 +189,14 @@ def test_a_smaller_promise_hands_over_less():
 
 def test_only_the_order_of_the_rows_counts():
     certainty, labels = draw(3000, lambda doubt: 0.12 * doubt**3, 0)
-    found = abstain(certainty, labels, risk=0.01)
+    acceptance = abstain(certainty, labels, risk=0.01)
     bent = certainty_of(0.4 + 0.6 * certainty.probability**5)
-    np.testing.assert_array_equal(abstain(bent, labels, risk=0.01)(bent), found(certainty))
+    np.testing.assert_array_equal(abstain(bent, labels, risk=0.01)(bent), acceptance(certainty))
     back = abstain(certainty[::-1], labels[::-1], risk=0.01)
-    assert back == found
-    assert pickle.loads(pickle.dumps(found)) == found
+    assert back == acceptance
+    assert pickle.loads(pickle.dumps(acceptance)) == acceptance
     with pytest.raises(FrozenInstanceError):
-        found.threshold = 0.0
+        acceptance.threshold = 0.0
 
 
 def test_equals_go_the_same_way():
@@ -202,16 +204,16 @@ def test_equals_go_the_same_way():
     confidence = np.repeat([1.0, 0.9, 0.8], 200)
     labels = np.zeros(600, dtype=int)
     labels[395:400] = 1
-    found = abstain(certainty_of(confidence), labels, risk=0.02)
-    assert (found.threshold, found.accepted) == (0.9, 200)
-    np.testing.assert_array_equal(found(certainty_of(confidence)), confidence < 1)
+    acceptance = abstain(certainty_of(confidence), labels, risk=0.02)
+    assert (acceptance.threshold, acceptance.accepted) == (0.9, 200)
+    np.testing.assert_array_equal(acceptance(certainty_of(confidence)), confidence < 1)
     assert binom.cdf(5, 400, 0.02) > 0.05
 
 
 def test_constant_confidence_is_all_or_nothing():
     labels = np.zeros(300, dtype=int)
-    found = abstain(certainty_of(np.full(300, 0.7)), labels, risk=0.05)
-    assert not found(certainty_of(np.full(5, 0.7))).any()
+    acceptance = abstain(certainty_of(np.full(300, 0.7)), labels, risk=0.05)
+    assert not acceptance(certainty_of(np.full(5, 0.7))).any()
     labels[:30] = 1
     with pytest.raises(InputError, match=r"at most 7 mistakes among the 300 most certain\. Received: 30"):
         abstain(certainty_of(np.full(300, 0.7)), labels, risk=0.05)
@@ -220,9 +222,9 @@ def test_constant_confidence_is_all_or_nothing():
 def test_two_classes_and_no_rows():
     certainty, labels = draw(500, lambda doubt: 0.1 * doubt**2, 0)
     two = certainty_of(certainty.probability, names=("a", "b"))
-    found = abstain(two, labels, risk=0.05)
-    assert 0 < found.accepted <= 500
-    assert found(two[:0]).shape == (0,)
+    acceptance = abstain(two, labels, risk=0.05)
+    assert 0 < acceptance.accepted <= 500
+    assert acceptance(two[:0]).shape == (0,)
 
 
 # --- what cannot be promised ------------------------------------------------------------------
@@ -272,9 +274,9 @@ def test_mistakes_among_the_first_do_not_end_it_where_few_follow():
     labels = np.zeros(750, dtype=int)
     labels[[5, 20]] = 1
     labels[100:] = np.random.default_rng(0).random(650) < 0.3
-    found = abstain(certainty_of(np.linspace(0.99, 0.5, 750)), labels, risk=0.1)
-    assert found.accepted >= 93
-    assert binom.cdf(found.mistakes, found.accepted, 0.1) <= 0.05
+    acceptance = abstain(certainty_of(np.linspace(0.99, 0.5, 750)), labels, risk=0.1)
+    assert acceptance.accepted >= 93
+    assert binom.cdf(acceptance.mistakes, acceptance.accepted, 0.1) <= 0.05
 
 
 @pytest.mark.parametrize(("rows", "risk", "count"), [(29, 0.1, 1), (750, 0.1, 4), (2995, 0.001, 1)])

@@ -23,30 +23,30 @@ def value(theta):
 
 @pytest.mark.parametrize("theta", [np.array([0.6]), np.array([1.4])])
 def test_slopes_and_curvatures_are_those_of_difference_quotients(theta):
-    found, step = at(theta), 1e-5
-    np.testing.assert_allclose(found.value, value(theta), rtol=1e-12)
+    actual, step = at(theta), 1e-5
+    np.testing.assert_allclose(actual.value, value(theta), rtol=1e-12)
     for k, move in enumerate(step * np.eye(len(theta))):
         slope = (value(theta + move) - value(theta - move)) / (2 * step)
-        np.testing.assert_allclose(found.slope[:, k], slope, atol=1e-8)
+        np.testing.assert_allclose(actual.slope[:, k], slope, atol=1e-8)
         curvature = (at(theta + move).slope.sum(0) - at(theta - move).slope.sum(0)) / (2 * step)
-        np.testing.assert_allclose(found.curvature.sum(axis=0)[k], curvature, atol=1e-6)
+        np.testing.assert_allclose(actual.curvature.sum(axis=0)[k], curvature, atol=1e-6)
     np.testing.assert_allclose(np.log(changed(LOGS, theta)).max(axis=1) < 0, True)
 
 
 @pytest.mark.parametrize("start", [np.ones(1), np.array([3.0])])
 def test_the_least_is_that_of_scipy(start):
-    theta, found = least(at, start)
+    theta, actual = least(at, start)
     expected = minimize(lambda theta: value(theta).sum(), np.ones(1), tol=1e-12)
-    assert found.value.sum() == pytest.approx(expected.fun, rel=1e-9)
+    assert actual.value.sum() == pytest.approx(expected.fun, rel=1e-9)
     assert theta[0] == pytest.approx(expected.x[0], rel=1e-4)
 
 
 def test_a_weight_counts_a_row_so_many_times():
     weight = RANDOM.integers(1, 4, len(LOGS))
-    found, apart = at(np.array([0.6])).weighted(weight), np.repeat(LOGS, weight, axis=0)
+    actual, apart = at(np.array([0.6])).weighted(weight), np.repeat(LOGS, weight, axis=0)
     expected = losses(np.array([0.6]), apart, np.repeat(OF_TARGET, weight))
     for name in ("value", "slope", "curvature"):
-        np.testing.assert_allclose(getattr(found, name).sum(axis=0), getattr(expected, name).sum(axis=0))
+        np.testing.assert_allclose(getattr(actual, name).sum(axis=0), getattr(expected, name).sum(axis=0))
 
 
 def test_it_stops_at_the_limit_where_nothing_else_stops_it():

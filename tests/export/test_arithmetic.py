@@ -37,7 +37,7 @@ def constants(seed):
     random = np.random.default_rng(seed)
     usual = ((0.02, 0.02, 1e-5), (0.01, 0.01, 1e-5))
     scales = (*usual, (0.3, 0.3), (0.5, 0.5))
-    return EarlyError(*(tuple(map(tuple, random.random((4, len(each))) * each)) for each in scales))
+    return EarlyError(*(tuple(map(tuple, random.random((4, len(scale))) * scale)) for scale in scales))
 
 
 def design(widths, late, cells, first):
@@ -108,16 +108,16 @@ def test_columns_are_those_of_numpy(plan, answer, random):
     first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0, outcome)
     raw = raw_outputs(outcome, outputs, first.passes, random)
     expected = in_numpy(outcome, first, raw)
-    found = run(columns_graph(outcome, first, (outputs,)), raw)
+    actual = run(columns_graph(outcome, first, (outputs,)), raw)
 
     for name in ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information"):
-        assert found[name].shape == getattr(expected, name).shape
-        assert np.abs(found[name] - getattr(expected, name)).max() < 5e-6, name
+        assert actual[name].shape == getattr(expected, name).shape
+        assert np.abs(actual[name] - getattr(expected, name)).max() < 5e-6, name
     words = np.array(["sure", "leaning", "coin flip"], dtype=object)
-    assert (words[found["verdict"]] == expected.verdict).all()
-    assert len(set(found["verdict"].ravel())) == 3
+    assert (words[actual["verdict"]] == expected.verdict).all()
+    assert len(set(actual["verdict"].ravel())) == 3
     for name in ("label", "runner_up") if isinstance(outcome, Classes) else ("yes",):
-        assert (found[name] == getattr(expected, name)).all()
+        assert (actual[name] == getattr(expected, name)).all()
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_calibrated_probabilities_are_those_of_the_calibrator(random, method):
     truth = [random.choice(4, p=p / p.sum()) for p in expected.probabilities**0.5]
     with warnings.catch_warnings(action="ignore"):  # so few rows teach little
         calibrator = calibrate(expected, truth, method=method)
-    found = run(columns_graph(outcome, first, (outputs,), calibrator), raw)
+    actual = run(columns_graph(outcome, first, (outputs,), calibrator), raw)
     calibrated = calibrator(expected)
-    assert np.abs(found["calibrated"] - calibrated.probabilities).max() < 5e-6
-    assert np.abs(found["calibrated"] - expected.probabilities).max() > 0.01
+    assert np.abs(actual["calibrated"] - calibrated.probabilities).max() < 5e-6
+    assert np.abs(actual["calibrated"] - expected.probabilities).max() > 0.01
     words = np.array(["sure", "leaning", "coin flip"], dtype=object)
-    assert (words[found["calibrated_verdict"]] == calibrated.verdict).all()
-    assert (words[found["verdict"]] == expected.verdict).all()
+    assert (words[actual["calibrated_verdict"]] == calibrated.verdict).all()
+    assert (words[actual["verdict"]] == expected.verdict).all()

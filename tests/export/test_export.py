@@ -109,14 +109,17 @@ def test_passes_that_do_not_differ_are_off(path):
 
 def test_calibrated_numbers_are_held_against_the_calibrated_result(path):
     other = result(probabilities=np.array([[0.9, 0.06, 0.04], [0.6, 0.3, 0.1], [0.45, 0.4, 0.15]]))
-    said = {"calibrated": other.probabilities.astype(np.float32), "calibrated_verdict": np.array([1, 1, 2])}
-    check_graph(constant_graph(path, result(), **said), ROWS, result(), other)
-    said["calibrated_verdict"] = np.array([0, 1, 2])
+    columns = {
+        "calibrated": other.probabilities.astype(np.float32),
+        "calibrated_verdict": np.array([1, 1, 2]),
+    }
+    check_graph(constant_graph(path, result(), **columns), ROWS, result(), other)
+    columns["calibrated_verdict"] = np.array([0, 1, 2])
     with pytest.raises(ModelError, match=r"column 'calibrated_verdict'\).*1 in row 0.*Received: 0"):
-        check_graph(constant_graph(path, result(), **said), ROWS, result(), other)
-    said["calibrated"] = result().probabilities.astype(np.float32)
+        check_graph(constant_graph(path, result(), **columns), ROWS, result(), other)
+    columns["calibrated"] = result().probabilities.astype(np.float32)
     with pytest.raises(ModelError, match=r"column 'calibrated'\)"):
-        check_graph(constant_graph(path, result(), **said), ROWS, result(), other)
+        check_graph(constant_graph(path, result(), **columns), ROWS, result(), other)
 
 
 def test_a_familiarity_is_held_against_what_rounding_allows(path):
@@ -159,8 +162,8 @@ def test_constants_that_are_equal_are_kept_once_also_for_graphs_inside():
     assert [each.name for each in graph.initializer] == ["a", "c"]
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     for yes in (True, False):
-        said = run(model, {"x": np.zeros(2, np.float32), "yes": np.array(yes)})["y"]
-        assert said.tolist() == [1, 2]
+        output = run(model, {"x": np.zeros(2, np.float32), "yes": np.array(yes)})["y"]
+        assert output.tolist() == [1, 2]
 
 
 def test_an_input_called_like_a_column_is_refused():

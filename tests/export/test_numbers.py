@@ -45,13 +45,13 @@ def test_columns_are_those_of_numpy(plan, outputs, random):
     expected = outcome.result(estimates, ResultMetadata(np.arange(ROWS), "row", {}, 0, None, "0"))
     spread = np.sqrt(raw[..., :2].astype(float).var(axis=0) + estimates.squared_error[:, :2])
     expected = replace(expected, spread=spread)
-    found = run(columns_graph(outcome, first, (count,)), raw)
+    actual = run(columns_graph(outcome, first, (count,)), raw)
 
     columns = ("mean", "mc_error", "spread", *(("noise",) if outputs != "values" else ()))
-    assert tuple(found) == columns
+    assert tuple(actual) == columns
     for name in columns:
-        assert found[name].shape == (ROWS, 2)
-        np.testing.assert_allclose(found[name], getattr(expected, name), rtol=2e-5, atol=2e-5, err_msg=name)
+        assert actual[name].shape == (ROWS, 2)
+        np.testing.assert_allclose(actual[name], getattr(expected, name), rtol=2e-5, atol=2e-5, err_msg=name)
     assert (expected.spread[5:] > 0.1).all()
 
 
@@ -65,11 +65,11 @@ def test_an_output_with_several_axes_is_cut_as_in_numpy(outputs, axis, random):
     shape = (3, 2) if axis else (2, 3)
     raw = random.normal(3, 2, (first.passes, ROWS, *shape)).astype(np.float32)
     values = outcome.values(raw, np.arange(ROWS))
-    found = run(columns_graph(outcome, first, shape), raw)
-    np.testing.assert_allclose(found["mean"], values.mean(axis=0)[:, :count], rtol=2e-5, atol=2e-5)
+    actual = run(columns_graph(outcome, first, shape), raw)
+    np.testing.assert_allclose(actual["mean"], values.mean(axis=0)[:, :count], rtol=2e-5, atol=2e-5)
     if outputs != "values":
         variance = values.mean(axis=0)[:, count:]
-        np.testing.assert_allclose(found["noise"], np.sqrt(variance), rtol=1e-4)
+        np.testing.assert_allclose(actual["noise"], np.sqrt(variance), rtol=1e-4)
 
 
 def test_a_negative_variance_becomes_nan_in_its_row(random):
@@ -77,9 +77,9 @@ def test_a_negative_variance_becomes_nan_in_its_row(random):
     first = first_passes(Plan(DESIGNS["flat"]), LEVELS, 0, outcome)
     raw = np.abs(random.normal(size=(first.passes, ROWS, 2))).astype(np.float32)
     raw[3, 7, 1] = -0.1
-    found = run(columns_graph(outcome, first, (2,)), raw)
-    assert np.isnan(found["noise"][:, 0]).nonzero()[0].tolist() == [7]
-    assert np.isfinite(found["mean"]).all()
+    actual = run(columns_graph(outcome, first, (2,)), raw)
+    assert np.isnan(actual["noise"][:, 0]).nonzero()[0].tolist() == [7]
+    assert np.isfinite(actual["mean"]).all()
 
 
 def test_a_larger_unit_changes_nothing_but_the_unit(random):
@@ -107,13 +107,13 @@ def test_a_module_of_torch_with_a_head_of_variances_as_a_graph(rows, tmp_path):
     exported = howsure.export(module, tmp_path / "m.onnx", x=rows, **wishes)
     method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
     expected = howsure.assess(module, rows, method=method, **wishes)
-    told = metadata(tmp_path / "m.onnx")
+    reported = metadata(tmp_path / "m.onnx")
     check_alike(run(tmp_path / "m.onnx", rows), expected, ("mean", "mc_error", "spread", "noise"))
     assert exported.largest_difference < 1e-4
     assert (expected.passes == exported.passes).all()
-    assert (int(told["passes"]), told["outputs"]) == (exported.passes, "mean-log-variance")
-    assert json.loads(told["target_names"]) == list(NAMES)
-    assert json.loads(told["outcome"]) == "numbers"
+    assert (int(reported["passes"]), reported["outputs"]) == (exported.passes, "mean-log-variance")
+    assert json.loads(reported["target_names"]) == list(NAMES)
+    assert json.loads(reported["outcome"]) == "numbers"
 
 
 def test_a_keras_model_as_a_graph(rows, tmp_path):

@@ -60,23 +60,23 @@ def made(name, random):
 def test_maps_and_shares_are_those_of_numpy(name, random):
     outcome, first, raw, expected = made(name, random)
     assert first.passes == Positions.first_passes
-    found = run(columns_graph(outcome, first, raw.shape[2:]), raw)
-    dense.check_graph(found, expected)
+    actual = run(columns_graph(outcome, first, raw.shape[2:]), raw)
+    dense.check_graph(actual, expected)
     assert (expected.share_spread[2:] > 0.05).any()
 
 
 def test_a_row_with_nan_has_no_numbers_and_other_rows_have_theirs(random):
     outcome, first, raw, expected = made("logits of pixels", random)
     raw[4, 5, 1, 2, 3] = np.nan
-    found = run(columns_graph(outcome, first, raw.shape[2:]), raw)
+    actual = run(columns_graph(outcome, first, raw.shape[2:]), raw)
     at = (5, 2, 3)
-    assert (found["label"][at], found["runner_up"][at], found["verdict"][at]) == (3, 3, 3)
-    assert not found["settled"][at]
+    assert (actual["label"][at], actual["runner_up"][at], actual["verdict"][at]) == (3, 3, 3)
+    assert not actual["settled"][at]
     for name in ("share", "share_error", "share_spread", "undecided"):
-        assert np.isnan(found[name][5]).all()
-        np.testing.assert_allclose(found[name][6], getattr(expected, name)[6], atol=1e-5)
+        assert np.isnan(actual[name][5]).all()
+        np.testing.assert_allclose(actual[name][6], getattr(expected, name)[6], atol=1e-5)
     for name in ("probability", "mc_error", "entropy"):
-        assert np.argwhere(np.isnan(found[name])).tolist() == [list(at)]
+        assert np.argwhere(np.isnan(actual[name])).tolist() == [list(at)]
 
 
 SLACK = 0.01

@@ -33,9 +33,9 @@ def test_a_change_in_place_changes_neither_the_callers_rows_nor_the_answer(kind)
 
     before = deepcopy(given)
     plain = howsure.Augmentation([lambda rows: 2 * rows, lambda rows: 3 * rows])
-    found = howsure.assess(two_layers(), given, method=howsure.Augmentation([times(2), times(3)]))
+    result = howsure.assess(two_layers(), given, method=howsure.Augmentation([times(2), times(3)]))
     wanted = howsure.assess(two_layers(), x, method=plain)
-    np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=1e-7)
+    np.testing.assert_allclose(result.probabilities, wanted.probabilities, atol=1e-7)
     first = [each[0] if kind == "list" else each["x"] if kind == "dict" else each for each in (given, before)]
     assert bool((first[0] == first[1]).all())
 
@@ -45,11 +45,11 @@ def test_a_shift_in_place_changes_neither_the_rows_as_they_are_nor_other_shifts(
     given, truth = x.copy(), np.arange(30) % 2
     methods = {"softmax": howsure.Softmax()}
     arguments = {"methods": methods, "calibrated": False}
-    found = howsure.compare(two_layers(), given, truth, shifts={"a": doubled, "b": doubled}, **arguments)
+    comparison = howsure.compare(two_layers(), given, truth, shifts={"a": doubled, "b": doubled}, **arguments)
     wanted = howsure.compare(two_layers(), x, truth, shifts={"a": 2 * x, "b": 2 * x}, **arguments)
     np.testing.assert_array_equal(given, x)
     for rows in ("as they are", "a", "b"):
-        assert str(found.score("softmax", "nll", rows)) == str(wanted.score("softmax", "nll", rows))
+        assert str(comparison.score("softmax", "nll", rows)) == str(wanted.score("softmax", "nll", rows))
 
 
 def test_the_same_change_twice_is_refused():

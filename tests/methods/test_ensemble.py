@@ -49,17 +49,17 @@ METHOD = howsure.Ensemble([object()]).settings
 
 def test_plain_members_count_as_independent_passes():
     p = draw()
-    found = combined([member(each) for each in p])
+    estimates = combined([member(each) for each in p])
     moments = RunningMoments(6, (6,))
     for each in p:
         moments.add_group(each[None], outcome(3))
     squared = moments.estimates(outcome(3)).squared_error[:, :3]
     widened = stats.t.ppf(0.975, 3) / stats.norm.ppf(0.975)
-    np.testing.assert_allclose(found.probabilities, p.mean(axis=0))
-    np.testing.assert_allclose(found.mc_error, np.maximum(widened * np.sqrt(squared), 0.0005))
-    np.testing.assert_allclose(found.expected_entropy, moments.mean[:, 4])
-    np.testing.assert_allclose(found.entropy_correction, np.sum(squared / (2 * p.mean(axis=0)), axis=1))
-    assert found.passes.tolist() == [4] * 6
+    np.testing.assert_allclose(estimates.probabilities, p.mean(axis=0))
+    np.testing.assert_allclose(estimates.mc_error, np.maximum(widened * np.sqrt(squared), 0.0005))
+    np.testing.assert_allclose(estimates.expected_entropy, moments.mean[:, 4])
+    np.testing.assert_allclose(estimates.entropy_correction, np.sum(squared / (2 * p.mean(axis=0)), axis=1))
+    assert estimates.passes.tolist() == [4] * 6
 
 
 def test_errors_cover_ensembles_of_very_many():
@@ -69,17 +69,17 @@ def test_errors_cover_ensembles_of_very_many():
     inside = []
     for seed in range(200):
         p = 1 / (1 + np.exp(-0.2 * np.random.default_rng(seed).normal(size=(4, 40))))
-        found = combined([member(np.stack([1 - each, each], axis=1)) for each in p])
-        inside.append(np.abs(found.probabilities[:, 1] - truth) <= 1.96 * found.mc_error[:, 1])
+        estimates = combined([member(np.stack([1 - each, each], axis=1)) for each in p])
+        inside.append(np.abs(estimates.probabilities[:, 1] - truth) <= 1.96 * estimates.mc_error[:, 1])
     assert abs(np.mean(inside) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 8000)
 
 
 def test_members_with_passes_of_their_own_keep_their_expected_entropy():
     p = draw()
     inner = np.array([0.1, 0.2, 0.3, 0.1])[:, None] * np.ones((4, 6))
-    found = combined([member(*each) for each in zip(p, inner, strict=True)])
-    np.testing.assert_allclose(found.expected_entropy, 0.175)
-    np.testing.assert_allclose(found.mutual_information, found.entropy - 0.175)
+    estimates = combined([member(*each) for each in zip(p, inner, strict=True)])
+    np.testing.assert_allclose(estimates.expected_entropy, 0.175)
+    np.testing.assert_allclose(estimates.mutual_information, estimates.entropy - 0.175)
 
 
 @pytest.mark.parametrize(
@@ -99,29 +99,29 @@ def test_what_is_no_ensemble_is_refused(arguments, message):
 
 def test_members_lie_apart_as_numpy_says():
     p = draw(members=5)
-    found = combined([member(each) for each in p])
-    np.testing.assert_allclose(found.spread, p.std(axis=0))
-    assert not found.spread_error.any()
-    of_label = np.take_along_axis(p, found.label[None, :, None], axis=-1)[..., 0]
-    np.testing.assert_allclose(found.interval(0.9), np.stack([of_label.min(0), of_label.max(0)], axis=-1))
-    assert " Most members say " in str(found[0])
+    estimates = combined([member(each) for each in p])
+    np.testing.assert_allclose(estimates.spread, p.std(axis=0))
+    assert not estimates.spread_error.any()
+    of_label = np.take_along_axis(p, estimates.label[None, :, None], axis=-1)[..., 0]
+    np.testing.assert_allclose(estimates.interval(0.9), np.stack([of_label.min(0), of_label.max(0)], axis=-1))
+    assert " Most members say " in str(estimates[0])
 
 
 def test_passes_of_members_count_alike():
     """The variance of all is the mean of the members' own, plus that of their means."""
     passes = draw(members=80).reshape(4, 20, 6, 3)
     first = np.zeros(6, int)
-    told = [sampled(each, of_class(each, first), first) for each in passes]
-    found = combined(
+    reported = [sampled(values, of_class(values, first), first) for values in passes]
+    estimates = combined(
         [
             replace(member(each.mean(axis=0)), passes=np.full(6, 20), **known)
-            for each, known in zip(passes, told, strict=True)
+            for each, known in zip(passes, reported, strict=True)
         ]
     )
     exact = np.sqrt(passes.var(axis=1, ddof=1).mean(axis=0) + passes.mean(axis=1).var(axis=0))
-    np.testing.assert_allclose(found.spread, exact)
-    assert np.all(found.spread_error >= 0.0005)
-    assert found.quantiles is None
+    np.testing.assert_allclose(estimates.spread, exact)
+    assert np.all(estimates.spread_error >= 0.0005)
+    assert estimates.quantiles is None
 
 
 # --- the same network twice -----------------------------------------------------------------------
@@ -144,10 +144,10 @@ def test_the_assessed_model_counts_once_also_among_the_others(each):
     (x,) = rows_of((4,), rows=30)
     expected = howsure.assess(a, x, method=howsure.Ensemble([b, c], each=each))
     for others in ([a, b, c], [b, a, c], [copy.deepcopy(a), b, a, c]):
-        found = howsure.assess(a, x, method=howsure.Ensemble(others, each=each))
-        np.testing.assert_array_equal(found.probabilities, expected.probabilities)
-        np.testing.assert_array_equal(found.mc_error, expected.mc_error)
-        assert found.method["members"] == expected.method["members"] == 3
+        result = howsure.assess(a, x, method=howsure.Ensemble(others, each=each))
+        np.testing.assert_array_equal(result.probabilities, expected.probabilities)
+        np.testing.assert_array_equal(result.mc_error, expected.mc_error)
+        assert result.method["members"] == expected.method["members"] == 3
     with pytest.raises(howsure.InputError, match=ALL_ALIKE):
         howsure.assess(a, x, method=howsure.Ensemble([a], each=each))
 
@@ -192,29 +192,29 @@ class Turned:
 
 def test_members_with_the_same_classes_in_another_order_are_put_in_order():
     members = [logistic(), logistic(0.3), logistic(0.1)]
-    expected = np.mean([each.predict_proba(ROWS) for each in members], axis=0)
+    expected = np.mean([member.predict_proba(ROWS) for member in members], axis=0)
     method = howsure.Ensemble([Turned(members[1], [2, 0, 1]), Turned(members[2], [1, 0, 2])])
     for names in (None, ["a", "b", "c"]):
-        found = howsure.assess(members[0], ROWS, method=method, class_names=names)
-        np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
-        assert found.class_names == ("a", "b", "c")
+        result = howsure.assess(members[0], ROWS, method=method, class_names=names)
+        np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
+        assert result.class_names == ("a", "b", "c")
     each = howsure.Augmentation([lambda rows: rows + 0.1])
-    found = howsure.assess(members[0], ROWS, method=howsure.Ensemble(method.others, each=each))
-    moved = np.mean([each.predict_proba(ROWS + 0.1) for each in members], axis=0)
-    np.testing.assert_allclose(found.probabilities, (expected + moved) / 2, atol=1e-6)
+    result = howsure.assess(members[0], ROWS, method=howsure.Ensemble(method.others, each=each))
+    moved = np.mean([member.predict_proba(ROWS + 0.1) for member in members], axis=0)
+    np.testing.assert_allclose(result.probabilities, (expected + moved) / 2, atol=1e-6)
 
 
 def test_members_with_other_classes_are_refused_by_their_number():
     others = logistic(y=np.where(OF_ROWS == "a", "d", OF_ROWS))
     fewer = logistic(x=ROWS[OF_ROWS != "a"], y=OF_ROWS[OF_ROWS != "a"])
     for member, named in ((others, "'b', 'c', 'd'"), (fewer, "'b', 'c'")):
-        said = f"^Member 2 of the ensemble: .*other classes.*Expected: 'a', 'b', 'c'. Received: {named}\\."
-        with pytest.raises(howsure.ModelError, match=said):
+        text = f"^Member 2 of the ensemble: .*other classes.*Expected: 'a', 'b', 'c'. Received: {named}\\."
+        with pytest.raises(howsure.ModelError, match=text):
             howsure.assess(logistic(), ROWS, method=howsure.Ensemble([logistic(0.3), member]))
     renamed = logistic(0.3, y=np.searchsorted(CLASSES, OF_ROWS))
     numbered = logistic(y=np.searchsorted(CLASSES, OF_ROWS))
-    found = howsure.assess(numbered, ROWS, method=howsure.Ensemble([renamed]), class_names=["x", "y", "z"])
-    assert found.class_names == ("x", "y", "z")
+    result = howsure.assess(numbered, ROWS, method=howsure.Ensemble([renamed]), class_names=["x", "y", "z"])
+    assert result.class_names == ("x", "y", "z")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -241,14 +241,14 @@ def said_of(members, x=ROWS):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]))
-    return [str(each.message) for each in caught]
+    return [str(warning.message) for warning in caught]
 
 
 def test_a_member_that_says_the_same_of_all_rows_is_named():
-    (said,) = said_of([logistic(), constant(logistic(0.3))])
-    assert said.startswith("Member 1 of the ensemble says the same of all 300 rows, and others do not.")
-    (said,) = said_of([constant(logistic(2.0)), logistic(), logistic(0.3)])
-    assert said.startswith("Member 0 of the ensemble says the same of all 300 rows")
+    (warning,) = said_of([logistic(), constant(logistic(0.3))])
+    assert warning.startswith("Member 1 of the ensemble says the same of all 300 rows, and others do not.")
+    (warning,) = said_of([constant(logistic(2.0)), logistic(), logistic(0.3)])
+    assert warning.startswith("Member 0 of the ensemble says the same of all 300 rows")
     assert said_of([logistic(), constant(logistic(0.3))], ROWS[:8]) == []
 
 
@@ -256,8 +256,10 @@ def test_a_member_that_agrees_with_no_other_is_named():
     random = logistic(0.2)
     random.coef_ = np.random.default_rng(9).normal(size=random.coef_.shape) * [0, 0, 1, 1]  # of other columns
     for odd in (random, turned_about(logistic(0.2))):
-        (said,) = said_of([logistic(), logistic(0.3), odd, logistic(0.1)])
-        assert said.startswith("Member 2 of the ensemble agrees with the others hardly more than chance does")
+        (warning,) = said_of([logistic(), logistic(0.3), odd, logistic(0.1)])
+        assert warning.startswith(
+            "Member 2 of the ensemble agrees with the others hardly more than chance does"
+        )
         assert said_of([logistic(), logistic(0.3), odd, logistic(0.1)], ROWS[:60]) == []
     assert said_of([logistic(), odd]) == [], "of two nobody knows which"
 
@@ -268,8 +270,8 @@ def test_regressors_of_which_one_agrees_with_no_other():
     members = [linear_model.Ridge(strength).fit(ROWS, numbers) for strength in (1, 30, 60)]
     assert said_of(members) == []
     members[0].coef_ = -members[0].coef_
-    (said,) = said_of(members)
-    assert said.startswith("Member 0 of the ensemble agrees with the others hardly more than chance does")
+    (warning,) = said_of(members)
+    assert warning.startswith("Member 0 of the ensemble agrees with the others hardly more than chance does")
 
 
 @pytest.mark.parametrize("classes", [2, 3])

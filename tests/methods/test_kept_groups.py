@@ -58,22 +58,22 @@ def test_the_error_of_a_mean_over_rows_covers_what_all_networks_say(ending):
     for passes in (20, 72):
         held, alone = [], []
         for seed in range(seeds):
-            found = assess(ending, passes, seed=seed)
-            for rows in (None, slice(5), found.row % 3 == 0):
+            result = assess(ending, passes, seed=seed)
+            for rows in (None, slice(5), result.row % 3 == 0):
                 chosen = slice(None) if rows is None else rows
-                off = np.abs(answers(found)[chosen].mean(axis=0) - exact[chosen].mean(axis=0))
-                held.append(off <= 1.96 * found.mean_error(rows))
-            independent = np.sqrt(np.sum(found.mc_error**2, axis=0)) / ROWS
-            alone.append(np.abs(answers(found).mean(axis=0) - exact.mean(axis=0)) <= 1.96 * independent)
+                off = np.abs(answers(result)[chosen].mean(axis=0) - exact[chosen].mean(axis=0))
+                held.append(off <= 1.96 * result.mean_error(rows))
+            independent = np.sqrt(np.sum(result.mc_error**2, axis=0)) / ROWS
+            alone.append(np.abs(answers(result).mean(axis=0) - exact.mean(axis=0)) <= 1.96 * independent)
         noise = 2.6 * np.sqrt(0.05 * 0.95 / seeds)
         assert 0.93 - noise <= np.mean(held) <= 0.97 + noise
         assert np.mean(alone) < 0.9
 
 
 def test_of_one_row_it_is_the_error_of_that_row():
-    found = assess("linear", passes=12)  # twelve groups, of which none are put together
+    result = assess("linear", passes=12)  # twelve groups, of which none are put together
     for at in (0, 7):
-        np.testing.assert_allclose(found.mean_error([at]), found.mc_error[at], rtol=1e-4)
+        np.testing.assert_allclose(result.mean_error([at]), result.mc_error[at], rtol=1e-4)
 
 
 def test_it_is_in_the_unit_of_the_numbers(monkeypatch):
@@ -84,14 +84,14 @@ def test_it_is_in_the_unit_of_the_numbers(monkeypatch):
 
 
 def test_it_stays_with_rows_that_are_chosen_joined_and_labelled():
-    found = assess()
-    again = found.joined([found[:20], found[20:]]).with_ids([f"row {row}" for row in range(ROWS)])
+    result = assess()
+    again = result.joined([result[:20], result[20:]]).with_ids([f"row {row}" for row in range(ROWS)])
     again = again.with_truth(np.zeros(ROWS, int))
-    np.testing.assert_array_equal(again.mean_error(), found.mean_error())
-    np.testing.assert_array_equal(again[::2].mean_error(), found.mean_error(np.arange(0, ROWS, 2)))
+    np.testing.assert_array_equal(again.mean_error(), result.mean_error())
+    np.testing.assert_array_equal(again[::2].mean_error(), result.mean_error(np.arange(0, ROWS, 2)))
     method, named = howsure.MCDropout(passes=20), {"x": X, "id": np.arange(ROWS)}
     (block,) = howsure.stream(network("softmax"), named, method=method, keep="groups")
-    np.testing.assert_array_equal(block.mean_error(), found.mean_error())
+    np.testing.assert_array_equal(block.mean_error(), result.mean_error())
 
 
 def test_it_is_lost_with_the_answers_that_it_is_about(tmp_path):
@@ -122,10 +122,10 @@ def test_what_has_no_such_error_is_refused():
     for method in (None, howsure.MCDropout(), howsure.MCDropout(max_passes=50), howsure.Softmax()):
         with pytest.raises(howsure.InputError, match=r"passes that are the same for all rows"):
             assess(method=method)
-    found = assess()
-    for none in ([], slice(0), found.row < 0, 3):
+    result = assess()
+    for none in ([], slice(0), result.row < 0, 3):
         with pytest.raises(howsure.InputError, match="A mean needs rows"):
-            found.mean_error(none)
+            result.mean_error(none)
     maps = ArrayModel(
         "maps",
         [InputSpec("x", (5, 4), "float32")],
@@ -138,6 +138,6 @@ def test_what_has_no_such_error_is_refused():
     x = np.ones((2, 5, 4), np.float32)
     with pytest.raises(howsure.InputError, match="one answer each"):
         howsure.assess(maps, x, method=howsure.MCDropout(passes=20), keep="groups")
-    found = howsure.assess(maps, x, method=howsure.MCDropout(passes=20))
+    result = howsure.assess(maps, x, method=howsure.MCDropout(passes=20))
     with pytest.raises(howsure.InputError, match="was not kept"):
-        found.mean_error()
+        result.mean_error()

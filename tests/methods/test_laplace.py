@@ -69,11 +69,11 @@ def dense_covariance(curvature, precision, features):
     covariance = np.linalg.inv(curvature + precision * np.eye(len(curvature)))
     classes = features.logits.shape[1]
     centre = np.eye(classes) - 1 / classes
-    found = []
+    actual = []
     for inputs in with_ones(features):
         jacobian = centre @ np.kron(np.eye(classes), inputs)
-        found.append(jacobian @ covariance @ jacobian.T)
-    return np.array(found)
+        actual.append(jacobian @ covariance @ jacobian.T)
+    return np.array(actual)
 
 
 def dense_evidence(features, labels, weights, log_precision, curvature):
@@ -124,11 +124,11 @@ def test_the_prior_makes_the_labels_most_probable(classes):
     train, labels = simulated(classes=classes)
     weights = np.vstack(layer(classes=classes))
     fitted, dense = fit_laplace(train, labels), kronecker_curvature(train)
-    found = minimize_scalar(
+    actual = minimize_scalar(
         lambda log: -dense_evidence(train, labels, weights, log, dense), bounds=(-7, 7), method="bounded"
     )
-    assert np.log(fitted.prior_precision) == pytest.approx(found.x, abs=1e-4)
-    assert fitted.log_marginal_likelihood == pytest.approx(-found.fun, rel=1e-6)
+    assert np.log(fitted.prior_precision) == pytest.approx(actual.x, abs=1e-4)
+    assert fitted.log_marginal_likelihood == pytest.approx(-actual.fun, rel=1e-6)
 
 
 def test_without_a_bias_nothing_else_changes_than_the_column_of_ones():
@@ -190,9 +190,9 @@ def test_logits_are_drawn_around_the_trained_ones_with_the_covariance():
     np.testing.assert_allclose(first, -second, atol=1e-9)  # so their mean is the trained logits, exactly
     expected = logit_covariance(fitted, others)
     variance = np.einsum("nkk->nk", expected)
-    found = np.einsum("snk,snl->nkl", first, first) / pairs
+    actual = np.einsum("snk,snl->nkl", first, first) / pairs
     error = np.sqrt((variance[:, :, None] * variance[:, None, :] + expected**2) / pairs)
-    assert np.all(np.abs(found - expected) < 4 * error)
+    assert np.all(np.abs(actual - expected) < 4 * error)
     assert np.all(np.abs(first.mean(axis=0)) < 4 * np.sqrt(variance / pairs))
 
 
@@ -221,12 +221,12 @@ def test_errors_cover_the_exact_integral(passes):
     assert disagreement.max() > 0.05
     inside = []
     for seed in range(100):
-        found = result_of(LastLayerLaplace(fitted, passes=passes), others, seed)
+        actual = result_of(LastLayerLaplace(fitted, passes=passes), others, seed)
         inside.append(
             [
-                np.abs(found.probabilities[:, 1] - mean) < 1.96 * found.mc_error[:, 1],
-                np.abs(found.expected_entropy - ambiguous) < 1.96 * found.expected_entropy_error,
-                np.abs(found.mutual_information - disagreement) < 1.96 * found.mutual_information_error,
+                np.abs(actual.probabilities[:, 1] - mean) < 1.96 * actual.mc_error[:, 1],
+                np.abs(actual.expected_entropy - ambiguous) < 1.96 * actual.expected_entropy_error,
+                np.abs(actual.mutual_information - disagreement) < 1.96 * actual.mutual_information_error,
             ]
         )
     # Rows of a seed share their passes, so a seed counts as one observation.
@@ -266,10 +266,10 @@ def test_one_sigmoid_is_two_classes():
     np.testing.assert_allclose(
         logit_covariance(both[1].posterior, one), logit_covariance(both[0].posterior, train), rtol=1e-3
     )
-    found = result_of(both[1], one)
-    assert found.probabilities.shape == (200, 2)
+    actual = result_of(both[1], one)
+    assert actual.probabilities.shape == (200, 2)
     higher = one.logits[:, 0] > 0
-    assert np.mean((found.label == 1) == higher) > 0.98
+    assert np.mean((actual.label == 1) == higher) > 0.98
 
 
 def test_features_that_never_vary_or_are_many_are_fine():

@@ -48,7 +48,7 @@ def test_a_method_says_whether_it_would_make_a_plan(settings, plans):
     """Also one that runs it for each of its members, or of the changed rows."""
     dropout = howsure.MCDropout(**settings)
     methods = [dropout, howsure.Ensemble([object()], each=dropout), howsure.Augmentation([abs], each=dropout)]
-    assert [each.needs.plan for each in methods] == [plans] * 3
+    assert [method.needs.plan for method in methods] == [plans] * 3
     assert not howsure.Ensemble([object()]).needs.plan
     assert not howsure.Softmax().needs.plan
 

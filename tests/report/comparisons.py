@@ -61,37 +61,39 @@ def compared(
     calibrated: bool = False,
 ) -> Comparison:
     """A comparison of what was said of each set, as `howsure.compare` makes it."""
-    found = {name: dict(sets) for name, sets in methods.items()}
-    sets = tuple(name for name in next(iter(found.values())) if name not in outside)
-    costs = dict(costs if costs is not None else dict.fromkeys(found, 1.0))
-    kinds = dict(kinds or {name: KINDS.get(name, Softmax()) for name in found})
+    results = {name: dict(sets) for name, sets in methods.items()}
+    sets = tuple(name for name in next(iter(results.values())) if name not in outside)
+    costs = dict(costs if costs is not None else dict.fromkeys(results, 1.0))
+    kinds = dict(kinds or {name: KINDS.get(name, Softmax()) for name in results})
     calibrations = {}
     if calibrated:
-        for name in list(found):
-            first, *others = (found[name][which] for which in sets)
-            mended, far, _ = cross_calibrated(first, truth, others, [found[name][which] for which in outside])
+        for name in list(results):
+            first, *others = (results[name][which] for which in sets)
+            mended, far, _ = cross_calibrated(
+                first, truth, others, [results[name][which] for which in outside]
+            )
             after = CALIBRATED.format(name)
-            found[after] = dict(zip([*sets, *outside], [*mended, *far], strict=True))
+            results[after] = dict(zip([*sets, *outside], [*mended, *far], strict=True))
             costs[after], kinds[after], calibrations[after] = costs[name], kinds[name], name
-    evaluations = {(name, which): evaluate(found[name][which], truth) for name in found for which in sets}
+    evaluations = {(name, which): evaluate(results[name][which], truth) for name in results for which in sets}
     return Comparison(
-        methods=tuple(found),
+        methods=tuple(results),
         sets=sets,
         outside=outside,
         evaluations=evaluations,
         parts={
-            name: parts(found[name][AS_THEY_ARE], truth, evaluations[name, AS_THEY_ARE])
-            for name in found
+            name: parts(results[name][AS_THEY_ARE], truth, evaluations[name, AS_THEY_ARE])
+            for name in results
             if name not in calibrations
         },
-        claims={at: claims(found[at[0]][at[1]], truth, each) for at, each in evaluations.items()},
+        claims={at: claims(results[at[0]][at[1]], truth, item) for at, item in evaluations.items()},
         against={
-            (name, which): evaluate(found[name][AS_THEY_ARE], truth, outside=found[name][which])
-            for name in found
+            (name, which): evaluate(results[name][AS_THEY_ARE], truth, outside=results[name][which])
+            for name in results
             for which in outside
         },
         costs=costs,
-        certainties={name: each[AS_THEY_ARE] for name, each in found.items()},
+        certainties={name: item[AS_THEY_ARE] for name, item in results.items()},
         truth=truth,
         kinds=kinds,
         calibrations=calibrations,
@@ -136,7 +138,7 @@ def simulated(
     sets = {AS_THEY_ARE: of(true, 0.0)} | {name: of(true, noise) for name, noise in (shifts or {}).items()}
     sets |= {name: of(np.zeros((rows // 4, classes)), 0.0) for name in outside}
     methods = {
-        name: {which: said(found[number], kind) for which, found in sets.items()}
+        name: {which: said(networks[number], kind) for which, networks in sets.items()}
         for number, name in enumerate(names)
     }
     return compared(

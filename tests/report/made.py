@@ -98,10 +98,10 @@ def make_numbers(
     centre, spread = random.normal(size=(rows, targets)), random.uniform(0.1, 1.0, (rows, targets))
     networks = centre + spread * random.normal(size=(40, rows, targets))
     scatter = random.uniform(0.2, 2.0, (rows, targets))
-    found = RegressionCertainty.from_samples(scale * networks, [f"target {k}" for k in range(targets)])
-    found = found.with_noise(scale * scatter, "held-out rows") if noise else found
-    std = np.sqrt(found.spread**2 + (scale * scatter) ** 2)  # type: ignore[operator]
-    return found.with_truth(found.mean + std * random.normal(size=std.shape)) if truth else found
+    result = RegressionCertainty.from_samples(scale * networks, [f"target {k}" for k in range(targets)])
+    result = result.with_noise(scale * scatter, "held-out rows") if noise else result
+    std = np.sqrt(result.spread**2 + (scale * scatter) ** 2)  # type: ignore[operator]
+    return result.with_truth(result.mean + std * random.normal(size=std.shape)) if truth else result
 
 
 def make_dense(
@@ -196,7 +196,9 @@ Page = functools.lru_cache(64)(Parsed)
 
 def check_tables(page: Parsed) -> None:
     """Every table is in a box that the keyboard reaches, and its cells say by themselves what they are."""
-    boxes = [each for _, each in page.elements if "scroll" in (each.get("class") or "").split()]
+    boxes = [
+        attributes for _, attributes in page.elements if "scroll" in (attributes.get("class") or "").split()
+    ]
     assert len(boxes) == sum(1 for _ in page.all("table"))
     assert all(box["tabindex"] == "0" and box["role"] == "group" and box["aria-label"] for box in boxes)
     assert all("as-cards" in str(table["class"]) for table in page.all("table"))
@@ -209,7 +211,7 @@ def check_landmarks(html: str) -> None:
     """No two landmarks of a page have the same name."""
     headings = dict(re.findall(r'<h2 id="([^"]*)">(.*?)</h2>', html))
     page = Page(html)
-    names = [headings[str(each["aria-labelledby"])] for each in page.all("section")]
-    names += [str(each["aria-label"]) for each in page.all("nav")]
+    names = [headings[str(attributes["aria-labelledby"])] for attributes in page.all("section")]
+    names += [str(attributes["aria-label"]) for attributes in page.all("nav")]
     assert len(names) == len(set(names))
-    assert not [each for _, each in page.elements if each.get("role") == "region"]
+    assert not [attributes for _, attributes in page.elements if attributes.get("role") == "region"]

@@ -45,14 +45,14 @@ def cells(html: str, label: str) -> dict[str, list[str]]:
     """Cells of the table inside the scrolling box of that label, by the row's heading."""
     box = re.search(rf'aria-label="{label}".*?<tbody>(.*?)</tbody>', html, re.DOTALL)
     assert box
-    found = {}
+    actual = {}
     for row in re.findall(r"<tr.*?</tr>", box.group(1), re.DOTALL):
         method, *values = (Page(cell).words for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL))
-        found[method] = values
-    return found
+        actual[method] = values
+    return actual
 
 
-SHOWN = [name for name, each in METRICS.items() if each.term is not None and name not in OUTSIDE]
+SHOWN = [name for name, metric in METRICS.items() if metric.term is not None and name not in OUTSIDE]
 """Scores of the table of all scores, in its order."""
 assert {"accuracy", "nll", "brier", "ece", "aurc", "error_auroc"} <= {*SHOWN}
 
@@ -72,11 +72,11 @@ def text(score: Score, factor: float = 1) -> str:
 
 
 def test_every_drawing_has_a_title_or_is_hidden_and_every_heading_of_a_table_has_a_scope(html: str) -> None:
-    for found in re.finditer(r"<svg\b([^>]*)>\s*(<title|.)", html):
-        attributes, first = found.groups()
-        hidden = 'aria-hidden="true"' in html[: found.start()].rpartition("<tfoot")[2].split("</tfoot>")[0]
-        hidden = hidden and "<tfoot" in html[: found.start()]
-        assert hidden or ('role="img"' in attributes and first == "<title"), found.group()
+    for match in re.finditer(r"<svg\b([^>]*)>\s*(<title|.)", html):
+        attributes, first = match.groups()
+        hidden = 'aria-hidden="true"' in html[: match.start()].rpartition("<tfoot")[2].split("</tfoot>")[0]
+        hidden = hidden and "<tfoot" in html[: match.start()]
+        assert hidden or ('role="img"' in attributes and first == "<title"), match.group()
     assert all(heading["scope"] in {"col", "row", "colgroup"} for heading in Page(html).all("th"))
     assert "<script" not in html
 
@@ -100,15 +100,15 @@ def test_names_are_shown_as_text() -> None:
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_the_lead_and_all_answers_are_on_the_page(name: str) -> None:
     words = Page(PAGES[name]).words
-    answers = [found.answer for found in findings(COMPARISONS[name]) if found.question != WHY]
+    answers = [finding.answer for finding in findings(COMPARISONS[name]) if finding.question != WHY]
     for sentence in [*leading(COMPARISONS[name])[::3], *reasons(COMPARISONS[name]).values(), *answers]:
         assert " ".join(sentence.split()) in words
 
 
 def test_what_has_changed_is_a_list_with_what_each_change_does() -> None:
-    found = next(each for each in findings(full()) if each.points)
-    assert [rows for rows, _ in found.points] == ["noisy", "noisier"]
-    for rows, said in found.points:
+    finding = next(finding for finding in findings(full()) if finding.points)
+    assert [rows for rows, _ in finding.points] == ["noisy", "noisier"]
+    for rows, said in finding.points:
         right = 100 * full().score("softmax", "accuracy", rows).value
         first = min(better(full(), "nll", rows), key=lambda method: full().score(method, "nll", rows).value)
         gap = full().difference(first, "softmax", "nll", rows)
@@ -143,7 +143,7 @@ def cells_of(comparison: Comparison) -> dict[tuple[str, str], Cell]:
 
 
 def test_gains_are_the_paired_differences_and_their_parts() -> None:
-    found, methods = cells_of(full()), [row[0] for row in gains_of(full()).rows]
+    actual, methods = cells_of(full()), [row[0] for row in gains_of(full()).rows]
     gaps = {(method, "In all"): full().difference(method, "softmax", "nll") for method in full().methods[1:]}
     gaps |= {
         (method, heading): full().part(method, part)
@@ -151,15 +151,17 @@ def test_gains_are_the_paired_differences_and_their_parts() -> None:
         for part, (heading, _) in COLUMNS.items()
         if part != WHOLE
     }
-    assert found.keys() == gaps.keys()
+    assert actual.keys() == gaps.keys()
     order = [(method in full().calibrations, gaps[method, "In all"].value) for method in methods]
     assert order == sorted(order)
-    assert {key for key, cell in found.items() if cell.best} == {
+    assert {key for key, cell in actual.items() if cell.best} == {
         key for key, gap in gaps.items() if gap.excludes_zero
     }
     for key, gap in gaps.items():
         more = [100 * (np.exp(-number) - 1) for number in (gap.value, gap.high, gap.low)]
-        value, *interval = (float(number) for number in numbers(f"{found[key].value} {found[key].interval}"))
+        value, *interval = (
+            float(number) for number in numbers(f"{actual[key].value} {actual[key].interval}")
+        )
         assert [value, *(interval or (value, value))] == pytest.approx(more, abs=0.5)
     for method in ("MC dropout", "ensemble"):
         parts = [full().part(method, part).value for part in PARTS]
@@ -168,9 +170,9 @@ def test_gains_are_the_paired_differences_and_their_parts() -> None:
 
 def test_gains_are_factors_where_one_is_large() -> None:
     base = noisy(0.2, 0.3)
-    found = cells_of(of_true({"softmax": base, "double": 2.5 * base, "less": 0.9 * base}))
-    said = {method: cell.value for (method, head), cell in found.items() if head == "In all"}
-    assert said == {"double": "×\u00a02.5", "less": "×\u00a00.9"}
+    comparison = cells_of(of_true({"softmax": base, "double": 2.5 * base, "less": 0.9 * base}))
+    text = {method: cell.value for (method, head), cell in comparison.items() if head == "In all"}
+    assert text == {"double": "×\u00a02.5", "less": "×\u00a00.9"}
 
 
 def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
@@ -190,7 +192,7 @@ def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
 
 
 def answer(comparison: Comparison, question: str) -> str:
-    return next(found.answer for found in findings(comparison) if found.question == question)
+    return next(finding.answer for finding in findings(comparison) if finding.question == question)
 
 
 NLL = "Which method has the most accurate percentages?"
@@ -218,20 +220,20 @@ def test_a_clear_difference_is_named_with_its_sign() -> None:
         "Take MC dropout: its percentages are more accurate than those of the softmax."
     )
     assert "its percentages are more accurate than those of" in lead(clear)
-    said = answer(clear, NLL)
+    text = answer(clear, NLL)
     mean, before, more = np.exp(np.log(base + 0.1).mean()), np.exp(np.log(base).mean()), np.exp(-gap.value)
     assert more == pytest.approx(mean / before)
     start = "MC dropout has the most accurate percentages: on average it gives the true class "
-    assert said.startswith(start)
-    value, low, high, *ratio = (float(number) for number in numbers(said.removeprefix(start)))
+    assert text.startswith(start)
+    value, low, high, *ratio = (float(number) for number in numbers(text.removeprefix(start)))
     assert (value, ratio[0]) == pytest.approx((100 * mean, 100 * (more - 1)), abs=0.5)
     assert low < value < high
     assert ratio[1:3] == pytest.approx([100 * (np.exp(-end) - 1) for end in (gap.high, gap.low)], abs=0.5)
-    assert f"{ratio[0]:g}\u00a0% more than the softmax (" in said
+    assert f"{ratio[0]:g}\u00a0% more than the softmax (" in text
     nll = value_and_interval(clear.score("MC dropout", "nll"))[0]
-    assert f"This is an NLL (negative log-likelihood) of {nll}." in said
-    assert "may be" not in said
-    assert "cannot tell" not in said
+    assert f"This is an NLL (negative log-likelihood) of {nll}." in text
+    assert "may be" not in text
+    assert "cannot tell" not in text
     worse = of_true({"softmax": base + 0.1, "MC dropout": base})
     assert (
         lead(worse)
@@ -257,52 +259,52 @@ def test_a_baseline_that_may_be_as_good_is_said_to_be() -> None:
     first, second = noisy(0.7, 1.0), noisy(0.7, 1.0, seed=1)
     if np.log(first).mean() > np.log(second).mean():
         first, second = second, first
-    found = of_true({"softmax": first, "MC dropout": second, "ensemble": first - 0.2 * (first > 0.3)})
-    ranking = found.ranked("nll")
+    comparison = of_true({"softmax": first, "MC dropout": second, "ensemble": first - 0.2 * (first > 0.3)})
+    ranking = comparison.ranked("nll")
     assert ranking.best == "MC dropout"
     assert ranking.tied == ("softmax", "MC dropout")
-    said = answer(found, NLL)
-    assert said.startswith("MC dropout comes first: on average it gives the true class ")
+    text = answer(comparison, NLL)
+    assert text.startswith("MC dropout comes first: on average it gives the true class ")
     assert re.search(
-        r"% more than the softmax \(−[\d.]+\xa0to\xa0[\d.]+\xa0%\)\. But the softmax may be as", said
+        r"% more than the softmax \(−[\d.]+\xa0to\xa0[\d.]+\xa0%\)\. But the softmax may be as", text
     )
-    assert lead(found).startswith("Take the softmax: no other method")
+    assert lead(comparison).startswith("Take the softmax: no other method")
 
 
 def test_what_is_truer_by_more_than_chance_is_named_though_the_best_may_be_first_by_chance() -> None:
     # 'slightly' differs little from the softmax, but on every row; the best differs much, both ways.
     base = np.minimum(noisy(0.6, 0.3), 0.7)
     wild = base * np.exp(0.01 + 0.3 * np.resize([1, -1], len(base)))
-    found = of_true({"softmax": base, "slightly": base + 0.004, "best": wild})
-    ranking = found.ranked("nll")
+    comparison = of_true({"softmax": base, "slightly": base + 0.004, "best": wild})
+    ranking = comparison.ranked("nll")
     assert ranking.best == "best"
-    assert set(ranking.tied) == set(found.methods)
-    assert better(found, "nll") == ["slightly"]
-    assert lead(found).startswith(
+    assert set(ranking.tied) == set(comparison.methods)
+    assert better(comparison, "nll") == ["slightly"]
+    assert lead(comparison).startswith(
         "Take 'slightly': its percentages are more accurate than those of the softmax"
     )
-    assert "Better than the softmax by more than chance: 'slightly'." in answer(found, NLL)
+    assert "Better than the softmax by more than chance: 'slightly'." in answer(comparison, NLL)
 
 
 def test_calibration_that_mends() -> None:
     mended = simulated(400, sharp=3.0)
-    said = answer(mended, WHY)
+    text = answer(mended, WHY)
     assert mended.difference("softmax, calibrated", "softmax", "nll").high < 0
-    assert "The softmax is too sure: it claims " in said
-    assert "Calibrated on other rows, it gives the true class " in said
-    assert "What do the methods cost?" in {found.question for found in findings(mended)}
+    assert "The softmax is too sure: it claims " in text
+    assert "Calibrated on other rows, it gives the true class " in text
+    assert "What do the methods cost?" in {finding.question for finding in findings(mended)}
     modest = simulated(400, sharp=0.4)
     assert "The softmax is too modest: it claims " in answer(modest, WHY)
 
 
 def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
-    said = answer(full(), WHY)
+    text = answer(full(), WHY)
     claimed = full().certainties["MC dropout"].probability.mean()
     right = full().score("MC dropout", "accuracy").value
-    assert f"is too modest: it claims {100 * claimed:.1f}\u00a0% on average and is right on" in said
-    assert f"right on {100 * right:.1f}\u00a0% (best temperature 0." in said
+    assert f"is too modest: it claims {100 * claimed:.1f}\u00a0% on average and is right on" in text
+    assert f"right on {100 * right:.1f}\u00a0% (best temperature 0." in text
     bolder = of_true({"softmax": noisy(0.8, 0.3), "MC dropout": noisy(0.9, 0.3)})
-    assert not any("MC dropout is too modest" in found.answer for found in findings(bolder))
+    assert not any("MC dropout is too modest" in finding.answer for finding in findings(bolder))
 
 
 def test_an_ensemble_that_is_better_is_explained_by_the_part_that_differs() -> None:
@@ -316,33 +318,36 @@ def test_an_ensemble_that_is_better_is_explained_by_the_part_that_differs() -> N
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("rows", [12, 60, 400])
 def test_no_sentence_calls_better_what_an_interval_that_holds_zero_does_not(rows: int, seed: int) -> None:
-    found = simulated(rows, seed=seed, shifts={"noisy": 1.0}, sharp=1.2)
-    baseline = found.methods[0]
-    by_its_name = {the(found, method): method for method in found.methods}
-    sentence = lead(found)
+    comparison = simulated(rows, seed=seed, shifts={"noisy": 1.0}, sharp=1.2)
+    baseline = comparison.methods[0]
+    by_its_name = {the(comparison, method): method for method in comparison.methods}
+    sentence = lead(comparison)
     if "are more accurate than those" in sentence:
         named = sentence.removeprefix("Take ").split(": ")[0]
-        assert found.difference(by_its_name[named], baseline, "nll").high < 0
+        assert comparison.difference(by_its_name[named], baseline, "nll").high < 0
     else:
         assert "no other method here " in sentence
-        assert not any(found.difference(m, baseline, "nll").high < 0 for m in found.methods[1:])
+        assert not any(comparison.difference(m, baseline, "nll").high < 0 for m in comparison.methods[1:])
     for name, question in (
         ("nll", NLL),
         ("aurc", "Which method knows best when it is wrong?"),
         ("accuracy", "Which method is right most often?"),
     ):
-        said, ranking = answer(found, question), found.ranked(name)
+        text, ranking = answer(comparison, question), comparison.ranked(name)
         alone = ranking.tied == (ranking.best,)
-        assert (" has the " in said.split(":")[0]) == alone
-        if ranking.best != baseline and not found.difference(str(ranking.best), baseline, name).excludes_zero:
-            assert "cannot tell" in said or "the softmax may be as good" in said
-        if "Better than" in said:
-            for method in better(found, name):
-                assert found.difference(method, baseline, name).excludes_zero
-        if len(ranking.tied) == len(found.methods):
-            assert "cannot tell" in said
-    shifted = answer(found, "What happens when the rows change?")
-    truer = better(found, "nll", "noisy")
+        assert (" has the " in text.split(":")[0]) == alone
+        if (
+            ranking.best != baseline
+            and not comparison.difference(str(ranking.best), baseline, name).excludes_zero
+        ):
+            assert "cannot tell" in text or "the softmax may be as good" in text
+        if "Better than" in text:
+            for method in better(comparison, name):
+                assert comparison.difference(method, baseline, name).excludes_zero
+        if len(ranking.tied) == len(comparison.methods):
+            assert "cannot tell" in text
+    shifted = answer(comparison, "What happens when the rows change?")
+    truer = better(comparison, "nll", "noisy")
     assert ("no method gives more" in shifted) == (not truer)
     if truer:
         assert by_its_name[shifted.split("; ")[1].split(" gives ")[0]] in truer
@@ -350,8 +355,8 @@ def test_no_sentence_calls_better_what_an_interval_that_holds_zero_does_not(rows
 
 def test_numbers_in_sentences_have_as_many_decimals_as_their_interval_leaves_meaning() -> None:
     def shown(value: float, low: float, high: float) -> tuple[str, str]:
-        found = in_numbers(Score(value, low, high), " %")
-        return found[0], found[1].replace("\u00a0", " ")
+        actual = in_numbers(Score(value, low, high), " %")
+        return actual[0], actual[1].replace("\u00a0", " ")
 
     assert shown(97.798, 97.36, 98.23) == ("97.8 %", "97.4 to 98.2 %")
     assert shown(12.34, 8.1, 16.9) == ("12 %", "8 to 17 %")
@@ -379,15 +384,15 @@ def test_what_no_mistake_limits_is_not_recommended() -> None:
         gap = perfect.difference(method, "softmax", "nll")
         assert gap.value < 0  # and so it looks truer
         assert not gap.excludes_zero
-    said = "The softmax makes 0 mistakes here. With fewer than 5 mistakes, the size of chance is unknown."
+    text = "The softmax makes 0 mistakes here. With fewer than 5 mistakes, the size of chance is unknown."
     assert (
         lead(perfect)
-        == f"Take the softmax: no other method here is known to have more accurate percentages. {said}"
+        == f"Take the softmax: no other method here is known to have more accurate percentages. {text}"
     )
     answers = {finding.question: finding.answer for finding in findings(perfect)}
     for question in (NLL, "Which method knows best when it is wrong?"):
         assert answers[question].startswith("40 rows cannot tell")
-    assert said in answers[NLL]
+    assert text in answers[NLL]
     assert "What explains the differences?" not in answers
     words = Page(render_comparison(perfect)).words
     assert "has fewer than 5 mistakes behind it" in words
@@ -438,11 +443,11 @@ def test_the_intervals_of_many_methods_are_wider_than_of_two() -> None:
 
 def as_assessed(comparison: Comparison) -> Comparison:
     """The same, whose results name the methods that stand behind them."""
-    found = {}
-    for name, each in comparison.certainties.items():
-        settings = {**each.method, **comparison.kinds[name].settings}
-        found[name] = dataclasses.replace(each, method=settings)
-    return dataclasses.replace(comparison, certainties=found)
+    actual = {}
+    for name, item in comparison.certainties.items():
+        settings = {**item.method, **comparison.kinds[name].settings}
+        actual[name] = dataclasses.replace(item, method=settings)
+    return dataclasses.replace(comparison, certainties=actual)
 
 
 def test_it_says_whether_the_method_shown_is_the_one_to_believe() -> None:

@@ -87,10 +87,10 @@ def test_opacity_is_kept() -> None:
 def test_large_images_are_shrunk_until_all_fit_and_small_ones_left_alone() -> None:
     random = np.random.default_rng(0)
     noise = random.integers(256, size=(60, 300, 200, 3), dtype=np.uint8)
-    found = pictures(noise, range(60))
-    assert sum(len(picture.source) for picture in found) < ENOUGH
-    assert all(picture.shrunk for picture in found)
-    assert found[0].height == pytest.approx(1.5 * found[0].width, abs=1)
+    actual = pictures(noise, range(60))
+    assert sum(len(picture.source) for picture in actual) < ENOUGH
+    assert all(picture.shrunk for picture in actual)
+    assert actual[0].height == pytest.approx(1.5 * actual[0].width, abs=1)
     small = pictures(noise[:, :28, :28], range(60))
     assert not any(picture.shrunk for picture in small)
     assert (small[0].width, small[0].height) == (28, 28)
@@ -99,9 +99,9 @@ def test_large_images_are_shrunk_until_all_fit_and_small_ones_left_alone() -> No
 def test_a_picture_has_twice_the_pixels_it_is_shown_with_where_it_can() -> None:
     ramp = np.linspace(0, 1, 1_000)
     photo = np.stack([np.outer(ramp, ramp), np.outer(ramp, 1 - ramp), np.outer(1 - ramp, ramp)], axis=-1)
-    (found,) = pictures(photo[None], [0])
-    assert (found.width, found.height, found.shrunk) == (LARGEST, LARGEST, True)
-    kind, data = found.source.split(",", 1)
+    (actual,) = pictures(photo[None], [0])
+    assert (actual.width, actual.height, actual.shrunk) == (LARGEST, LARGEST, True)
+    kind, data = actual.source.split(",", 1)
     assert kind == "data:image/jpeg;base64"
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), dtype=float)
     assert np.abs(shown.mean(axis=(0, 1)) - 255 * photo.mean(axis=(0, 1))).max() < 3

@@ -22,7 +22,7 @@ from tests.report.test_report import table_rows
 
 
 def places(path: str, pattern: str) -> np.ndarray:
-    return np.array([[float(each) for each in found] for found in re.findall(pattern, path)])
+    return np.array([[float(each) for each in actual] for actual in re.findall(pattern, path)])
 
 
 def bars(path: str) -> np.ndarray:
@@ -32,8 +32,8 @@ def bars(path: str) -> np.ndarray:
 
 def dots(path: str) -> np.ndarray:
     """(n, 2) places of dots, from the left and from below."""
-    found = places(path, r"M([\d.]+) ([\d.]+)h0")
-    return np.stack([found[:, 0], 100 - found[:, 1]], axis=1)
+    actual = places(path, r"M([\d.]+) ([\d.]+)h0")
+    return np.stack([actual[:, 0], 100 - actual[:, 1]], axis=1)
 
 
 # --- figures --------------------------------------------------------------------------------------

@@ -71,10 +71,10 @@ def test_every_pattern_of_the_style_is_there(html: str) -> None:
 
 
 def test_every_drawing_has_a_title_or_repeats_what_is_written_beside_it(html: str) -> None:
-    for found in re.finditer(r"<svg\b([^>]*)>\s*(<title|.)", html):
-        attributes, first = found.groups()
+    for match in re.finditer(r"<svg\b([^>]*)>\s*(<title|.)", html):
+        attributes, first = match.groups()
         decorative = 'aria-hidden="true"' in attributes
-        assert decorative or ('role="img"' in attributes and first == "<title"), found.group()
+        assert decorative or ('role="img"' in attributes and first == "<title"), match.group()
 
 
 def test_headings_go_down_one_level_at_a_time(any_html: str) -> None:
@@ -98,8 +98,8 @@ def test_landmarks_have_names_of_their_own(any_html: str) -> None:
 
 def test_details_come_last_and_are_closed(html: str) -> None:
     details = list(Page(html).all("details"))
-    assert not any("open" in each for each in details)
-    assert [each["id"] for each in details if each.get("class") == "part"][-1] == "reading"
+    assert not any("open" in attributes for attributes in details)
+    assert [attributes["id"] for attributes in details if attributes.get("class") == "part"][-1] == "reading"
     assert "<section" not in html.split('class="part"', 1)[1].split("</main>")[0]
 
 

@@ -38,8 +38,8 @@ def test_of_many_rows_the_first_print(numbers: Measures) -> None:
 
 def test_it_prints_where_nobody_added_its_kind(numbers: Measures) -> None:
     with known():
-        said = str(numbers)
-    assert str(numbers) == said
+        text = str(numbers)
+    assert str(numbers) == text
 
 
 def test_a_notebook_shows_the_same(numbers: Measures) -> None:

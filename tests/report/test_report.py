@@ -186,8 +186,8 @@ def test_findings_are_computed_and_not_fixed() -> None:
     assert "chance may explain the difference." in fair
     spread = np.linspace(0.7, 0.94, 200)
     blind = certainty_of(np.stack([spread, 1 - spread], axis=1).tolist(), truth=half)
-    said = "Setting the least certain 10.0 % aside removes 10 of the 100 mistakes"
-    assert f"{said}; of as many chosen by chance, it would be 10.0." in Page(render(blind)).words
+    text = "Setting the least certain 10.0 % aside removes 10 of the 100 mistakes"
+    assert f"{text}; of as many chosen by chance, it would be 10.0." in Page(render(blind)).words
     assert (
         "No group of the 10 is off the diagonal by more than chance."
         in Page(render(make_certainty(900))).words
@@ -199,8 +199,8 @@ def test_many_groups_are_not_called_off_by_the_chance_that_each_has() -> None:
     outside = called = 0
     for seed in range(60):
         certainty = make_certainty(600, seed=seed)
-        found = draw_reliability(certainty).found
-        groups = list(zip(found.confidence.tolist(), found.right, strict=True))
+        actual = draw_reliability(certainty).found
+        groups = list(zip(actual.confidence.tolist(), actual.right, strict=True))
         outside += any(not group.low <= claim <= group.high for claim, group in groups)
         called += any(differs_from_claim(claim, group, among=len(groups)) for claim, group in groups)
     assert outside > called

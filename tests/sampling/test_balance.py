@@ -112,8 +112,8 @@ def test_remaining_variance_is_a_share(kind, size):
 )
 def test_maps_get_whole_groups_first_where_a_pass_drops_few_units(rate, shape, sizes):
     op = [RandomOp(0, "drop", DROPOUT, rate, shape)]
-    found, pairs, most = first_groups(op, Positions)
-    assert found == sizes
+    actual, pairs, most = first_groups(op, Positions)
+    assert actual == sizes
     assert most == max(80, sum(sizes))
     assert first_groups(op, Positions, most=13)[0] == group_sizes(op, 13)
     assert sum(first_groups(op, Positions, passes=37)[0]) == 37
@@ -127,11 +127,11 @@ def test_maps_get_whole_groups_first_where_a_pass_drops_few_units(rate, shape, s
 
 def test_pairs_of_units_are_counted_by_how_often_a_pass_drops_both():
     rates = np.array([0.1] * 3 + [0.25] * 2)
-    found = pairs_of([RandomOp(0, "a", DROPOUT, 0.1, (1, 1, 3)), RandomOp(1, "b", DROPOUT, 0.25, (1, 1, 2))])
-    assert found.alone == pytest.approx(np.sum(rates * (1 - rates)))
+    actual = pairs_of([RandomOp(0, "a", DROPOUT, 0.1, (1, 1, 3)), RandomOp(1, "b", DROPOUT, 0.25, (1, 1, 2))])
+    assert actual.alone == pytest.approx(np.sum(rates * (1 - rates)))
     both = sorted(one * other for one, other in itertools.combinations(rates, 2))
-    told = [rate for rate, count in sorted(found.together) for _ in range(count)]
-    np.testing.assert_allclose(told, both)
+    reported = [rate for rate, count in sorted(actual.together) for _ in range(count)]
+    np.testing.assert_allclose(reported, both)
 
 
 def test_no_pairs_are_told_where_nothing_varies():

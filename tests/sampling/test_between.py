@@ -25,13 +25,13 @@ def spread_of(said, weights):
 
 def ends_of(said, weights, label):
     """(N, 2) exact ends of the interval of a class."""
-    found = []
+    actual = []
     for row, k in enumerate(label):
         order = np.argsort(said[:, row, k], kind="stable")
         share = np.cumsum(weights[order])
         tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - 1e-12
-        found.append(said[order[np.searchsorted(share, tails)], row, k])
-    return np.array(found)
+        actual.append(said[order[np.searchsorted(share, tails)], row, k])
+    return np.array(actual)
 
 
 def covers(off, error):
@@ -85,8 +85,8 @@ def test_the_spread_of_a_cell_misses_nothing():
     method = howsure.MCDropout(plan=plan, max_passes=plan.design.passes * plan.design.cells)
     runs = [howsure.assess(model, x, method=method, seed=seed) for seed in range(3 * SEEDS)]
     exact = spread_of(*law(forward, units, x))
-    found = np.mean([run.spread for run in runs], axis=0)
-    assert abs(found.mean() / exact.mean() - 1) < 0.02
+    actual = np.mean([run.spread for run in runs], axis=0)
+    assert abs(actual.mean() / exact.mean() - 1) < 0.02
 
 
 def test_several_labels_have_a_spread_each():

@@ -244,10 +244,10 @@ def test_a_budget_of_less_than_two_passes_is_refused():
 
 def test_progress_reaches_its_end():
     model, x = flat()
-    told = []
-    howsure.assess(model, x, method=howsure.MCDropout(budget=20), progress=lambda *done: told.append(done))
-    assert told == sorted(told)
-    assert told[-1] == (len(x), len(x))
+    reports = []
+    howsure.assess(model, x, method=howsure.MCDropout(budget=20), progress=lambda *done: reports.append(done))
+    assert reports == sorted(reports)
+    assert reports[-1] == (len(x), len(x))
 
 
 def test_rows_of_several_blocks_may_come_in_any_order(monkeypatch):

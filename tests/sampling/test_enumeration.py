@@ -246,9 +246,9 @@ def test_errors_of_few_units_cover_what_all_networks_say(ending, units, rate, pa
     model, x, forward, random_ops = build(network, rows=40, trained_for=None)
     mean, _, _ = exact(forward, random_ops, x)
     runs = assess_with_seeds(model, x, howsure.MCDropout(passes=passes), outputs=ENDINGS[ending])
-    found = np.array([run.mean if ending == "linear" else run.probabilities for run in runs])
+    actual = np.array([run.mean if ending == "linear" else run.probabilities for run in runs])
     error = np.array([run.mc_error for run in runs]) + 1e-9  # rows that no unit changes have none
-    held = np.mean(np.abs(found - mean) <= 1.96 * error, axis=(1, 2))
+    held = np.mean(np.abs(actual - mean) <= 1.96 * error, axis=(1, 2))
     assert held.mean() + 4 * held.std(ddof=1) / np.sqrt(len(held)) >= (0.92 if passes == 20 else 0.95)
     assert held.mean() <= 0.995
 

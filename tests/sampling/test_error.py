@@ -60,13 +60,11 @@ def test_the_constants_are_found_again(random):
     undecided = 2 * np.sqrt(mean[:, :1] * mean[:, 1:])
     left = (0.05 * (1 - undecided) + 0.01 * undecided) * spread
     late = 0.3 * spread
-    found = fitted(columns(mean)[None], (left + late)[None], late[None], 3 * spread, spread)
-    assert np.array(found.of_spread) == pytest.approx(np.array([[0.05, 0.01]] * 4), rel=1e-6)
-    assert np.array(found.of_variance) == pytest.approx(np.array([[0.05, 0.01]] * 4) / 3, rel=1e-6)
+    fit = fitted(columns(mean)[None], (left + late)[None], late[None], 3 * spread, spread)
+    assert np.array(fit.of_spread) == pytest.approx(np.array([[0.05, 0.01]] * 4), rel=1e-6)
+    assert np.array(fit.of_variance) == pytest.approx(np.array([[0.05, 0.01]] * 4) / 3, rel=1e-6)
     for freedom in (0, 4, 100):
-        assert found.own(columns(mean), 3 * spread, spread, freedom, outcome()) == pytest.approx(
-            left, rel=1e-6
-        )
+        assert fit.own(columns(mean), 3 * spread, spread, freedom, outcome()) == pytest.approx(left, rel=1e-6)
 
 
 def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_usual():
@@ -102,9 +100,9 @@ def test_errors_of_few_passes_cover_95_percent(random, passes):
     share = 1 / (passes - 1)
     error = EarlyError(NOTHING_USUAL, NOTHING_USUAL, ((share, share),) * 4, (NONE,) * 4, replicates=1000)
     own = error.own(columns(mean), variance, np.zeros_like(variance), 0, outcome())
-    told = np.sqrt(error.squared(columns(mean), 0 * own, own, 0, passes, outcome()))[:, 0]
+    reported = np.sqrt(error.squared(columns(mean), 0 * own, own, 0, passes, outcome()))[:, 0]
     # Four standard errors of a share of 4,000 rows are 1.4 points.
-    assert np.mean(abs(mean[:, 0] - 0.5) <= 1.96 * told) == pytest.approx(0.95, abs=0.014)
+    assert np.mean(abs(mean[:, 0] - 0.5) <= 1.96 * reported) == pytest.approx(0.95, abs=0.014)
 
 
 def test_each_of_three_classes_goes_by_itself_and_entropies_by_the_top_class():
@@ -142,11 +140,11 @@ def test_rows_that_look_certain_have_the_error_of_those_that_look_so(random):
     mean = np.stack([p, 1 - p], axis=-1)
     squared = np.repeat(((p - mean[..., 0].mean()) ** 2)[..., None], 5, axis=-1)
     none = np.zeros((4_000, 5))
-    found = fitted(columns(mean), squared, np.zeros_like(squared), none, none)
+    fit = fitted(columns(mean), squared, np.zeros_like(squared), none, none)
     certain = columns(np.array([[0.999, 0.001]]))
-    told = found.squared(certain, none[:1], none[:1], 0, 1000, outcome())[0, 0]
+    reported = fit.squared(certain, none[:1], none[:1], 0, 1000, outcome())[0, 0]
     w = 2 * np.sqrt(0.999 * 0.001)
-    assert told == pytest.approx((1 - w) * (0.999 - p.mean()) ** 2 * widened(MOST_ALIKE), rel=0.05)
+    assert reported == pytest.approx((1 - w) * (0.999 - p.mean()) ** 2 * widened(MOST_ALIKE), rel=0.05)
 
 
 @pytest.mark.parametrize(("passes", "rows"), [(10, 7), (20, 7), (20, 12)])
@@ -154,7 +152,7 @@ def test_a_small_pilot_allows_for_rows_that_look_certain_by_luck_which_it_did_no
     """In two of a hundred rows a share of the passes differs, and all that are drawn agree by luck."""
     share = np.where(random.random(50_000) < 0.02, random.uniform(0.02, 0.2, size=50_000), 0.0)
     off = share[random.random(50_000) < (1 - share) ** passes]
-    told = []
+    reports = []
     for _ in range(40):
         of_rows = np.concatenate([[0.5, 0.4], random.choice(share, size=rows - 2)])
         met = random.binomial(passes, of_rows, size=(7, rows)) / passes
@@ -162,10 +160,10 @@ def test_a_small_pilot_allows_for_rows_that_look_certain_by_luck_which_it_did_no
         cells = [
             [Estimate(columns(np.stack([1 - p, p], axis=-1)), 0 * variance, variance, passes)] for p in met
         ]
-        found, _ = measure_early_errors(cells, outcome(), np.ones(rows))
+        actual, _ = measure_early_errors(cells, outcome(), np.ones(rows))
         certain, none = columns(np.array([[1.0, 0.0]])), np.zeros((1, 5))
-        told.append(found.squared(certain, none, none, 0, 1000, outcome())[0, 0])
-    assert min(told) >= np.mean(off**2)
+        reports.append(actual.squared(certain, none, none, 0, 1000, outcome())[0, 0])
+    assert min(reports) >= np.mean(off**2)
 
 
 def test_a_whole_pilot_needs_no_allowance():
@@ -178,8 +176,8 @@ def test_a_whole_pilot_needs_no_allowance():
 
 def test_rows_that_never_differ_have_no_error():
     nothing, none = np.zeros((10, 6, 5)), np.zeros((6, 5))
-    found = fitted(columns(np.full((10, 6, 2), 0.5)), nothing, nothing, none, none)
-    assert found.usual_early == found.usual_late == NOTHING_USUAL
+    fit = fitted(columns(np.full((10, 6, 2), 0.5)), nothing, nothing, none, none)
+    assert fit.usual_early == fit.usual_late == NOTHING_USUAL
 
 
 def test_what_was_not_measured_is_not_nothing():
@@ -198,9 +196,9 @@ def test_how_alike_rows_are_is_found_through_the_noise_of_few_replicates(random,
     true = own if np.isinf(degrees) else own * degrees / random.chisquare(degrees, (len(mean), 1))
     measured = true * random.chisquare(9, (len(mean), 1)) / 9
     nothing = np.zeros_like(spread)
-    found = fitted(columns(mean)[None], measured[None], nothing[None], spread, nothing)
-    assert all(low <= each <= high for each in found.alike)
-    assert min(found.alike) >= LEAST_ALIKE
+    fit = fitted(columns(mean)[None], measured[None], nothing[None], spread, nothing)
+    assert all(low <= each <= high for each in fit.alike)
+    assert min(fit.alike) >= LEAST_ALIKE
 
 
 def test_rows_that_are_not_alike_get_wider_errors_and_go_by_their_own_cells():
@@ -251,12 +249,12 @@ def test_what_two_units_do_that_were_never_dropped_together_is_about_what_is_mis
     truth = 0.81 * neither + 0.18 * alone + 0.01 * expit(logit - 0.6)
     mean, nothing = drawn.mean(keepdims=True), np.zeros(1)
     units = Units(1, passes, mean, nothing, np.sum((drawn - mean) ** 2, keepdims=True), nothing)
-    told = np.sqrt(Pairs(2 * rate * (1 - rate), ((rate**2, 1),)).missed(units)[0])
-    assert 0.5 < abs(mean[0] - truth) / told < 1.5
+    reported = np.sqrt(Pairs(2 * rate * (1 - rate), ((rate**2, 1),)).missed(units)[0])
+    assert 0.5 < abs(mean[0] - truth) / reported < 1.5
 
 
 def test_pairs_that_passes_have_surely_dropped_are_not_missed():
     one = np.ones(1)
     units = [Units(4, passes, 0.9 * one, 0 * one, passes * 0.01 * one, 0 * one) for passes in (20, 2000)]
-    few, many = (Pairs(1.0, ((0.01, 6),)).missed(each)[0] for each in units)
+    few, many = (Pairs(1.0, ((0.01, 6),)).missed(unit)[0] for unit in units)
     assert many / few == pytest.approx(np.exp(-19.8))

@@ -86,6 +86,6 @@ def test_no_row_gets_more_passes_than_it_may(random):
     assert plan.design.passes >= 20
     for most in (3, 10):
         method = howsure.MCDropout(plan=plan, max_passes=most)
-        found = howsure.assess(module, x, method=method, outputs="logits")
-        assert (found.passes <= most).all()
-        assert np.isfinite(found.mc_error).all()
+        result = howsure.assess(module, x, method=method, outputs="logits")
+        assert (result.passes <= most).all()
+        assert np.isfinite(result.mc_error).all()

@@ -32,8 +32,8 @@ TRUE = {
 """What scipy says that each kind draws which does not drop or keep; a new kind needs its own."""
 KINDS = [
     (kind, rate)
-    for kind, each in DRAWN.items()
-    for rate in ((1.0,) if each.most == 1 else (0.3, 0.5) if each.most < 1 else (0.25, 3.0))
+    for kind, item in DRAWN.items()
+    for rate in ((1.0,) if item.most == 1 else (0.3, 0.5) if item.most < 1 else (0.25, 3.0))
 ]
 
 

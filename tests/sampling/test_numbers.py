@@ -127,7 +127,7 @@ def test_variances_lie_along_the_axis_that_the_shape_shows(shape, made, axis):
     outcome = Numbers.of(info, Request(outputs="mean-variance"))
     raw = np.random.default_rng(0).uniform(size=(3, 4, *shape)).astype(np.float32)
     means, variances = np.split(raw, 2, axis=2 + axis)
-    expected = [np.moveaxis(each, 2 + axis, 2).reshape(3, 4, -1) for each in (means, variances)]
+    expected = [np.moveaxis(mean, 2 + axis, 2).reshape(3, 4, -1) for mean in (means, variances)]
     np.testing.assert_array_equal(outcome.values(raw, np.arange(4)), np.concatenate(expected, axis=-1))
     assert len(outcome.target_names) == outcome.answers == np.prod(shape) // 2
 
@@ -224,27 +224,27 @@ def test_an_error_in_a_unit_is_for_numbers_alone():
 
 def test_members_are_all_there_are():
     values = np.random.default_rng(0).normal(size=(5, 4, 2))
-    told = exact(values, values)
-    np.testing.assert_allclose(told["spread"], values.std(axis=0))
-    assert not told["spread_error"].any()
+    reported = exact(values, values)
+    np.testing.assert_allclose(reported["spread"], values.std(axis=0))
+    assert not reported["spread_error"].any()
     expected = np.quantile(values, LEVELS, axis=0, method="inverted_cdf")
-    np.testing.assert_allclose(told["quantiles"], np.moveaxis(expected, 0, -1))
+    np.testing.assert_allclose(reported["quantiles"], np.moveaxis(expected, 0, -1))
 
 
 def test_samples_have_the_quantiles_of_hazen():
     values = np.random.default_rng(0).normal(size=(101, 3, 2))
-    told = sampled(values, values)
+    reported = sampled(values, values)
     expected = np.moveaxis(np.quantile(values, LEVELS, axis=0, method="hazen"), 0, -1)
-    np.testing.assert_allclose(told["quantiles"], expected)  # (k − ½)/101 covers all levels
-    np.testing.assert_allclose(told["spread"], values.std(axis=0, ddof=1))
+    np.testing.assert_allclose(reported["quantiles"], expected)  # (k − ½)/101 covers all levels
+    np.testing.assert_allclose(reported["spread"], values.std(axis=0, ddof=1))
 
 
 def test_errors_of_samples_cover():
     random = np.random.default_rng(3)
     held = np.mean(
         [
-            np.abs(told["spread"] - 1) <= 1.96 * told["spread_error"]
-            for told in (sampled(drawn, drawn) for drawn in random.normal(size=(4, 40, 500, 1)))
+            np.abs(reported["spread"] - 1) <= 1.96 * reported["spread_error"]
+            for reported in (sampled(drawn, drawn) for drawn in random.normal(size=(4, 40, 500, 1)))
         ]
     )
     assert 0.93 < held < 0.99

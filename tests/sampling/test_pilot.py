@@ -111,19 +111,19 @@ def test_what_the_pilot_spent_is_told_where_it_was_spent(tmp_path):
     shared = model.levels[0].cost
     # Three rows are looked at, and then they are the rows of the pilot. A flat pass repeats all the rest.
     assert plan.pilot.cost == pytest.approx(2 * len(x) * shared + plan.pilot.passes * (1 - shared))
-    said = f"it ran {plan.pilot.passes:,} passes of single rows, as much work as plain predictions of "
-    said += f"{plan.pilot.cost:,.0f} rows."
-    assert said in str(howsure.audit(model, plan=plan))
-    found = howsure.assess(model, x)
-    assert found.plan["pilot"] == asdict(plan.pilot)
-    assert said in summary_of(found)
-    found.save(tmp_path / "c.parquet")
-    assert howsure.load(tmp_path / "c.parquet").plan["pilot"] == found.plan["pilot"]
+    text = f"it ran {plan.pilot.passes:,} passes of single rows, as much work as plain predictions of "
+    text += f"{plan.pilot.cost:,.0f} rows."
+    assert text in str(howsure.audit(model, plan=plan))
+    result = howsure.assess(model, x)
+    assert result.plan["pilot"] == asdict(plan.pilot)
+    assert text in summary_of(result)
+    result.save(tmp_path / "c.parquet")
+    assert howsure.load(tmp_path / "c.parquet").plan["pilot"] == result.plan["pilot"]
     spared = howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
     assert "pilot" not in spared.plan
     assert "pilot" not in summary_of(spared)
     # Passes that the pilot kept and passes drawn again may differ in the last bit, by processor.
-    np.testing.assert_allclose(spared.probabilities, found.probabilities, rtol=1e-12)
+    np.testing.assert_allclose(spared.probabilities, result.probabilities, rtol=1e-12)
 
 
 def test_the_audit_tells_the_plan(network, plan):

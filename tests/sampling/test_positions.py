@@ -24,8 +24,8 @@ class Maps(list):
     """One array (H, W, K) for each row."""
 
     def __getitem__(self, rows):
-        found = super().__getitem__(rows)
-        return Maps(found) if isinstance(rows, slice) else found
+        actual = super().__getitem__(rows)
+        return Maps(actual) if isinstance(rows, slice) else actual
 
     @classmethod
     def joined(cls, parts):
@@ -88,9 +88,9 @@ def test_positions_have_the_numbers_that_the_same_values_have_in_one_row(method,
     flat = estimates(model, x, method, Raw((*SHAPE, CLASSES)))
     np.testing.assert_array_equal(there.passes, flat.passes)
     for name in ("mean", "error", "squared_error", "variance"):
-        found, expected = getattr(there, name), getattr(flat, name)
-        assert found.shape == (len(x), *SHAPE, CLASSES)
-        np.testing.assert_allclose(found.reshape(len(x), -1), expected, rtol=1e-9, atol=1e-14)
+        actual, expected = getattr(there, name), getattr(flat, name)
+        assert actual.shape == (len(x), *SHAPE, CLASSES)
+        np.testing.assert_allclose(actual.reshape(len(x), -1), expected, rtol=1e-9, atol=1e-14)
 
 
 def test_positions_keep_the_promises_of_an_outcome():
@@ -105,8 +105,8 @@ def test_errors_hold_where_two_channels_together_decide():
         model, x = rare.network(0.1, 4, "channels", number), rare.weights(4, number)[-1]
         p, _ = rare.truth(0.1, 4, number)
         for seed in range(3):
-            found = howsure.assess(model, x, seed=seed, outputs="probabilities")
-            true = np.take_along_axis(p, found.label[..., None].astype(int), axis=-1)[..., 0]
-            off.append(np.abs(found.probability - true) / found.mc_error)
+            result = howsure.assess(model, x, seed=seed, outputs="probabilities")
+            true = np.take_along_axis(p, result.label[..., None].astype(int), axis=-1)[..., 0]
+            off.append(np.abs(result.probability - true) / result.mc_error)
     assert np.mean(np.array(off) <= 1.96) >= 0.95
     assert np.mean(np.array(off) > 4) <= 0.01

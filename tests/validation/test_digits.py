@@ -101,9 +101,9 @@ def test_the_labels_drawn_bear_the_posterior_out(digits):
 
 def test_evaluate_finds_the_posterior_calibrated_and_others_not(digits):
     rows, y = slice(0, 4000), digits.y_test[:4000]
-    found = howsure.evaluate(certainty_of(digits.p_test[rows]), y)
-    assert found.ece.low < 0.003
-    assert found.nll.low < digits.entropy[rows].mean() < found.nll.high
+    evaluation = howsure.evaluate(certainty_of(digits.p_test[rows]), y)
+    assert evaluation.ece.low < 0.003
+    assert evaluation.nll.low < digits.entropy[rows].mean() < evaluation.nll.high
     sharpened = digits.p_test[rows] ** 2
     sharpened /= sharpened.sum(axis=1, keepdims=True)
     assert howsure.evaluate(certainty_of(sharpened), y).ece.low > 0.01
@@ -129,8 +129,8 @@ def test_the_drawn_are_as_bright_and_varied_as_the_given(source, digits):
 
 def test_the_digits_are_as_often_as_given(source, digits):
     shares = np.bincount(source[1]) / len(source[1])
-    found = np.bincount(digits.y_train, minlength=10) / 20_000
-    assert within(found - shares, np.sqrt(shares * (1 - shares) / 20_000))
+    actual = np.bincount(digits.y_train, minlength=10) / 20_000
+    assert within(actual - shares, np.sqrt(shares * (1 - shares) / 20_000))
 
 
 # --- the Bayes error --------------------------------------------------------------------------
@@ -159,8 +159,8 @@ def test_one_number_sets_it_monotonically(source):
     assert within(reached - wanted, np.sqrt(2) * errors)
     assert np.all(np.diff(reached) > 3 * np.hypot(errors[1:], errors[:-1]))
     entropies = [each.entropy for each in made]
-    spread = np.array([each.std() for each in entropies]) / np.sqrt(4000)
-    assert np.all(np.diff([each.mean() for each in entropies]) > 3 * np.hypot(spread[1:], spread[:-1]))
+    spread = np.array([entropy.std() for entropy in entropies]) / np.sqrt(4000)
+    assert np.all(np.diff([entropy.mean() for entropy in entropies]) > 3 * np.hypot(spread[1:], spread[:-1]))
 
 
 def test_seeds_repeat_and_differ(source):
@@ -205,8 +205,8 @@ def test_a_quadratic_discriminant_learns_the_truth(digits):
     for rows in (1_250, 5_000, 20_000):
         model = QuadraticDiscriminantAnalysis().fit(z[:rows], digits.y_train[:rows])
         divergences.append(digits.kl_from(model.predict_proba(z_test)))
-    means = [each.mean() for each in divergences]
-    errors = [each.std() / np.sqrt(8_000) for each in divergences]
+    means = [divergence.mean() for divergence in divergences]
+    errors = [divergence.std() / np.sqrt(8_000) for divergence in divergences]
     assert means[1] + 3 * errors[1] < means[0] / 2
     assert means[2] + 3 * errors[2] < means[1] / 2
     assert means[2] < 0.02

@@ -37,8 +37,8 @@ def test_each_network_has_a_diagram_of_its_own_in_the_picture_of_costs(tmp_path,
         name: {"cost": cost, "error": 0.1 / cost} for name, cost in (("default", 2), ("5", 5), ("20", 20))
     }
     peers = {"torch-uncertainty": points["20"], "baal": points["5"]}
-    found = {"howsure": points, "loop": points, "peers": peers}
-    pareto.picture({"vit": found, "mlp": {**found, "peers": {}}, "bert": found})
+    points_of = {"howsure": points, "loop": points, "peers": peers}
+    pareto.picture({"vit": points_of, "mlp": {**points_of, "peers": {}}, "bert": points_of})
     root = ElementTree.parse(tmp_path / "pictures" / "cost.svg").getroot()
     names = [next(group.iter(f"{SPACE}text")).text for group in root.findall(f"{SPACE}g")]
     assert names[:3] == ["vit", "mlp", "bert"]

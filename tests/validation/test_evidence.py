@@ -26,7 +26,7 @@ def test_the_page_is_what_the_figures_say(monkeypatch):
 
 
 def test_each_promise_has_a_figure():
-    assert [re.findall(r"<!-- (\w+) -->", told) for _, told, *_ in LINES] == [
+    assert [re.findall(r"<!-- (\w+) -->", reported) for _, reported, *_ in LINES] == [
         [each] for each in evidence.FIGURES
     ]
     assert all((DOCS / f"{kept}.json").exists() for kept, _ in evidence.FIGURES.values())
@@ -50,5 +50,5 @@ def test_the_figures_of_the_readme_are_those_that_were_measured():
     dropout, softmax, ensemble = (
         f"{scores[name]['as they are']['nll'][0]:.4f}" for name in ("MC dropout", "softmax", "ensemble")
     )
-    told = readme.split("## When not to use MC dropout")[1].split("\n## ")[0]
-    assert re.findall(r"0\.\d{4}", told) == [dropout, softmax, ensemble]
+    reported = readme.split("## When not to use MC dropout")[1].split("\n## ")[0]
+    assert re.findall(r"0\.\d{4}", reported) == [dropout, softmax, ensemble]

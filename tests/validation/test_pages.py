@@ -29,10 +29,10 @@ def _page(tmp_path, monkeypatch):
 
 def test_figures_are_filled_in_and_words_stay(page, tmp_path):
     page.fill({"count": 5, "rows": docs.table(["b"], [1])})
-    said = (tmp_path / "a.md").read_text()
+    text = (tmp_path / "a.md").read_text()
     table = "| b |\n| --- |\n| 1 |"
     whole = f"Of <!-- count -->5<!-- / --> rows:\n\n<!-- rows -->\n\n{table}\n\n<!-- / -->\n\nThe end.\n"
-    assert said == whole
+    assert text == whole
 
 
 @pytest.mark.parametrize("parts", [{"count": 5}, {"count": 5, "rows": "", "more": 1}])

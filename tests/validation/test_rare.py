@@ -8,8 +8,8 @@ from validation import rare
 @pytest.mark.parametrize(("rate", "kind"), [(0.02, "channels"), (0.02, "units"), (0.05, "channels")])
 def test_errors_of_maps_and_shares_hold_where_few_channels_are_dropped_rarely(rate, kind, monkeypatch):
     monkeypatch.setattr(rare, "SEEDS", 8)
-    found = rare.look_at(rate, 4, kind)
-    assert found["within"] > 0.9
-    assert found["beyond"] < 0.01
-    assert found["shares"] > 0.9
-    assert found["shares_beyond"] < 0.01
+    actual = rare.look_at(rate, 4, kind)
+    assert actual["within"] > 0.9
+    assert actual["beyond"] < 0.01
+    assert actual["shares"] > 0.9
+    assert actual["shares_beyond"] < 0.01

@@ -15,7 +15,7 @@ def test_the_truth_of_a_world_is_what_its_methods_were_made_to_be():
     effects = truth_of("too sure by 2, 2 classes").effects
     assert effects["a", SCALE].value == pytest.approx(np.log(2), abs=0.02)
     assert effects["b", SCALE].sign == 0
-    signs = {about: each.sign for (method, about), each in effects.items() if method == "b"}
+    signs = {about: item.sign for (method, about), item in effects.items() if method == "b"}
     assert {about for about, sign in signs.items() if sign} == {CALIBRATION, "whole"}
 
 

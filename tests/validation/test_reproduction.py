@@ -24,9 +24,9 @@ def test_the_log_likelihood_is_that_of_a_mixture_of_normal_distributions(random)
 
 def test_a_free_tau_is_one_over_the_mean_squared_error_where_passes_agree(random):
     y, said = random.normal(size=50), random.normal(size=50)
-    tau, found = reproduction.free_tau(y, np.tile(said, (3, 1)))
+    tau, actual = reproduction.free_tau(y, np.tile(said, (3, 1)))
     assert tau == pytest.approx(1 / np.mean((y - said) ** 2), rel=1e-2)
-    assert found == pytest.approx(norm.logpdf(y, said, np.sqrt(np.mean((y - said) ** 2))).mean(), abs=1e-4)
+    assert actual == pytest.approx(norm.logpdf(y, said, np.sqrt(np.mean((y - said) ** 2))).mean(), abs=1e-4)
 
 
 def test_the_gradient_is_that_of_the_loss(random):
@@ -42,18 +42,18 @@ def test_the_gradient_is_that_of_the_loss(random):
         squared = (hidden[:, :-1] ** 2).sum(axis=(1, 2)) + (output[:, :-1] ** 2).sum(axis=1)
         return (((said - y) ** 2).mean(axis=1) + reg * squared).sum()
 
-    found = jax.jit(stacked.gradient)(weights, x, y, rate, reg, seed)
+    actual = jax.jit(stacked.gradient)(weights, x, y, rate, reg, seed)
     expected = jax.jit(jax.grad(loss))(weights)
     for name in expected:
-        np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
+        np.testing.assert_allclose(actual[name], expected[name], atol=1e-5)
 
 
 def test_masks_keep_the_share_that_the_rate_says():
     draw = jax.jit(stacked._kept, static_argnums=0)
     kept = np.asarray(draw((2, 1_000, 50), np.float32([0.005, 0.1]), np.uint32(3)))
     share = (kept > 0).mean(axis=(1, 2))
-    for found, rate in zip(share, (0.005, 0.1), strict=True):
-        assert abs(found - (1 - rate)) < 4 * np.sqrt(rate * (1 - rate) / 50_000)
+    for of_rate, rate in zip(share, (0.005, 0.1), strict=True):
+        assert abs(of_rate - (1 - rate)) < 4 * np.sqrt(rate * (1 - rate) / 50_000)
     np.testing.assert_allclose(kept.max(axis=(1, 2)), [1 / 0.995, 1 / 0.9], rtol=1e-6)
 
 
