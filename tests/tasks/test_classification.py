@@ -82,13 +82,6 @@ def test_fields_are_frozen(digits):
         digits[0].label = 2
 
 
-def test_what_the_caller_holds_stays_writable():
-    error = np.array([[0.1, 0.1]])
-    held = make([[0.5, 0.5]], truth=np.array([0]), mc_error=error)
-    error[0, 0] = 0.2
-    assert held.mc_error.shape == (1, 2)
-
-
 def test_what_follows_from_the_probabilities(digits):
     assert digits.label.tolist() == [0, 0, 1, 2, 2]
     assert digits.runner_up.tolist() == [1, 1, 0, 0, 0]
@@ -166,30 +159,7 @@ def test_correction_and_errors_that_are_not_given(rows):
     np.testing.assert_allclose(c.entropy, np.full(rows, np.log(4)))
 
 
-def test_thresholds_decide(digits):
-    strict = dataclasses.replace(digits, thresholds=Thresholds(sure=0.99, coin_flip=0.6))
-    assert strict.verdict.tolist() == ["leaning", "coin flip", "coin flip", "leaning", "coin flip"]
-
-
 # --- rows -------------------------------------------------------------------------------------
-
-
-def test_index_with_a_number(digits):
-    for index in (1, np.int64(1), -4):
-        row = digits[index]
-        assert (row.row, row.label, row.runner_up) == (1, 0, 1)
-        assert (row.label_name, row.runner_up_name) == ("zero", "six")
-        assert row.probability == 0.51
-        assert (row.verdict, row.settled, row.passes, row.kind, row.truth) == (
-            "coin flip",
-            True,
-            20,
-            "image",
-            None,
-        )
-        assert row.entropy == digits.entropy[1]
-        assert row.mutual_information == digits.mutual_information[1]
-        assert not row.probabilities.flags.writeable
 
 
 @pytest.mark.parametrize("index", [5, -6, 10**9])
@@ -228,13 +198,6 @@ def test_index_with_anything_else_gives_a_smaller_certainty(digits, index, rows)
         if values is not None:
             np.testing.assert_array_equal(getattr(part, column.name), values[rows], column.name)
     assert (part.class_names, part.kind, part.thresholds) == (digits.class_names, "image", digits.thresholds)
-
-
-def test_row_numbers_of_a_part_are_those_of_the_input(digits):
-    part = digits[[4, 1]]
-    assert [row.row for row in part] == [4, 1]
-    assert part.coin_flips().tolist() == [0, 1]
-    assert part[0].row == 4
 
 
 def test_coin_flips_come_the_most_undecided_first_ties_in_the_order_of_rows():
@@ -434,26 +397,6 @@ def test_percent(probability, mc_error, text):
 # --- tables -----------------------------------------------------------------------------------
 
 
-def test_metadata_of_the_table():
-    c = random_one(
-        class_names=["a", "b", "c", "é", "\u00a0"],
-        method={"name": "MC dropout", "passes": 20},
-        plan={"groups": [4, 5]},
-        seed=7,
-        thresholds=Thresholds(0.9, 0.1),
-        version="0.1.0",
-        kind="image",
-    )
-    settings = json.loads(c.to_arrow().schema.metadata[b"howsure"])
-    assert settings["class_names"] == ["a", "b", "c", "é", "\u00a0"]
-    assert settings["method"] == {"name": "MC dropout", "passes": 20}
-    assert settings["plan"] == {"groups": [4, 5]}
-    assert settings["seed"] == 7
-    assert settings["thresholds"] == {"sure": 0.9, "coin_flip": 0.1}
-    assert settings["version"] == "0.1.0"
-    assert settings["kind"] == "image"
-
-
 # --- files ------------------------------------------------------------------------------------
 
 
@@ -524,21 +467,6 @@ def test_what_is_no_familiarity_is_refused(wrong):
 
 
 # --- what has no value, or no order, is refused ---------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["probabilities", "truth", "passes"])
-def test_masked_numbers_are_refused(name):
-    whole = make([[0.4, 0.6], [0.9, 0.1]], truth=np.array([1, 0]))
-    masked = np.ma.masked_array(getattr(whole, name))
-    assert len(dataclasses.replace(whole, **{name: masked})) == 2
-    masked[1] = np.ma.masked
-    with pytest.raises(howsure.InputError, match=f"The numbers of `{name}` are masked in row 1"):
-        dataclasses.replace(whole, **{name: masked})
-
-
-def test_masked_familiarities_are_refused():
-    with pytest.raises(howsure.InputError, match="The familiarities are masked in row 0"):
-        make([[0.4, 0.6], [0.9, 0.1]]).with_familiarity(np.ma.masked_array([0.5, 0.5], mask=[1, 0]))
 
 
 @pytest.mark.parametrize(

@@ -230,19 +230,3 @@ def test_the_top_counts_each_row_once() -> None:
     counts = [int(each) for each in re.findall(r"\d+", said.replace(" one ", " 1 "))]
     needs = (certainty.verdict != SURE) | certainty.unfamiliar
     assert sum(counts) == needs.sum()
-
-
-def test_the_top_says_whether_anybody_has_checked() -> None:
-    question = "Can the percentages be trusted?"
-    certainty = make_certainty(500)
-    assert certainty.truth is not None
-    unchecked = render(make_certainty(500, truth=False))
-    assert top(unchecked)[question].startswith("Nobody has checked these percentages")
-    assert 'id="trust"' not in unchecked
-    claim, right = certainty.probability.mean(), np.mean(certainty.label == certainty.truth)
-    said = top(render(certainty))[question]
-    numbers = re.match(r"On average it says ([\d.]+) % and is right on ([\d.]+) % \(", said)
-    assert numbers
-    assert float(numbers[1]) == pytest.approx(100 * claim, abs=0.51)
-    assert float(numbers[2]) == pytest.approx(100 * right, abs=0.51)
-    assert "Nobody has checked" not in Page(render(certainty)).words

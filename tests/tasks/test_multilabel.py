@@ -133,23 +133,6 @@ def test_a_single_pass_gives_no_reason():
 # --- rows and answers -------------------------------------------------------------------------
 
 
-def test_index_and_iterate(weather):
-    row = weather[1]
-    assert (row.row, row.passes, row.kind, row.truth) == (7, 20, "image", None)
-    assert row.yes.tolist() == [False, True, False]
-    assert row.verdict.tolist() == ["leaning", "sure", "coin flip"]
-    assert row.reason.tolist() == ["passes disagree", "too few passes", "passes disagree"]
-    assert [each.row for each in weather] == [4, 7, 9]
-    part = weather[[2, 0]]
-    assert isinstance(part, MultilabelCertainty)
-    assert part.row.tolist() == [9, 4]
-    np.testing.assert_array_equal(part.probabilities, weather.probabilities[[2, 0]])
-    assert len(weather[:0]) == 0
-    assert weather[weather.yes[:, 1]].row.tolist() == [4, 7, 9]
-    with pytest.raises(IndexError, match="Row 3 does not exist: there are 3 rows"):
-        weather[3]
-
-
 @pytest.mark.parametrize("index", [np.zeros((2, 2), dtype=int), ([0, 1], [1, 2]), np.array(1)])
 def test_pairs_of_rows_and_labels_are_no_rows(weather, index):
     with pytest.raises(IndexError, match=r"Rows (are taken by a list|cannot be taken by this)"):
@@ -180,18 +163,6 @@ def test_equals_come_in_the_order_of_rows_then_labels():
 
 def test_repr(weather):
     assert repr(weather) == "<MultilabelCertainty of 3 rows, 3 labels: 5 sure, 2 leaning, 2 coin flip>"
-
-
-def test_truth(weather):
-    known = weather.with_truth([[1, 0, 0], [0, 1, 1], [0, 1, 1]])
-    assert known.truth.dtype == bool
-    assert known[1].truth.tolist() == [False, True, True]
-    assert known.of_label("snow").truth.tolist() == [0, 1, 1]
-    with pytest.raises(InputError, match=r"do not fit the rows.*each of 3 labels.*\(3, 3\).*shape \(3,\)"):
-        weather.with_truth([0, 1, 2])
-    for wrong in (np.full((3, 3), 0.5), np.full((3, 3), 2), np.full((3, 3), np.nan), np.full((3, 3), "yes")):
-        with pytest.raises(InputError, match="not yes or no"):
-            weather.with_truth(wrong)
 
 
 # --- sentences --------------------------------------------------------------------------------

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import integrate, optimize
+from scipy import optimize
 from scipy.stats import norm
 
 import howsure
@@ -15,7 +14,6 @@ from howsure import Comparison, RegressionCertainty
 from howsure.compare.findings import chosen, findings, lead
 from howsure.inputs.rows import InputSpec
 from howsure.report.comparison import gains_of, render_comparison
-from howsure.tasks.regression.calibrate import NOISE
 from howsure.tasks.regression.compare import COMPARING
 from howsure.tasks.regression.scores import crps, nll
 from tests.support.arrays import ArrayModel, Dense, Dropout
@@ -35,35 +33,10 @@ CLASS_WORDS = re.compile(r"coin|accura|class|softmax|percentage|mistake|probabil
 # --- scores ---------------------------------------------------------------------------------------
 
 
-def test_scores_are_those_of_scipy_and_of_the_integral():
-    mean, std, y = np.array([0.0, 2.0, -1.0]), np.array([1.0, 0.3, 4.0]), np.array([0.4, 1.1, 7.0])
-    np.testing.assert_allclose(nll(mean, std, y), -norm.logpdf(y, mean, std), rtol=1e-12)
-    for row in range(3):
-        of = norm(mean[row], std[row])
-        below, _ = integrate.quad(lambda t, of=of: of.cdf(t) ** 2, -60, y[row], limit=200)
-        above, _ = integrate.quad(lambda t, of=of: of.sf(t) ** 2, y[row], 60, limit=200)
-        assert crps(mean[row], std[row], y[row]) == pytest.approx(below + above, rel=1e-7)
-
-
 def test_scores_without_scatter():
     assert nll(np.zeros(2), np.zeros(2), np.array([0.0, 1.0])).tolist() == [-np.inf, np.inf]
     assert crps(np.zeros(2), np.zeros(2), np.array([0.0, 1.0])).tolist() == [0.0, 1.0]
     assert np.isnan(nll(np.zeros(1), np.full(1, np.nan), np.ones(1))).all()
-
-
-def test_noise_is_that_of_the_greatest_likelihood():
-    error, spread = (Y - SAMPLES.mean[:, 0]), SAMPLES.spread[:, 0]
-
-    def loss(logarithm: float) -> float:
-        return float(-norm.logpdf(error, 0, np.hypot(spread, np.exp(logarithm))).sum())
-
-    best = np.exp(optimize.minimize_scalar(loss, bounds=(-8, 4), method="bounded").x)
-    assert NOISE.fit(SAMPLES, Y[:, None] - SAMPLES.mean)[0] == pytest.approx(best, rel=1e-3)
-    plain = replace(SAMPLES, spread=None, spread_error=None, quantiles=None, quantiles_error=None)
-    assert NOISE.fit(plain, Y[:, None] - plain.mean)[0] == pytest.approx(
-        np.sqrt(np.mean(error**2)), rel=1e-12
-    )
-    assert NOISE.fit(SAMPLES, 0 * SAMPLES.mean)[0] == 0
 
 
 def test_no_row_is_scored_with_a_noise_learned_from_it():

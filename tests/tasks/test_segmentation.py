@@ -16,7 +16,6 @@ from howsure.tasks.segmentation.outcome import Positions
 from howsure.tasks.segmentation.regions import regions_of
 from howsure.tasks.segmentation.tally import PassCounts, PassesTally
 from howsure.tasks.segmentation.tiles import Tiling
-from tests.made import maps_beside
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from tests.support.conformance import check_result
 
@@ -298,14 +297,6 @@ def test_labels_may_be_class_names(result, dtype):
     assert str(howsure.evaluate(result, named)) == str(howsure.evaluate(result, numbers))
 
 
-def test_ignored_positions_are_one_number(result):
-    labels = np.array(result.label, dtype=np.int64)
-    labels[:, 0], labels[:, 1], labels[:, 2] = 255, -100, 9
-    truth = result.with_truth(labels, ignore=9).truth
-    assert np.all(truth[:, :3] == -1)
-    assert np.all(truth[:, 3:] == result.label[:, 3:])
-
-
 def test_several_numbers_may_be_ignored(result):
     labels = np.array(result.label, dtype=np.int64)
     labels[:, 0], labels[:, 1] = 9, 0
@@ -361,19 +352,3 @@ def test_a_mask_of_0_and_255_is_no_map_of_three_classes(result, judge):
     assert np.all(result.with_truth(mask, ignore=255).truth[mask == 255] == -1)
     some = np.where(mask == 255, 255, np.array(result.label))
     assert np.all(result.with_truth(some).truth[mask == 255] == -1)
-
-
-@pytest.mark.parametrize("fault", ["a bit", "another map", "no map"])
-def test_a_damaged_map_is_noticed(result, tmp_path, fault):
-    result.save(tmp_path / "r.parquet")
-    path = maps_beside(tmp_path / "r.parquet") / "entropy.npy"
-    if fault == "a bit":
-        content = bytearray(path.read_bytes())
-        content[-3] ^= 1
-        path.write_bytes(content)
-    elif fault == "another map":
-        path.write_bytes(path.with_name("gap.npy").read_bytes())
-    else:
-        path.unlink()
-    with pytest.raises(howsure.FileError, match=r"entropy\.npy"):
-        howsure.load(tmp_path / "r.parquet")

@@ -69,17 +69,6 @@ def test_the_interval_of_a_difference_is_that_of_the_bootstrap_over_images():
     assert (gap.high - gap.low) / (high - low) == pytest.approx(1, abs=0.2)
 
 
-def test_more_pixels_that_say_the_same_tell_no_more():
-    one = Comparison.of_results({"poor": POOR, "good": GOOD}, TRUTH, calibrated=False)
-    finer = [certainty_of(np.repeat(np.repeat(p, 3, axis=1), 3, axis=2)) for p in (SHARP, P)]
-    truth = np.repeat(np.repeat(TRUTH, 3, axis=1), 3, axis=2)
-    other = Comparison.of_results(dict(zip(("poor", "good"), finer, strict=True)), truth, calibrated=False)
-    for name in ("nll", "brier", "row_dice", "row_iou", "ece", "aurc"):
-        for end in ("value", "low", "high"):
-            was, now = (getattr(each.difference("good", "poor", name), end) for each in (one, other))
-            assert now == pytest.approx(was, rel=1e-6, abs=1e-9)
-
-
 def test_scores_are_those_of_an_evaluation_where_images_have_as_many_positions():
     comparison = Comparison.of_results({"good": GOOD}, TRUTH, calibrated=False)
     evaluation = howsure.evaluate(GOOD, TRUTH)

@@ -41,16 +41,3 @@ def test_doubt_is_the_mean_of_the_classes_that_are_found():
         np.mean([np.mean(1 - p[row][label[row] == k]) for k in np.unique(label[row])]) for row in range(4)
     ]
     np.testing.assert_allclose(result(label, p).doubt, expected, rtol=1e-6)
-
-
-def test_a_small_class_in_doubt_outranks_a_large_one():
-    label = np.zeros((2, 4, 4))
-    label[:, 0, 0] = 1
-    p = np.full((2, 4, 4), 0.9)
-    p[0, 0, 0] = 0.4  # the only pixel of the car
-    p[1, 1:3] = 0.7  # half of the road
-    found = result(label, p)
-    np.testing.assert_allclose(
-        found.doubt, [(0.6 + 0.1) / 2, (0.1 + (8 * 0.3 + 7 * 0.1) / 15) / 2], rtol=1e-6
-    )
-    assert found.most_undecided().tolist() == [0, 1]

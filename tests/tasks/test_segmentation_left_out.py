@@ -11,7 +11,7 @@ from howsure.report.page import render
 from howsure.sampling.outcome import Estimates
 from howsure.tasks.segmentation.outcome import Positions
 from howsure.tasks.segmentation.result import DenseCertainty
-from tests.pixels import SIDE, assessed, images, make
+from tests.pixels import SIDE, images, make
 from tests.report.made import Page
 from tests.tasks.maps import certainty_of, drawn
 
@@ -59,14 +59,6 @@ def test_nor_in_signals_and_volumes(shape):
     one, other = results(shape)
     given = None if len(shape) == 3 else [list("abcdefghi")] * N
     assert render(one, given) == render(other, given)
-
-
-def test_nor_does_what_a_model_is_fed_with_there():
-    x, there = images(3), inside((SIDE, SIDE), 3)
-    others = np.where(there[..., None], x, images(3, seed=1))
-    one, other = (assessed(rows, positions=there, keep="probabilities") for rows in (x, others))
-    assert same(one._arrays, other._arrays)
-    assert render(one) == render(other)
 
 
 def test_passes_are_probabilities_where_a_model_says_that_positions_do_not_count():

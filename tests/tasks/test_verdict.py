@@ -22,7 +22,6 @@ from howsure.tasks.verdict import (
     disagreement_of,
     give_reason,
     judge,
-    pick,
     times_to_settle,
     too_few,
     top_two,
@@ -141,22 +140,6 @@ def test_top_two_breaks_ties_by_the_lower_class():
     assert runner_up.tolist() == [1, 3, 0]
     label, runner_up = top_two(np.tile([0.0005, 0.0015], (1, 500)))
     assert (label[0], runner_up[0]) == (1, 3)
-
-
-def test_more_axes_than_two():
-    p = np.random.default_rng(1).dirichlet(np.ones(5), size=(2, 3))
-    label, runner_up = top_two(p)
-    assert label.shape == runner_up.shape == (2, 3)
-    np.testing.assert_array_equal(pick(p, label), p.max(axis=-1))
-    verdict, settled = judge(p, np.zeros_like(p), Thresholds())
-    assert verdict.shape == settled.shape == (2, 3)
-    assert settled.all()
-
-
-def test_no_rows():
-    verdict, settled = judge(np.zeros((0, 3)), np.zeros((0, 3)), Thresholds())
-    assert verdict.shape == settled.shape == (0,)
-    assert give_reason(verdict, settled, np.zeros(0), np.zeros(0)).shape == (0,)
 
 
 def test_reasons():
