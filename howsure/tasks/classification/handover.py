@@ -79,18 +79,24 @@ class SetsTold:
 
     called = "Sets"
 
-    def __init__(self, result: Certainty, fitted: PredictionSets) -> None:
-        self._kind, self._fitted, self._sizes = result.kind, fitted, Counter[int]()
+    def __init__(self, result: Any, fitted: Any) -> None:
+        self._like, self._fitted, self._sizes = result[:0], fitted, Counter[int]()
 
-    def lines(self, result: Certainty) -> Iterator[list[Any]]:
+    def lines(self, result: Any) -> Iterator[list[Any]]:
         """Names of columns, then a line for each row."""
-        sizes, sets = self._fitted(result).sum(axis=1).tolist(), self._fitted.in_words(result)
+        columns = self.columns(result)
+        ids = [] if result.ids is None else [result.ids.tolist()]
+        yield ["row", *([] if result.ids is None else [result.id_name]), *columns]
+        yield from map(list, zip(result.row.tolist(), *ids, *columns.values(), strict=True))
+
+    def columns(self, result: Any) -> dict[str, list[Any]]:
+        """What is told of each row, by name of the column; it is counted."""
+        sizes = self._fitted(result).sum(axis=1).tolist()
         self._sizes.update(sizes)
-        yield ["row", *([] if result.ids is None else [result.id_name]), "label", "set", "classes"]
-        for i, row in enumerate(result):
-            yield [row.row, *([] if row.id is None else [row.id]), row.label_name, sets[i], sizes[i]]
+        labels = [result.class_names[k] for k in result.label]
+        return {"label": labels, "set": self._fitted.in_words(result), "classes": sizes}
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self._sizes[size]:,} of {size}" for size in sorted(self._sizes))
-        of = f"Sets of {counted(self._sizes.total(), self._kind)}"
+        of = f"Sets of {counted(self._sizes.total(), self._like.kind)}"
         return f"{of} by their number of classes: {counts}." if counts else f"{of}."

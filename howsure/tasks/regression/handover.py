@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from howsure.digits import significant
 from howsure.errors import InputError
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.sampling.outcome import Floats, Integers
+from howsure.tasks.classification.handover import SetsTold
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.sentence import SHOWN
 from howsure.words import counted
@@ -57,28 +58,21 @@ def choose(rows: RegressionCertainty, which: str | None, most: int | None = None
     return np.asarray(order if len(rows.target_names) > 1 else order[:most])
 
 
-class IntervalsTold:
-    """The part `sets_told`; see `howsure.tasks.classification.handover.SetsTold`."""
+class IntervalsTold(SetsTold):
+    """The part `sets_told`; see `SetsTold`."""
 
     called = "Intervals"
 
     def __init__(self, result: RegressionCertainty, fitted: Callable[[RegressionCertainty], Floats]) -> None:
-        self._like, self._fitted = result[:0], fitted
+        super().__init__(result, fitted)
         self._rows, self._width = 0, np.zeros(len(result.target_names))
 
-    def lines(self, result: RegressionCertainty) -> Iterator[list[Any]]:
-        """Names of columns, then a line for each row."""
+    def columns(self, result: RegressionCertainty) -> dict[str, list[Any]]:
+        """The numbers of each target, and the ends of its interval."""
         ends = self._fitted(result)
         self._rows, self._width = self._rows + len(result), self._width + np.ptp(ends, axis=-1).sum(axis=0)
         columns = _by_column_name(result, _low_and_high(ends), with_truth=False)
-        ids = [] if result.ids is None else result.ids.tolist()
-        yield ["row", *([] if result.ids is None else [result.id_name]), *columns]
-        for position, number in enumerate(result.row.tolist()):
-            yield [
-                number,
-                *ids[position : position + 1],
-                *(float(column[position]) for column in columns.values()),
-            ]
+        return {name: column.tolist() for name, column in columns.items()}
 
     def __str__(self) -> str:
         names, of = self._like.target_names, f"Intervals of {counted(self._rows, self._like.kind)}"

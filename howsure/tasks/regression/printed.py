@@ -56,21 +56,15 @@ def lead(result: RegressionCertainty) -> str:
     wide = [_width_texts(result, k) for k in range(len(names))]
     if len(names) > FEW_TARGETS or not all(widths for widths, _ in wide):
         return text.rstrip() or f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}."
-    answers = all(is_noise_known for _, is_noise_known in wide)
-    if rows == 1:
-        who, least = f"For the one {kind} it was given", [widths[0] for widths, _ in wide]
-        most: list[str] = []
-    else:
-        who, least = f"For half of {counted(rows, kind)}", [widths[0] for widths, _ in wide]
-        most = [widths[1] for widths, _ in wide] if len(names) == 1 else []
-    within = _with_names(names, least)
-    if answers:
-        text += f"{who} the model expects 95{UNIT} of answers within {within} of its prediction"
-        return f"{text}; for the widest, within {most[0]}." if most else f"{text}."
-    between = words_of(result.method)["between"]
-    at_most = "" if rows == 1 else "at most "
-    text += f"{who}, the standard deviation between {between} is {at_most}{_with_names(names, least)}"
-    text += f"; for the widest, {most[0]}." if most else "."
+    who = f"For half of {counted(rows, kind)}" if rows > 1 else f"For the one {kind} it was given"
+    middle = _with_names(names, [widths[0] for widths, _ in wide])
+    widest = wide[0][0][1] if rows > 1 and is_single else ""
+    if all(is_noise_known for _, is_noise_known in wide):
+        text += f"{who} the model expects 95{UNIT} of answers within {middle} of its prediction"
+        return f"{text}; for the widest, within {widest}." if widest else f"{text}."
+    between, at_most = words_of(result.method)["between"], "at most " if rows > 1 else ""
+    text += f"{who}, the standard deviation between {between} is {at_most}{middle}"
+    text += f"; for the widest, {widest}." if widest else "."
     return f"{text} How far new answers scatter is not known."
 
 

@@ -25,6 +25,7 @@ from howsure.evaluation.selective import Acceptance, ShareOfRows, decided
 from howsure.results.check import check_result
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.tasks.classification.handover import SetsTold
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import check_known, counted_of, known_probabilities
 from howsure.tasks.segmentation.truth import truths_of
@@ -282,26 +283,22 @@ def choose(rows: DenseCertainty, which: str | None, most: int | None = None) -> 
     return rows.most_undecided(most)
 
 
-class MapSetsTold:
-    """The part `sets_told`: see `howsure.tasks.classification.handover.SetsTold`."""
-
-    called = "Sets"
+class MapSetsTold(SetsTold):
+    """The part `sets_told`; see `SetsTold`."""
 
     def __init__(self, result: DenseCertainty, fitted: DensePredictionSets) -> None:
-        self._like, self._fitted, self._rows, self._sizes = result[:0], fitted, 0, 0.0
+        super().__init__(result, fitted)
+        self._rows, self._sum = 0, 0.0
 
-    def lines(self, result: DenseCertainty) -> Iterator[list[Any]]:
-        """Names of columns, then for each row the mean number of classes in the sets of its positions."""
+    def columns(self, result: DenseCertainty) -> dict[str, list[Any]]:
+        """The mean number of classes in the sets of the positions of each row."""
         sizes = self._fitted(result).size
-        self._rows, self._sizes = self._rows + len(result), self._sizes + float(sizes.sum())
-        yield ["row", *([] if result.ids is None else [result.id_name]), "classes"]
-        ids = [[]] * len(result) if result.ids is None else [[identity] for identity in result.ids.tolist()]
-        for row, identity, size in zip(result.row.tolist(), ids, sizes.tolist(), strict=True):
-            yield [row, *identity, size]
+        self._rows, self._sum = self._rows + len(result), self._sum + float(sizes.sum())
+        return {"classes": sizes.tolist()}
 
     def __str__(self) -> str:
         of = f"Sets of {counted(self._rows, self._like.kind)}"
         if not self._rows:
             return f"{of}."
-        mean = f"{self._sizes / self._rows:.2g} of {len(self._like.class_names)} classes"
+        mean = f"{self._sum / self._rows:.2g} of {len(self._like.class_names)} classes"
         return f"{of}, on average of {mean} at a {self._like.position_name}."

@@ -31,11 +31,8 @@ def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore:
         InputError: As `check_map`; or 0 and 255 alone: 255, which does not count, may be meant as a class.
     """
     labels_map, numbers = class_map(labels, shape, names), np.empty(shape, np.int16)
-    try:
-        for at in range(len(labels_map)):
-            numbers[at] = check_map(labels_map[at : at + 1], (1, *shape[1:]), names, ignore)[0]
-    except InputError:  # which is told of all rows
-        return check_map(labels_map, shape, names, ignore).astype(np.int16)
+    for at in range(len(labels_map)):
+        numbers[at] = check_map(labels_map[at : at + 1], (1, *shape[1:]), names, ignore, at)[0]
     check_no_mask(labels_map, names, ignore)
     return numbers
 
