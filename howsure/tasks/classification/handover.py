@@ -90,7 +90,7 @@ class SetsTold:
         yield from map(list, zip(result.row.tolist(), *ids, *columns.values(), strict=True))
 
     def columns(self, result: Any) -> dict[str, list[Any]]:
-        """What is told of each row, by name of the column; it is counted."""
+        """Cells of each row by the name of their column; this counts the rows."""
         sizes = self._fitted(result).sum(axis=1).tolist()
         self._sizes.update(sizes)
         labels = [result.class_names[k] for k in result.label]
