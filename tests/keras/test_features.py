@@ -119,9 +119,7 @@ def test_a_cast_before_the_last_activation():
 # --- what must not matter ---------------------------------------------------------------------
 
 
-def test_no_rows_and_a_fixed_number_of_rows():
-    none = features_of(build("sequential"), np.zeros((0, 4)))
-    assert (none.features.shape, none.logits.shape) == ((0, 5), (0, 3))
+def test_a_fixed_number_of_rows():
     fixed = keras.Sequential(
         [keras.Input(batch_shape=(4, 3)), layers.Dense(6, "tanh"), layers.Dense(3, "softmax")]
     )
@@ -224,9 +222,6 @@ def test_a_quantized_layer_is_said():
 
 def test_what_cannot_be_used():
     model = build("sequential")
-    for size in (0, 1.5, True, None):
-        with pytest.raises(InputError, match="`batch_size` cannot be used"):
-            features_of(model, np.zeros((2, 4)), batch_size=size)
     with pytest.raises(InputError, match="in row 1"):
         features_of(model, np.array([[0.0] * 4, [np.nan] * 4]))
     with pytest.raises(InputError, match="shape"):
