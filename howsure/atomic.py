@@ -39,10 +39,7 @@ def check_ending(path: str | os.PathLike[str], endings: tuple[str, ...], *, need
     ending = file.suffix.lower()
     if ending in endings or not (ending or needed):
         return ending
-    raise InputError(
-        f"'{file}' has the wrong ending",
-        expected=f"a name that ends in {' or '.join(endings)}",
-    )
+    raise InputError(f"'{file}' has the wrong ending", expected=f"a name that ends in {' or '.join(endings)}")
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> None:

@@ -19,13 +19,7 @@ from howsure.inputs.by_name import ANY
 from howsure.inputs.files import check_readable, open_npy
 from howsure.inputs.rows import Array
 from howsure.inputs.table_files import COLUMN_READERS, NPY, PARQUET, CsvForm, open_columns
-from howsure.inputs.tables import (
-    Roles,
-    Table,
-    hint_of_text,
-    labels_of,
-    names_in_column,
-)
+from howsure.inputs.tables import Roles, Table, hint_of_text, labels_of, names_in_column
 from howsure.results.saved import is_saved
 from howsure.results.thresholds import Thresholds
 from howsure.scale.load import load, load_sample, parts_of

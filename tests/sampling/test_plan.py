@@ -39,8 +39,7 @@ def test_a_saved_plan_comes_back_equal(plan, tmp_path):
 def test_a_plan_fits_the_model_it_was_made_for_whatever_its_layers_are_called():
     renamed = [
         dataclasses.replace(
-            level,
-            random_ops=tuple(dataclasses.replace(op, name=f"{op.name}_7") for op in level.random_ops),
+            level, random_ops=tuple(dataclasses.replace(op, name=f"{op.name}_7") for op in level.random_ops)
         )
         for level in LEVELS
     ]

@@ -270,10 +270,7 @@ def test_noise_of_rows_is_told_by_their_number_wherever_they_lie(words, first):
     assert [op.name for level in adapted.levels for op in level.random_ops] == ["drop"]
     assert "adds noise" in adapted.info.unswitchable[0].what
     random, _ = adapt(module, x, gaussian_noise=True)
-    assert sorted(op.name for level in random.levels for op in level.random_ops) == [
-        "Noisy",
-        "drop",
-    ]
+    assert sorted(op.name for level in random.levels for op in level.random_ops) == ["Noisy", "drop"]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4])

@@ -224,12 +224,7 @@ class Split:
             drawn = {slot: self._runner.kept(slot, mask) for slot, mask in drawn.items()}
         return Thinned(self, widths, drawn)
 
-    def passes(
-        self,
-        thinned: Thinned,
-        trunk: SplitTrunk,
-        made: _Constants | None = None,
-    ) -> Tensor:
+    def passes(self, thinned: Thinned, trunk: SplitTrunk, made: _Constants | None = None) -> Tensor:
         """Outputs (W, n, …) of thinned networks for the n rows of a trunk.
 
         Args:

@@ -124,11 +124,7 @@ def _nll_parts(result: DenseCertainty, truth: Any, evaluation: RowScores) -> Par
         return losses_in(result, truth, lambda row: theta).weighted(share)
 
     (beta,), best = least(at, np.ones(1))
-    loss, slope, curvature = (
-        best.value[there],
-        best.slope[there, 0],
-        best.curvature[there, 0, 0],
-    )
+    loss, slope, curvature = (best.value[there], best.slope[there, 0], best.curvature[there, 0, 0])
     return Parts(
         nll=evaluation.measured("nll"),
         best=at_best(loss, slope, curvature, len(loss)),

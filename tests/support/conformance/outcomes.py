@@ -78,10 +78,7 @@ def _check_columns(outcome: Outcome, values: Array) -> None:
     driver = outcome.error_driver(columns)
     require(driver.shape == columns.shape, "Every column goes by a probability", driver.shape)
     require(((driver >= 0) & (driver <= 1)).all(), "Every probability of a column is between 0 and 1")
-    require(
-        (outcome.sensitivity(driver * (1 - driver) + 1e-4) >= 0).all(),
-        "Columns move by 0 or more",
-    )
+    require((outcome.sensitivity(driver * (1 - driver) + 1e-4) >= 0).all(), "Columns move by 0 or more")
     doubt = outcome.doubt(mean)
     require(doubt.shape == (len(mean),), "Every row has one doubt", doubt.shape)
     again = outcome.regrouped(columns, mean)
