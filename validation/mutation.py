@@ -243,7 +243,7 @@ def _used_calibrator(path: Path, result: Any) -> Any:
     found = read_calibrator(path)
     changed = found(result)
     numbers = getattr(changed, changed.first_numbers())
-    return found.in_words(), repr(found), found._plain(), plain(numbers), plain(changed.learnt_from)
+    return found.in_words(), repr(found), found._as_json(), plain(numbers), plain(changed.learnt_from)
 
 
 def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
