@@ -15,13 +15,13 @@ from howsure.errors import (
     InputError,
     ModelError,
 )
+from howsure.evaluation.abstain import abstain
 from howsure.evaluation.calibrate import calibrate
-from howsure.evaluation.conformal import prediction_intervals, prediction_sets
 from howsure.evaluation.evaluate import evaluate
 from howsure.evaluation.familiarity import Familiarity, familiarity
 from howsure.evaluation.handover import hand_over
+from howsure.evaluation.prediction_sets import prediction_intervals, prediction_sets
 from howsure.evaluation.score import Score
-from howsure.evaluation.selective import abstain
 from howsure.export.run import Exported, export
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.ensemble import Ensemble

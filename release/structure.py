@@ -237,7 +237,7 @@ def _for_type_checkers(package: Package) -> set[tuple[str, str]]:
     """Files, and the files from which they import for type checkers alone, beside all other imports."""
     pairs = {(each.by, each.of) for each in package.imports()}
     for by, tree in package.trees.items():
-        for node in ast.walk(tree):
+        for node in [] if CONVENIENCES.fullmatch(by) else ast.walk(tree):
             if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
                 for child in ast.walk(node):
                     if isinstance(child, (ast.Import, ast.ImportFrom)):

@@ -33,7 +33,7 @@ from PIL import Image
 
 import howsure
 from benchmarks.docs import Page, table
-from howsure.evaluation.calibrate import read_calibrator
+from howsure.evaluation.calibrator_files import read_calibrator
 from howsure.inputs.files import read_rows
 from howsure.inputs.label_files import read_label_file
 from howsure.inputs.rows import InputSpec

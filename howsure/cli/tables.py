@@ -18,7 +18,7 @@ from howsure.cli.command import Command, check_exist, check_output
 from howsure.cli.output import STDOUT, check_table, say_result, write_page, write_table
 from howsure.cli.settings import TABLES, VERDICTS
 from howsure.errors import InputError
-from howsure.evaluation.calibrate import read_calibrator
+from howsure.evaluation.calibrator_files import read_calibrator
 from howsure.external.files import FileColumns, read_parts, read_result, read_sample
 from howsure.inputs.files import read_class_names
 from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file

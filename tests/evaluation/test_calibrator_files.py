@@ -14,8 +14,8 @@ from howsure import (
     MultilabelCertainty,
     RegressionCertainty,
 )
-from howsure.evaluation import calibrate as files
-from howsure.evaluation.calibrate import read_calibrator
+from howsure.evaluation import calibrator_files as files
+from howsure.evaluation.calibrator_files import read_calibrator
 from howsure.inputs.typed_json import digest
 from tests import formats
 

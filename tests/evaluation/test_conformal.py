@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from howsure.errors import HowsureWarning, InputError
-from howsure.evaluation.conformal import prediction_sets
+from howsure.evaluation.prediction_sets import prediction_sets
 from tests.made import certainty_of
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.evaluation.calibrate import read_calibrator
+from howsure.evaluation.calibrator_files import read_calibrator
 from howsure.evaluation.fitted_rows import KEPT, FittedRows
 from tests.tasks.maps import certainty_of
 

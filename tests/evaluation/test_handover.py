@@ -9,8 +9,8 @@ from scipy.stats import norm
 
 from howsure import Certainty, RegressionCertainty
 from howsure.errors import FileError, InputError
-from howsure.evaluation.conformal import prediction_sets
 from howsure.evaluation.handover import hand_over
+from howsure.evaluation.prediction_sets import prediction_sets
 from tests.made import certainty_of
 
 FLIP = "coin flip"

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import beta, binom
 
 from howsure.errors import HowsureWarning, InputError
-from howsure.evaluation.selective import _last_to_pass, _starts, abstain
+from howsure.evaluation.abstain import abstain
+from howsure.evaluation.selective import _last_to_pass, _starts
 from tests import made
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import strategies as some
 
 import howsure
-from howsure.evaluation.calibrate import read_calibrator
+from howsure.evaluation.calibrator_files import read_calibrator
 from howsure.inputs.typed_json import digest
 from howsure.results import columns
 from howsure.results.saved import DIGEST_KEY, METADATA_KEY, with_digest

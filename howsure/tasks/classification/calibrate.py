@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 
 from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
-from howsure.evaluation.calibrate import (
+from howsure.evaluation.calibrator_files import (
     ScoredCalibrator,
     check_method,
     check_not_calibrated,

@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.adapters.protocol import LABEL_LOGITS, LOGITS
-from howsure.onnx import Value, sigmoid, softmax, two_largest
+from howsure.adapters.protocol import LOGITS
+from howsure.onnx import Value, softmax, two_largest
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.error import Units
 from howsure.statistics import total_entropy
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.distributions import Distributions
-from howsure.tasks.multilabel.result import MultilabelCertainty
 from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 
 if TYPE_CHECKING:
@@ -203,43 +202,6 @@ def near_a_threshold(
     """
     near_sure = np.abs(top - limits.sure) <= tolerance
     return np.asarray(near_sure | (np.abs(gap - limits.coin_flip) <= 2 * tolerance))
-
-
-class LabelsGraph(DistributionGraph):
-    """The columns of `Labels`: D = K distributions over no and yes."""
-
-    @property
-    def names(self) -> dict[str, tuple[str, ...]]:
-        """Those of the labels."""
-        return {"label_names": self.outcome.label_names}
-
-    def values(self, raw: Value) -> Value:
-        """(W, n, K) probabilities of yes; see `Labels.values`."""
-        if self.outcome.outputs == LABEL_LOGITS:
-            return sigmoid(raw)
-        return np.minimum(np.maximum(raw, 0), 1)
-
-    def sides(self, probabilities: Value) -> Value:
-        """(n, K, 2)."""
-        return np.stack([1 - probabilities, probabilities], axis=-1)
-
-    def each(self, values: Value) -> Value:
-        """(n, K)."""
-        return values
-
-    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
-        """Whether labels hold."""
-        return {"yes": probabilities > 0.5}
-
-
-def label_words(result: MultilabelCertainty, tolerance: float) -> Wanted:
-    """Expected texts of a graph; as `class_words`."""
-    top = np.maximum(result.probabilities, 1 - result.probabilities)
-    near = near_a_threshold(top, result.gap, result.thresholds, tolerance)
-    return {
-        "yes": (result.yes, np.asarray(result.gap <= 2 * tolerance)),
-        "verdict": (codes_of(result.verdict), near),
-    }
 
 
 class ClassesGraph(DistributionGraph):

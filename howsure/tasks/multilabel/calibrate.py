@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.evaluation.calibrate import SavedCalibrator, check_method, read_names
+from howsure.evaluation.calibrator_files import SavedCalibrator, check_method, read_names
 from howsure.inputs.typed_json import typed
 from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import calibrate as of_classes

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from howsure.adapters.protocol import LABEL_LOGITS, LABEL_PROBABILITIES
-from howsure.tasks.classification import graph
-from howsure.tasks.multilabel import calibrate, evaluate, outcome, printed
+from howsure.tasks.classification.graph import numbers
+from howsure.tasks.multilabel import calibrate, evaluate, graph, outcome, printed
 from howsure.tasks.multilabel.calibrate import MultilabelCalibrator
 from howsure.tasks.multilabel.evaluate import MultilabelEvaluation
 from howsure.tasks.multilabel.outcome import Labels
@@ -99,7 +99,7 @@ class Multilabel(Task[MultilabelCertainty]):
         return graph.LabelsGraph(outcome)
 
     def graph_numbers(self, result: MultilabelCertainty, tolerance: float) -> Any:
-        return graph.numbers(result, tolerance)
+        return numbers(result, tolerance)
 
     def graph_words(self, result: MultilabelCertainty, tolerance: float) -> Any:
         return graph.label_words(result, tolerance)

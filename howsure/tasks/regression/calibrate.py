@@ -22,7 +22,7 @@ from scipy.optimize import minimize_scalar
 from howsure.arguments import check_choice
 from howsure.digits import exactly
 from howsure.errors import InputError
-from howsure.evaluation.calibrate import (
+from howsure.evaluation.calibrator_files import (
     ScoredCalibrator,
     check_not_calibrated,
     check_rows,

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.evaluation.calibrate import (
+from howsure.evaluation.calibrator_files import (
     SavedCalibrator,
     check_method,
     check_not_calibrated,
