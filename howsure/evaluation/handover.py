@@ -6,14 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from howsure.atomic import LINES, check_ending
-from howsure.errors import InputError
 from howsure.inputs.align import ID
-from howsure.inputs.rows import as_array, in_rows
 from howsure.results.export import write_csv_file
+from howsure.results.row_index import several_positions
 from howsure.tasks.task import task_of
 
 DIGITS = 6
@@ -51,8 +49,9 @@ def hand_over(
 
     Args:
         certainty: Result of N rows.
-        rows: The rows to write: (N,) booleans, as an `Abstention` gives, or positions in `certainty`, as
-            `coin_flips` gives, written in that order. None at all makes a table without rows.
+        rows: The rows to write, an index of several rows of `certainty`: (N,) booleans, as an `Abstention`
+            gives, or positions, as `coin_flips` gives, written in that order. An empty list makes a table
+            without rows.
         path: Ends in `.csv`. An earlier file stays until the new one is complete.
         sets: The result of `howsure.prediction_sets`: adds the prediction set of each row. For a regression
             the result of `howsure.prediction_intervals`: `low` and `high` are then the ends of its intervals.
@@ -74,34 +73,10 @@ def hand_over(
     task = task_of(certainty)
     task.check_can("hand_over", certainty)
     check_ending(path, LINES)
-    chosen = _positions(certainty._mask_in_order(rows), len(certainty))
-    part = certainty[chosen]
+    part = certainty[several_positions(certainty._mask_in_order(rows), len(certainty))]
     answers: Columns = task.hand_over(part, sets)
     numbered: Columns = {"row": part.row.tolist()}
     if part.ids is not None:
         numbered[ID if part.id_name in (*OWN, *answers) else part.id_name] = part.ids.tolist()
     columns = numbered | answers
     write_csv_file([[*columns], *map(list, zip(*columns.values(), strict=True))], path)
-
-
-def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:
-    """Positions in the result, of booleans or of positions."""
-    chosen = as_array(rows, "The rows to hand over")
-    if chosen.dtype == bool and chosen.shape == (number,):
-        return np.flatnonzero(chosen).astype(np.int64)
-    if chosen.shape == (0,):
-        return np.empty(0, dtype=np.int64)
-    if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
-        raise InputError(
-            "The rows to hand over are neither booleans nor positions",
-            expected=f"{number} booleans, one per row, or whole numbers from 0 to {number - 1}",
-            received=f"an array of {chosen.dtype} of shape {chosen.shape}",
-        )
-    wrong = np.flatnonzero((chosen < 0) | (chosen >= number))
-    if len(wrong):
-        raise InputError(
-            f"Rows to hand over do not exist, {in_rows(len(wrong), chosen[wrong[:5]].tolist())}",
-            expected=f"positions from 0 to {number - 1}",
-            received=int(chosen[wrong[0]]),
-        )
-    return chosen.astype(np.int64)

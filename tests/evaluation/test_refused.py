@@ -161,9 +161,9 @@ CASES = [
     # --- hand-over
     (lambda: hand_over([0], "rows.xlsx"), r"rows\.xlsx.*a name that ends in \.csv"),
     (lambda: hand_over([0], made=P), NOT_ASSESSED),
-    (lambda: hand_over([0, 300, -1]), "do not exist, in 2 rows: 300, -1.*Received: 300"),
-    *each(([True, False], [0.5], [[0]], 0, ["a"]), hand_over, "neither booleans nor positions"),
-    (lambda: hand_over(MASKED), "The rows to hand over are masked in row 1"),
+    (lambda: hand_over([0, 300, -1]), "index 300 is out of bounds"),
+    *each(([True, False], [0.5], [[0]], 0, ["a"]), hand_over, "Rows cannot be taken by this"),
+    (lambda: hand_over(MASKED), "The positions are masked in row 1"),
     # --- familiarity
     (lambda: familiar(score="relative"), "`score` cannot be used.*'density', .*Received: 'relative'"),
     *each((0, 1, -0.1, np.nan, 1e-300), lambda share: familiar(share=share), "`share` is out of range"),
