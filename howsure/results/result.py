@@ -28,7 +28,6 @@ from howsure.inputs.rows import as_array
 from howsure.inputs.typed_json import typed, types_of
 from howsure.optional import needs
 from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, is_in_files, rows_at_a_time
-from howsure.results.export import csv_lines, write_csv_file
 from howsure.results.lazy_maps import joined_maps
 from howsure.results.row_index import Positions, one_position, several_positions
 from howsure.results.saved import (
@@ -536,6 +535,8 @@ class Result(Shown, Generic[OneRow]):
                 save_sealed(self, place / TABLE, {})
             return
         if check_ending(place, TABLES, needed=False) == ".csv":
+            from howsure.results.export import csv_lines, write_csv_file
+
             write_csv_file(csv_lines(self, columns), path)
         else:
             save_sealed(self, path, {})

@@ -8,7 +8,7 @@ from scipy import stats
 
 import howsure
 from howsure import Certainty, DenseCertainty
-from howsure.tasks.segmentation.sentence import summary
+from howsure.tasks.segmentation.printed import summary
 
 RANDOM = np.random.default_rng(0)
 PASSES = RANDOM.dirichlet([0.5] * 4, size=(7, 12, 6, 5))

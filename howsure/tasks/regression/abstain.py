@@ -15,8 +15,8 @@ from howsure.inputs.rows import as_floats, quoted
 from howsure.inputs.targets import by_target
 from howsure.results.check import check_result
 from howsure.sampling.outcome import Booleans, Floats
-from howsure.tasks.regression.doubt import scale_of
 from howsure.tasks.regression.result import RegressionCertainty
+from howsure.tasks.regression.scores import scale_of
 from howsure.tasks.truth import truth_of
 
 

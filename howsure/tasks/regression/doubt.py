@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from howsure.sampling.outcome import Booleans, Floats
 from howsure.tasks.sentences import words_of
-
-if TYPE_CHECKING:
-    from howsure.tasks.regression.result import RegressionCertainty
 
 TARGET_SHARE = 0.05
 """Share of the standard deviation of a number: the standard error of its mean that is good enough where
@@ -104,15 +101,3 @@ def needs_passes(mean: Floats, error: Floats, width: Floats, method: Mapping[str
     share = np.divide(error, width, out=np.zeros(np.shape(mean)), where=width > 0)
     decimals = -int(np.floor(np.log10(target)))
     return np.asarray((np.round(share, decimals) > target + 1e-12) & ~is_rounding)
-
-
-def scale_of(result: RegressionCertainty) -> tuple[Floats, str]:
-    """(N, K) what an error of each number is measured against, and the name of that column.
-
-    `std`, or `spread` where nothing says how far answers scatter, or 1 where nothing is known of networks.
-    """
-    if not np.isnan(result.std).any():
-        return result.std, "std"
-    if result.spread is not None and not np.isnan(result.spread).any():
-        return result.spread, "spread"
-    return np.ones_like(result.mean), "nothing"

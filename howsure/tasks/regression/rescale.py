@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,12 +15,7 @@ from howsure.inputs.rows import as_floats
 from howsure.inputs.targets import by_target
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats
-
-if TYPE_CHECKING:
-    from howsure.tasks.regression.result import RegressionCertainty
-
-UNIT = "unit of the target"
-"""The unit of the columns that are put into it."""
+from howsure.tasks.regression.result import UNIT, RegressionCertainty
 
 STANDARDISED, REAL = "standardised", "real"
 """Units in which true numbers may be: (y − mean)/std, or that of the target."""

@@ -47,8 +47,10 @@ from howsure.tasks.classification.result import Certainty
 from howsure.tasks.familiar import FAMILIARITY, Familiar
 from howsure.tasks.probabilities import ROW_AND_ID
 from howsure.tasks.regression.doubt import relative_width
-from howsure.tasks.regression.rescale import UNIT, rescaled
 from howsure.tasks.regression.sentence import NumbersRow
+
+UNIT = "unit of the target"
+"""The unit of the columns that `rescaled` puts into it."""
 
 GIVEN_NUMBERS, GIVEN_SAMPLES = "given numbers", "given samples"
 """Names of the methods of results that were computed elsewhere."""
@@ -415,6 +417,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: Other shapes, or not finite, or `std` not above 0; or true numbers of which `truth`
                 does not say the unit.
         """
+        from howsure.tasks.regression.rescale import rescaled
+
         return rescaled(self, mean, std, truth)
 
     def with_noise(self, noise: ArrayLike, noise_from: str | None = None) -> RegressionCertainty:

@@ -37,7 +37,6 @@ from howsure.evaluation.score import (
 from howsure.sampling.outcome import Floats
 from howsure.statistics import skewed_interval, symmetric_interval
 from howsure.tasks.regression.above import networks_of
-from howsure.tasks.regression.doubt import scale_of
 from howsure.tasks.regression.result import RegressionCertainty
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -395,3 +394,15 @@ def of_ranking(scale: Floats, error: Floats) -> dict[str, Measured]:
         "ause": share(area - least, parts - of_least, 0.0, np.inf),
         "aurg": share(usual - area, of_usual - parts, -np.inf, 1.0),
     }
+
+
+def scale_of(result: RegressionCertainty) -> tuple[Floats, str]:
+    """(N, K) what an error of each number is measured against, and the name of that column.
+
+    `std`, or `spread` where nothing says how far answers scatter, or 1 where nothing is known of networks.
+    """
+    if not np.isnan(result.std).any():
+        return result.std, "std"
+    if result.spread is not None and not np.isnan(result.spread).any():
+        return result.spread, "spread"
+    return np.ones_like(result.mean), "nothing"

@@ -40,6 +40,7 @@ from howsure.tasks.classification import maps
 from howsure.tasks.classification.compare import of_shares
 from howsure.tasks.classification.comparison_words import ClassWords
 from howsure.tasks.segmentation.calibrate import Fits, counted_in, cross_fitted, losses_in, tempered
+from howsure.tasks.segmentation.labelled import check_given, truths_of
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import (
     COMPARED,
@@ -52,7 +53,7 @@ from howsure.tasks.segmentation.scores import (
     mean_of,
     of_rows,
 )
-from howsure.tasks.segmentation.truth import check_given, truth_map, truths_of
+from howsure.tasks.segmentation.truth import truth_map
 from howsure.words import counted, rate
 
 

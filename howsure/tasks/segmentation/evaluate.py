@@ -19,6 +19,7 @@ from howsure.evaluation.paired import Comparable, Paired, check_enough, with_out
 from howsure.evaluation.score import Score, in_columns
 from howsure.results.check import check_outside
 from howsure.tasks.classification.evaluate import ends_of
+from howsure.tasks.segmentation.labelled import truths_of
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import (
     METRICS,
@@ -28,7 +29,7 @@ from howsure.tasks.segmentation.scores import (
     of_counts,
     of_rows,
 )
-from howsure.tasks.segmentation.truth import Ignored, truths_of
+from howsure.tasks.segmentation.truth import Ignored
 from howsure.words import counted
 
 MOST_CLASSES = 10

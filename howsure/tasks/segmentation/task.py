@@ -15,9 +15,9 @@ from howsure.tasks.segmentation import (
     evaluate,
     given_maps,
     graph,
-    sentence,
+    labelled,
+    printed,
     tiles,
-    truth,
 )
 from howsure.tasks.segmentation.calibrate import DenseCalibrator
 from howsure.tasks.segmentation.decide import DenseAbstention, DensePredictionSets
@@ -52,7 +52,7 @@ class Segmentation(Task[DenseCertainty]):
         return evaluate.ignored(result, labels, ignore)
 
     def background(self, result: DenseCertainty, background: int | str) -> int:
-        return truth.background_of(result, background)
+        return labelled.background_of(result, background)
 
     def calibrate(
         self, result: DenseCertainty, labels: Any, *, method: str | None, seed: int
@@ -101,13 +101,13 @@ class Segmentation(Task[DenseCertainty]):
     above = refused("`result.share` is the share of each class in each row")
 
     def lead(self, result: DenseCertainty) -> str:
-        return sentence.lead(result)
+        return printed.lead(result)
 
     def lines(self, result: DenseCertainty, count: int | None) -> Any:
-        return sentence.lines(result, count)
+        return printed.lines(result, count)
 
     def summary(self, result: DenseCertainty) -> str:
-        return sentence.summary(result)
+        return printed.summary(result)
 
     def page(self, result: DenseCertainty, asked: Any) -> str:
         from howsure.tasks.segmentation.page import page  # late, as its templates take time to import
