@@ -14,7 +14,7 @@ from howsure.methods.protocol import Job, Method, is_method
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_random
-from howsure.tasks.output_semantics import meant
+from howsure.tasks.output_semantics import infer_outcome
 from howsure.tasks.raw import Raw
 
 
@@ -74,7 +74,7 @@ def prepare(
     if raw:
         outcome: Outcome = Raw(ready.info.output_shape)
     else:
-        outcome = meant(ready, rows, request, all_rows, None if first is None else first.model.info)
+        outcome = infer_outcome(ready, rows, request, all_rows, None if first is None else first.model.info)
     wished = request
     if request.class_names is None and ready.info.class_names is None:
         wished = replace(request, class_names=all_rows.class_names)

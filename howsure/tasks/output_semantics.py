@@ -54,7 +54,7 @@ def evidence(info: ModelInfo, declared: str | None) -> str:
     return f"This is shown by {listed(shown)}." if shown else ""
 
 
-def meant(
+def infer_outcome(
     model: Model, rows: Sequence[Array], request: Request, given: Rows, like: ModelInfo | None
 ) -> Outcome:
     """The kind of answer in the outputs of a model, from all that shows it.
