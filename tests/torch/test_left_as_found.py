@@ -238,3 +238,26 @@ def test_threads_that_ask_for_the_same_module_get_what_each_gets_alone():
         thread.join()
     assert all(np.array_equal(results[number], alone[number]) for number in rows)
     assert_left(module, before)
+
+
+class Remembering(nn.Module):
+    """Its property stores what it gives, as `hparams` of Lightning does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3))
+        self.stored = None
+
+    @property
+    def hparams(self):
+        self.stored = {"num_classes": 3}
+        return self.stored
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def test_a_property_that_is_read_leaves_nothing():
+    module = Remembering()
+    howsure.assess(module, np.zeros((2, 4), np.float32))
+    assert module.stored is None

@@ -9,7 +9,6 @@ For a module that wraps another one, as `DataParallel` does, the wrapper is read
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -138,9 +137,15 @@ def _entry(holder: Any, name: str) -> Any:
     """An entry or attribute; None if it does not exist or raises an error."""
     if isinstance(holder, Mapping):
         return holder.get(name)
-    with contextlib.suppress(Exception):  # a property is a user's code, which may need a trainer or a file
+    before = dict(vars(holder)) if isinstance(holder, nn.Module) else None
+    try:
         return getattr(holder, name, None)
-    return None
+    except Exception:  # a property is a user's code, which may need a trainer or a file
+        return None
+    finally:
+        if before is not None:  # or which may store something, as `hparams` of Lightning does
+            vars(holder).clear()
+            vars(holder).update(before)
 
 
 def _whole_number(holder: Any, name: str) -> int | None:
