@@ -7,7 +7,7 @@ import pytest
 
 import howsure
 from howsure.external.files import FileColumns, read_sample
-from howsure.tasks import files
+from howsure.scale import load
 from tests.commands import run
 from tests.scale.conftest import FILES, ROWS, into
 
@@ -22,7 +22,7 @@ def folder(tmp_path_factory, written_rows):
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(files, "SAMPLE", 200)
+    monkeypatch.setattr(load, "SAMPLE", 200)
 
 
 def said(done):
