@@ -90,7 +90,7 @@ oldest: .venv-oldest/$(READY) ## the same tests with the oldest versions that ar
 # The newest Python with the newest versions, of what needs no framework: the part that installs and runs fast. All of
 # it is `make test PYTHON=python3.13`.
 NEWEST = python3.13
-FEW = golden models methods results judge bare test_assess.py test_atomic.py test_errors.py test_passes.py
+FEW = golden adapters methods results evaluation external test_assess.py test_atomic.py test_errors.py test_passes.py
 
 newest:                         ## tests that need no framework, with the newest Python, where there is one
 	@if $(NEWEST) -c 'import ensurepip' 2>&-; then $(MAKE) --no-print-directory test-newest; \

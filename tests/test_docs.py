@@ -179,6 +179,14 @@ def test_paths_named_in_contributing_exist():
         assert (ROOT / path).exists(), path
 
 
+def test_tests_that_the_makefile_and_decisions_name_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = [f"tests/{name}" for name in re.search(r"^FEW = (.+)$", makefile, re.MULTILINE)[1].split()]
+    for text in (makefile, *(page.read_text(encoding="utf-8") for page in DECISIONS)):
+        named += re.findall(r"(?:pytest |PYTEST\) |ignore=)(tests/[\w/.]+)", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=relative)
 def test_decisions_have_one_form_and_are_short(page):
     text = page.read_text(encoding="utf-8")
