@@ -136,28 +136,28 @@ class Task(ABC, Generic[R]):
 
     @abstractmethod
     def evaluate(
-        self, result: R, labels: Any, *, outside: R | None, seed: int, background: int | None = None
+        self, result: R, labels: Any, /, *, outside: R | None, seed: int, background: int | None = None
     ) -> Any:
         """The scores of `howsure.evaluate`; `background` as `background` gives it."""
 
     @abstractmethod
-    def score_lines(self, result: R, evaluation: Any) -> list[list[Any]]:
+    def score_lines(self, result: R, evaluation: Any, /) -> list[list[Any]]:
         """Cells of a csv table of scores, the names of its columns first."""
 
     @abstractmethod
-    def ignored(self, result: R, labels: Any, ignore: int | Sequence[int]) -> Any:
+    def ignored(self, result: R, labels: Any, ignore: int | Sequence[int], /) -> Any:
         """Labels of which these class numbers do not count."""
 
     @abstractmethod
-    def background(self, result: R, background: int | str) -> int:
+    def background(self, result: R, background: int | str, /) -> int:
         """The number of the class that means over classes leave out."""
 
     @abstractmethod
-    def calibrate(self, result: R, labels: Any, *, method: str | None, seed: int) -> Any:
+    def calibrate(self, result: R, labels: Any, /, *, method: str | None, seed: int) -> Any:
         """The calibrator of `howsure.calibrate`."""
 
     @abstractmethod
-    def read_calibrator(self, content: Mapping[str, Any]) -> Any:
+    def read_calibrator(self, content: Mapping[str, Any], /) -> Any:
         """A calibrator from the content of its file."""
 
     @abstractmethod
@@ -167,15 +167,15 @@ class Task(ABC, Generic[R]):
     # --- decisions --------------------------------------------------------------------------------
 
     @abstractmethod
-    def prediction_sets(self, result: R, labels: Any, *, coverage: float, by_class: bool) -> Any:
+    def prediction_sets(self, result: R, labels: Any, /, *, coverage: float, by_class: bool) -> Any:
         """The sets of `howsure.prediction_sets`."""
 
     @abstractmethod
-    def prediction_intervals(self, result: R, labels: Any, *, coverage: float) -> Any:
+    def prediction_intervals(self, result: R, labels: Any, /, *, coverage: float) -> Any:
         """The intervals of `howsure.prediction_intervals`."""
 
     @abstractmethod
-    def sets_told(self, result: R, fitted: Any) -> Any:
+    def sets_told(self, result: R, fitted: Any, /) -> Any:
         """Sets or intervals of further rows as lines of a table, and in the end what they come to."""
 
     @abstractmethod
@@ -183,6 +183,7 @@ class Task(ABC, Generic[R]):
         self,
         result: R,
         labels: Any,
+        /,
         *,
         risk: float,
         confidence: float,
@@ -192,33 +193,33 @@ class Task(ABC, Generic[R]):
         """The rule of `howsure.abstain`."""
 
     @abstractmethod
-    def choose(self, result: R, which: str | None, most: int | None) -> Any:
+    def choose(self, result: R, which: str | None, most: int | None, /) -> Any:
         """Positions of the rows that a word means, those to look at first if it is None."""
 
     @abstractmethod
-    def hand_over(self, result: R, sets: Any) -> Any:
+    def hand_over(self, result: R, sets: Any, /) -> Any:
         """Columns of the table of rows for a person."""
 
     @abstractmethod
-    def above(self, result: R, threshold: float, target: str | int | None) -> Any:
+    def above(self, result: R, threshold: float, target: str | int | None, /) -> Any:
         """Whether each number is above a threshold, as a `Certainty` of two classes."""
 
     # --- words and pages --------------------------------------------------------------------------
 
     @abstractmethod
-    def lead(self, result: R) -> str:
+    def lead(self, result: R, /) -> str:
         """A result in one sentence."""
 
     @abstractmethod
-    def lines(self, result: R, count: int | None) -> Any:
+    def lines(self, result: R, count: int | None, /) -> Any:
         """`howsure.tasks.printed.Lines` about all rows, or about so many to look at first."""
 
     @abstractmethod
-    def summary(self, result: R) -> str:
+    def summary(self, result: R, /) -> str:
         """How a result came out, a paragraph."""
 
     @abstractmethod
-    def page(self, result: R, asked: Any) -> str:
+    def page(self, result: R, asked: Any, /) -> str:
         """The HTML page, with the `howsure.report.page.PageOptions`."""
 
     # --- other ways in and out --------------------------------------------------------------------
@@ -228,31 +229,31 @@ class Task(ABC, Generic[R]):
         """The `howsure.external.given.Kind`: how probabilities that something else computed are read."""
 
     @abstractmethod
-    def claims(self, table: Any, columns: Any) -> bool:
+    def claims(self, table: Any, columns: Any, /) -> bool:
         """Whether the columns of a table that something else wrote are those of such rows."""
 
     @abstractmethod
-    def given_columns(self, table: Any, columns: Any, source: Path) -> R:
+    def given_columns(self, table: Any, columns: Any, source: Path, /) -> R:
         """The result in such a table."""
 
     @abstractmethod
-    def tiled(self, model: Any, given: Any, method: Any, request: Request, progress: Any) -> Any:
+    def tiled(self, model: Any, given: Any, method: Any, request: Request, progress: Any, /) -> Any:
         """The job of rows that are assessed in tiles, and their results one by one."""
 
     @abstractmethod
-    def first_tile(self, x: Any, request: Request) -> Any:
+    def first_tile(self, x: Any, request: Request, /) -> Any:
         """The first tile of the first row, as the model is fed with it."""
 
     @abstractmethod
-    def graph(self, outcome: Any) -> Any:
+    def graph(self, outcome: Any, /) -> Any:
         """The columns of an ONNX graph; see `howsure.tasks.classification.graph.DistributionGraph`."""
 
     @abstractmethod
-    def graph_numbers(self, result: R, tolerance: float) -> Any:
+    def graph_numbers(self, result: R, tolerance: float, /) -> Any:
         """By column of a graph, the numbers of a result and how far they may be off."""
 
     @abstractmethod
-    def graph_words(self, result: R, tolerance: float) -> Any:
+    def graph_words(self, result: R, tolerance: float, /) -> Any:
         """By column of a graph, the words of a result and where rounding may decide."""
 
 

@@ -53,9 +53,18 @@ class Abstention(Acceptance):
 
 
 def abstain(
-    certainty: Certainty, labels: Any, *, risk: float, confidence: float, tolerance: Any
+    certainty: Certainty,
+    labels: Any,
+    *,
+    risk: float,
+    confidence: float,
+    tolerance: Any,
+    background: int | None = None,
 ) -> Abstention:
-    """The part `abstain` of one class per row, by the top probability; see `howsure.evaluation.selective`."""
+    """The part `abstain` of one class per row, by the top probability, without a `background`.
+
+    See `howsure.evaluation.selective`.
+    """
     if tolerance is not None:
         raise InputError(
             "A class is right or wrong, so there is no tolerance",

@@ -114,8 +114,10 @@ def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
     return recalls[:MOST_CLASSES]
 
 
-def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, seed: int) -> Evaluation:
-    """The part `evaluate` of one class per row; see `howsure.evaluation.evaluate.evaluate`."""
+def evaluate(
+    certainty: Certainty, labels: Any, *, outside: Certainty | None, seed: int, background: int | None = None
+) -> Evaluation:
+    """The part `evaluate` of one class per row, without a `background`; see `howsure.evaluation.evaluate`."""
     truth = truth_of(certainty, labels)
     check_enough(truth)
     if outside is not None:

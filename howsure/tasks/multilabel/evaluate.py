@@ -54,10 +54,12 @@ class MultilabelEvaluation(Comparable, Displayed):
         return "\n".join([f"{counted(self.rows, 'row')}, {counted(len(self.of_label), 'label')}", *lines])
 
 
-def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed: int) -> MultilabelEvaluation:
+def evaluate(
+    certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed: int, background: int | None = None
+) -> MultilabelEvaluation:
     """The part `evaluate` of several labels per row: each as rows of no and yes, and the means over labels.
 
-    See `howsure.evaluation.evaluate.evaluate`.
+    There is no `background`. See `howsure.evaluation.evaluate.evaluate`.
     """
     if outside is not None:
         raise InputError(

@@ -72,9 +72,18 @@ class RegressionAbstention(Acceptance):
 
 
 def abstain(
-    result: RegressionCertainty, labels: Any, *, risk: float, confidence: float, tolerance: Any
+    result: RegressionCertainty,
+    labels: Any,
+    *,
+    risk: float,
+    confidence: float,
+    tolerance: Any,
+    background: int | None = None,
 ) -> RegressionAbstention:
-    """The part `abstain` of numbers, ranked by tolerance / `std`; see `howsure.evaluation.selective`."""
+    """The part `abstain` of numbers, ranked by tolerance / `std`, without a `background`.
+
+    See `howsure.evaluation.selective`.
+    """
     truth = truth_of(result, labels)
     limits = _limits_of(tolerance, result.target_names)
     scale, ranked_by = scale_of(result)

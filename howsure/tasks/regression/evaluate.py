@@ -166,8 +166,10 @@ class RegressionEvaluation(Comparable, Displayed):
         return "\n".join([*lines, *([self.note] if self.note else [])])
 
 
-def evaluate(result: RegressionCertainty, labels: Any, *, outside: Any, seed: int) -> RegressionEvaluation:
-    """The part `evaluate` of numbers; see `howsure.evaluation.evaluate.evaluate`."""
+def evaluate(
+    result: RegressionCertainty, labels: Any, *, outside: Any, seed: int, background: int | None = None
+) -> RegressionEvaluation:
+    """The part `evaluate` of numbers, without a `background`; see `howsure.evaluation.evaluate.evaluate`."""
     truth = truth_of(result, labels)
     check_enough(truth)
     if outside is not None:
