@@ -147,3 +147,7 @@ def test_no_files_of_the_package_import_each_other_in_a_circle_also_in_functions
 def test_no_import_of_the_package_runs_up(howsure):
     assert {room_of(file) for file in howsure.trees} == set(ROOMS)
     assert not upward(howsure)
+
+
+def test_no_two_classes_have_the_same_name(howsure):
+    assert not doubled(howsure)

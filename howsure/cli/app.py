@@ -28,7 +28,7 @@ from howsure.atomic import check_folder, new_folder
 from howsure.cli.assessing import Assess
 from howsure.cli.command import INTERRUPTED, WRONG, Command, settings_of, typed
 from howsure.cli.comparing import Compare
-from howsure.cli.models import Audit, Export
+from howsure.cli.models import AuditCommand, Export
 from howsure.cli.settings import of_an_option
 from howsure.cli.tables import Abstain, Calibrate, Evaluate, Handover, Report, Sets
 from howsure.errors import HowsureError, HowsureWarning, exception_text, is_of_a_model
@@ -67,7 +67,7 @@ class Demo(Command):
 
 COMMANDS: tuple[type[Command], ...] = (
     Demo,
-    Audit,
+    AuditCommand,
     Assess,
     Compare,
     Evaluate,

@@ -56,7 +56,7 @@ class Command:
     @classmethod
     def name(cls) -> str:
         """Its name on the command line."""
-        return cls.__name__.lower()
+        return cls.__name__.removesuffix("Command").lower()
 
     def run(self) -> bool:
         """Do it; False if something in the data was left out.

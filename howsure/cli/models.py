@@ -137,7 +137,7 @@ def load_model(source: ModelSource, errors: Console) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit(ModelCommand):
+class AuditCommand(ModelCommand):
     """Show which layers of a model are random, which stay fixed, and what a pass costs.
 
     Attributes:

@@ -7,7 +7,7 @@ from keras import layers
 
 import howsure
 from howsure.adapters.keras import model as adapters
-from howsure.adapters.keras.model import Thinned, adapt
+from howsure.adapters.keras.model import KerasThinned, adapt
 from howsure.sampling.randomness import random_ops_of
 from tests.sampling.enumerated import softmax
 
@@ -76,13 +76,13 @@ def test_no_precision_is_lost_where_the_processor_gains_nothing(network, monkeyp
 
 def test_the_pilot_keeps_float32_where_bfloat16_is_too_far_off(network, faster, monkeypatch):
     model, x = network
-    passes = Thinned.__call__
+    passes = KerasThinned.__call__
 
     def far_off(self, trunk):
         values = passes(self, trunk)
         return values[..., ::-1] if self.model._in_bfloat16 else values
 
-    monkeypatch.setattr(Thinned, "__call__", far_off)
+    monkeypatch.setattr(KerasThinned, "__call__", far_off)
     assert howsure.plan(model, x).precision == "float32"
 
 

@@ -383,7 +383,7 @@ class KerasModel:
         if width > 1 and not self._foldable:
             return self._one_at_a_time(masks, width)
         with self.as_found():
-            return Thinned(self, width, list(map(_tensor, masks)))
+            return KerasThinned(self, width, list(map(_tensor, masks)))
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
@@ -620,7 +620,7 @@ def _fixed_batch(model: Any) -> int | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Thinned:
+class KerasThinned:
     """The thinned networks with some masks.
 
     Attributes:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from howsure import tuning
 from howsure.adapters.torch.levels import MADE, Leveled
-from howsure.adapters.torch.program import Program, Slot
-from howsure.adapters.torch.steps import Runner, Step
+from howsure.adapters.torch.program import RecordedProgram, RecordedSlot
+from howsure.adapters.torch.steps import RecordedStep, Runner
 from howsure.adapters.torch.tracer import is_view
 
 aten = torch.ops.aten
@@ -30,7 +30,9 @@ _BETWEEN = (
 """Operations that lose almost nothing at low precision, or only pass numbers on."""
 
 
-def reducible(program: Program, steps: Sequence[Step], shared: Sequence[Step]) -> list[Step]:
+def reducible(
+    program: RecordedProgram, steps: Sequence[RecordedStep], shared: Sequence[RecordedStep]
+) -> list[RecordedStep]:
     """The heavy operations that every pass computes again, and operations that only these read.
 
     Heavy operations are products and convolutions in float32 with at least `tuning.HEAVY` multiply-adds. The
@@ -48,8 +50,8 @@ def reducible(program: Program, steps: Sequence[Step], shared: Sequence[Step]) -
     repeated = heavy & set(steps)
     if not repeated:
         return []
-    reduced: set[Step] = set()
-    readers: dict[Slot, list[Step]] = {}
+    reduced: set[RecordedStep] = set()
+    readers: dict[RecordedSlot, list[RecordedStep]] = {}
     for step in reversed((*shared, *steps)):
         reading = [reader for slot in step.call.outputs if slot for reader in readers.get(slot, ())]
         for_these = bool(reading) and reduced.issuperset(reading) and program.output not in step.call.outputs
@@ -61,7 +63,7 @@ def reducible(program: Program, steps: Sequence[Step], shared: Sequence[Step]) -
     return [step for step in (*shared, *steps) if step in reduced]
 
 
-def _is_heavy(program: Program, step: Step) -> bool:
+def _is_heavy(program: RecordedProgram, step: RecordedStep) -> bool:
     (output, *_) = step.call.outputs
     if step.op.overloadpacket not in _HEAVY or output is None:
         return False
@@ -79,13 +81,15 @@ class Reducing(Runner):
         steps: The steps that run in bfloat16.
     """
 
-    def __init__(self, program: Program, entries: Sequence[Leveled], steps: Sequence[Step]) -> None:
+    def __init__(
+        self, program: RecordedProgram, entries: Sequence[Leveled], steps: Sequence[RecordedStep]
+    ) -> None:
         super().__init__(program, entries)
         self._reduced = frozenset(steps)
         self._weights: dict[Any, tuple[Tensor, int, Tensor]] = {}
         self._ordered, self._masks = self._in_order(steps)
 
-    def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
+    def call(self, step: RecordedStep, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The results of a call, computed in bfloat16 for the chosen steps."""
         if step not in self._reduced:
             return super().call(step, [_in_float32(item) for item in args], kwargs)
@@ -95,21 +99,21 @@ class Reducing(Runner):
         results = step.op(*operands, **kwargs)
         return list(results) if isinstance(results, (tuple, list)) else [results]
 
-    def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
+    def ordered(self, step: RecordedStep, slot: RecordedSlot, result: Tensor) -> Tensor:
         """The result of a broadcast ("spread") call, in the memory order that its readers need."""
         return result if step in self._reduced else super().ordered(step, slot, result)
 
-    def kept(self, slot: Slot, mask: Tensor) -> Tensor:
+    def kept(self, slot: RecordedSlot, mask: Tensor) -> Tensor:
         """A tensor made of masks, in the type and memory order that its readers need."""
         if slot not in self._masks:
             return mask
         last = not self._masks[slot] and mask.dim() == 4
         return mask.to(torch.bfloat16, memory_format=torch.channels_last if last else torch.preserve_format)
 
-    def _in_bfloat16(self, step: Step, item: Any, recorded: Any) -> Any:
+    def _in_bfloat16(self, step: RecordedStep, item: Any, recorded: Any) -> Any:
         if not isinstance(item, Tensor) or item.dtype != torch.float32:
             return item
-        made = isinstance(recorded, Slot) and self.level[recorded] == MADE
+        made = isinstance(recorded, RecordedSlot) and self.level[recorded] == MADE
         if not isinstance(recorded, Tensor) and not (
             made and self.program.values[recorded].memory in self.program.kept
         ):
@@ -123,14 +127,16 @@ class Reducing(Runner):
             cached = self._weights[key] = (item, item._version, item.to(torch.bfloat16, memory_format=form))
         return cached[2]
 
-    def _in_order(self, steps: Sequence[Step]) -> tuple[frozenset[Step], dict[Slot, bool]]:
+    def _in_order(
+        self, steps: Sequence[RecordedStep]
+    ) -> tuple[frozenset[RecordedStep], dict[RecordedSlot, bool]]:
         """Broadcast steps whose inputs must be contiguous, and whether masks are wanted contiguous too.
 
         This is wanted if the result of a convolution is reshaped. It happens before widening, when there is
         less to copy.
         """
-        read_in_order: set[Slot] = set()
-        ordered, masks = set[Step](), dict[Slot, bool]()
+        read_in_order: set[RecordedSlot] = set()
+        ordered, masks = set[RecordedStep](), dict[RecordedSlot, bool]()
         for step in reversed(steps):
             wants = step.call.outputs[0] in read_in_order
             if is_view(step.op):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.adapters.torch.dry_run import ROWS, UNEVEN, DryRun, let_draw, middle, same, stand_in
-from howsure.adapters.torch.find_draws import Passes, PassFinder
+from howsure.adapters.torch.find_draws import PassFinder, PassForm
 from howsure.adapters.torch.inputs import InputForm, name_of, probes
 from howsure.adapters.torch.snapshot import Snapshot
 from howsure.errors import ModelError
@@ -34,7 +34,7 @@ _RESCALING = frozenset(
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Examination(Passes):
+class Examination(PassForm):
     """Results of examining a module; `largest` and `of_pass` are for one row.
 
     Attributes:

@@ -42,7 +42,7 @@ _NORMS = nn.modules.batchnorm._NormBase
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Passes:
+class PassForm:
     """The form of a pass of a module.
 
     Attributes:
@@ -95,7 +95,7 @@ class PassFinder:
         ]
         self._norms = [layer for layer in module.modules() if isinstance(layer, _NORMS)]
 
-    def found(self) -> Passes:
+    def found(self) -> PassForm:
         """Search, and return everything found."""
         trained = self._trained()
         self._of_weights = self._noise_of_weights(trained)
@@ -114,10 +114,10 @@ class PassFinder:
             for record in kept_off:
                 self.left.append(Unswitchable(record.name, f"{record.in_words}: {KEPT_OFF}", False))
             self._leave([record for record in trained.records if record.key not in self.always], trained)
-            return Passes(left=tuple(self.left))
+            return PassForm(left=tuple(self.left))
         least = self._least_flags(random_ops, trained)
         if least is None:
-            return Passes(left=tuple(self.left))
+            return PassForm(left=tuple(self.left))
         training, output, run = least
         in_passes = self.always | {record.key for record in run.records}
         self._leave([record for record in trained.records if record.key not in in_passes], trained)
@@ -270,9 +270,9 @@ class PassFinder:
                 what = f"{record.in_words} adds noise, which is random with MCDropout(gaussian_noise=True)"
             self.left.append(Unswitchable(record.name, what, refused=False))
 
-    def _placed(self, training: frozenset[int], output: Tensor, run: Recorder) -> Passes:
+    def _placed(self, training: frozenset[int], output: Tensor, run: Recorder) -> PassForm:
         """Find where the masks of each random op go, and try them out."""
-        passes = Passes(training=training, calls=tuple(run.calls), largest=run.largest, of_pass=run.work)
+        passes = PassForm(training=training, calls=tuple(run.calls), largest=run.largest, of_pass=run.work)
         beside, more = self.look.note(training, UNEVEN)
         drawn: list[Place | float | None] = []
         random_ops = 0

@@ -31,8 +31,8 @@ from howsure.adapters.torch.bfloat16 import Reducing, reducible
 from howsure.adapters.torch.draws import Place
 from howsure.adapters.torch.levels import MADE, leveled, needed
 from howsure.adapters.torch.noted_tensors import tensors_in
-from howsure.adapters.torch.program import Axis, Call, Program, Slot, Times
-from howsure.adapters.torch.steps import Runner, Sizes, Step, apart, widened
+from howsure.adapters.torch.program import Axis, Call, RecordedProgram, RecordedSlot, Times
+from howsure.adapters.torch.steps import RecordedStep, Runner, Sizes, apart, widened
 from howsure.adapters.torch.tracer import Unsplittable, results_of
 
 IN_CACHES, OF_FEW_ROWS = 1 << 18, 1 << 22
@@ -121,7 +121,7 @@ class Split:
     """
 
     def __init__(
-        self, program: Program, drawn: Sequence[Place | float | None], work: float | None = None
+        self, program: RecordedProgram, drawn: Sequence[Place | float | None], work: float | None = None
     ) -> None:
         self._places = [place for place in drawn if isinstance(place, Place)]
         program = _placed(program, drawn)
@@ -166,14 +166,14 @@ class Split:
 
     def fits(self, rows: Sequence[Tensor]) -> bool:
         """True if the module reads the same numbers of these rows as when it was recorded."""
-        values: dict[Slot, Any] = dict(zip(self._program.inputs, rows, strict=True))
+        values: dict[RecordedSlot, Any] = dict(zip(self._program.inputs, rows, strict=True))
 
         def given(item: Any) -> Any:
             if isinstance(item, Times):
                 return item.per_row * len(rows[0])
             if isinstance(item, (list, tuple)):
                 return [given(part) for part in item]
-            return values[item] if isinstance(item, Slot) else item
+            return values[item] if isinstance(item, RecordedSlot) else item
 
         with torch.no_grad():
             for asking, number, before in self._asked:
@@ -205,7 +205,7 @@ class Split:
         axes = tuple(self._runner.axis(slot) for slot in self._crossing)
         return SplitTrunk(sizes.rows, tuple(values[slot] for slot in self._crossing), axes)
 
-    def thin(self, masks: Sequence[Array]) -> Thinned:
+    def thin(self, masks: Sequence[Array]) -> SplitThinned:
         """The thinned networks with these masks.
 
         Args:
@@ -215,16 +215,16 @@ class Split:
             A function from a trunk of n rows to outputs (W, n, …).
         """
         widths = (1, *map(len, masks))
-        drawn: dict[Slot, Tensor] = {}
+        drawn: dict[RecordedSlot, Tensor] = {}
         alone = Sizes(1, widths)
         with torch.no_grad():
             for number, mask in enumerate(masks):
                 drawn |= self._drawn(number, mask)
             self._runner.run(self._of_masks, drawn, _Constants(self, alone), alone)
             drawn = {slot: self._runner.kept(slot, mask) for slot, mask in drawn.items()}
-        return Thinned(self, widths, drawn)
+        return SplitThinned(self, widths, drawn)
 
-    def passes(self, thinned: Thinned, trunk: SplitTrunk, made: _Constants | None = None) -> Tensor:
+    def passes(self, thinned: SplitThinned, trunk: SplitTrunk, made: _Constants | None = None) -> Tensor:
         """Outputs (W, n, …) of thinned networks for the n rows of a trunk.
 
         Args:
@@ -243,7 +243,7 @@ class Split:
             widths[-1], count, *output.shape[1:]
         )
 
-    def rows_at_once(self, steps: Sequence[Step], widths: Sequence[int]) -> int:
+    def rows_at_once(self, steps: Sequence[RecordedStep], widths: Sequence[int]) -> int:
         """Number of rows whose tensors fit into the processor's caches."""
         of_row = max((widths[step.level] * self._runner.largest(step) for step in steps), default=1)
         return max(1, IN_CACHES // of_row, min(tuning.MANY_ROWS, OF_FEW_ROWS // of_row))
@@ -257,9 +257,9 @@ class Split:
         reduced.networks = self._reduced
         return reduced
 
-    def made(self, level: int, drawn: bool, sizes: Sizes) -> dict[Slot, Tensor]:
+    def made(self, level: int, drawn: bool, sizes: Sizes) -> dict[RecordedSlot, Tensor]:
         """The values that steps of a level read, but that depend on neither rows nor masks."""
-        values: dict[Slot, Tensor] = {}
+        values: dict[RecordedSlot, Tensor] = {}
         batch = sizes.batch(level, drawn=drawn)
         self._runner.run(self._made.get((level, drawn), ()), values, lambda _: values, Sizes(batch, (1,)))
         return values
@@ -283,30 +283,32 @@ class Split:
             raise Unsplittable(_why_whole(asking))
         return calls
 
-    def _follows_masks(self, step: Step) -> bool:
+    def _follows_masks(self, step: RecordedStep) -> bool:
         """True if a step reads masks and plain numbers only, such as no weights."""
         read = tensors_in([step.call.args, step.call.kwargs])
         return not any(True for _ in read) and all(
             self._runner.level[slot] > MADE for slot in step.call.reads
         )
 
-    def _find_crossing(self) -> tuple[Slot, ...]:
+    def _find_crossing(self) -> tuple[RecordedSlot, ...]:
         """The values of level 0 that later levels or the output read."""
         read = [*(slot for step in self._thinned for slot in step.call.reads), self._output]
         return tuple(dict.fromkeys(slot for slot in read if self._runner.level[slot] == 0))
 
-    def _forget(self, steps: Sequence[Step], keep: Iterable[Slot]) -> None:
+    def _forget(self, steps: Sequence[RecordedStep], keep: Iterable[RecordedSlot]) -> None:
         """Store for each step the values that no later step reads."""
-        kept, later = set(keep), set[Slot]()
+        kept, later = set(keep), set[RecordedSlot]()
         for step in reversed(steps):
             touched = {*step.call.reads, *(slot for slot in step.call.outputs if slot is not None)}
             step.ends.extend(touched - later - kept)
             later |= touched
 
-    def _find_made(self, made: Sequence[Step], steps: Sequence[Step]) -> dict[tuple[int, bool], list[Step]]:
+    def _find_made(
+        self, made: Sequence[RecordedStep], steps: Sequence[RecordedStep]
+    ) -> dict[tuple[int, bool], list[RecordedStep]]:
         """The steps that make the constants for each level."""
         by_call = {step.call: step for step in made}
-        read: dict[tuple[int, bool], set[Slot]] = {}
+        read: dict[tuple[int, bool], set[RecordedSlot]] = {}
         for step in steps:
             wanted = {slot for slot in step.call.reads if self._runner.level[slot] == MADE}
             read.setdefault((step.level, step.drawn), set()).update(wanted)
@@ -315,7 +317,7 @@ class Split:
             for key, slots in read.items()
         }
 
-    def _drawn(self, number: int, mask: Array) -> dict[Slot, Tensor]:
+    def _drawn(self, number: int, mask: Array) -> dict[RecordedSlot, Tensor]:
         """The numbers of a draw for one row with these masks (W, …); empty if nothing reads them."""
         if number not in self._draws:
             return {}
@@ -330,7 +332,7 @@ class Split:
         numbers = numbers.reshape(-1, *before, axis.outer, axis.inner, *after).movedim(0, axis.place + 1)
         return {slot: numbers.reshape(*before, len(mask) * axis.times, *after)}
 
-    def _measured(self, steps: Sequence[Step], work: float | None) -> tuple[Level, ...]:
+    def _measured(self, steps: Sequence[RecordedStep], work: float | None) -> tuple[Level, ...]:
         """The levels with their costs and sizes."""
         random_ops = [place.random_op for place in self._places]
         costs, sizes = np.zeros(len(random_ops) + 1), [1] * (len(random_ops) + 1)
@@ -352,7 +354,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Thinned:
+class SplitThinned:
     """Thinned networks: a function from a trunk to outputs.
 
     Attributes:
@@ -363,7 +365,7 @@ class Thinned:
 
     of: Split
     widths: tuple[int, ...]
-    drawn: dict[Slot, Tensor]
+    drawn: dict[RecordedSlot, Tensor]
 
     def __call__(self, trunk: SplitTrunk) -> Tensor:
         """Outputs (W, n, …) for the n rows of a trunk."""
@@ -389,16 +391,16 @@ class _Constants:
 
     def __init__(self, split: Split, sizes: Sizes) -> None:
         self._split, self._sizes = split, sizes
-        self._kept: dict[tuple[int, bool], dict[Slot, Tensor]] = {}
+        self._kept: dict[tuple[int, bool], dict[RecordedSlot, Tensor]] = {}
 
-    def __call__(self, step: Step) -> dict[Slot, Tensor]:
+    def __call__(self, step: RecordedStep) -> dict[RecordedSlot, Tensor]:
         key = (step.level, step.drawn)
         if key not in self._kept:
             self._kept[key] = self._split.made(*key, self._sizes)
         return self._kept[key]
 
 
-def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
+def _placed(program: RecordedProgram, drawn: Sequence[Place | float | None]) -> RecordedProgram:
     """The program with draws of random ops only, numbered as these; constants replace other draws."""
     if program.draws != len(drawn):
         raise Unsplittable(f"{program.draws} draws where {len(drawn)} were found")
@@ -426,7 +428,7 @@ def _why_whole(call: Call) -> str:
     return f"{call.op} reads a number out of a tensor"
 
 
-def _only_output(call: Call) -> Slot:
+def _only_output(call: Call) -> RecordedSlot:
     (slot,) = call.outputs
     if slot is None:
         raise Unsplittable(f"{call.op} draws no tensor")

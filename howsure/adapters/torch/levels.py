@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from howsure.adapters.torch.program import Call, Program, Slot
+from howsure.adapters.torch.program import Call, RecordedProgram, RecordedSlot
 from howsure.adapters.torch.tracer import Unsplittable
 
 MADE = -1
@@ -44,7 +44,7 @@ class Leveled:
     in_place: bool
 
 
-def leveled(program: Program) -> list[Leveled]:
+def leveled(program: RecordedProgram) -> list[Leveled]:
     """The calls that the output needs, in order, each with its level.
 
     Raises:
@@ -65,14 +65,14 @@ def leveled(program: Program) -> list[Leveled]:
             return entries
 
 
-def _attempt(program: Program, calls: Sequence[Call], raised: dict[object, int]) -> list[Leveled]:
+def _attempt(program: RecordedProgram, calls: Sequence[Call], raised: dict[object, int]) -> list[Leveled]:
     """Levels, given least levels of some memory; adds to `raised` the memory that needs a higher level."""
     values = program.values
     level = dict.fromkeys(program.inputs, 0)
     drawn = dict.fromkeys(program.inputs, False)
     last_read = {slot: number for number, call in enumerate(calls) for slot in call.reads}
     last_read[program.output] = len(calls)
-    lying: dict[object, list[Slot]] = {}
+    lying: dict[object, list[RecordedSlot]] = {}
     entries = []
     for number, call in enumerate(calls):
         reads = call.reads
@@ -116,7 +116,7 @@ def _returning(op: Any) -> Any:
     return other
 
 
-def needed(program: Program, calls: Sequence[Call], outputs: Iterable[Slot]) -> list[Call]:
+def needed(program: RecordedProgram, calls: Sequence[Call], outputs: Iterable[RecordedSlot]) -> list[Call]:
     """The calls among these that some values need, in order."""
     slots = set(outputs)
     written = {program.values[call.writes].memory for call in calls if call.writes is not None}

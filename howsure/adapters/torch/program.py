@@ -28,7 +28,7 @@ aten = torch.ops.aten
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
+class RecordedSlot:
     """The place of a value among all values of a run; one object for each."""
 
     number: int
@@ -93,7 +93,7 @@ class Call:
 
     Attributes:
         op: The operation.
-        args: Its arguments, with a `Slot` for every value of the run and `Times` for multiples of rows.
+        args: Its arguments, with a `RecordedSlot` for every value, and `Times` for multiples of the rows.
         kwargs: Its keyword arguments, in the same form.
         outputs: Slots of its results; None for a result that is no tensor.
         writes: The value that it writes into, or None.
@@ -106,27 +106,27 @@ class Call:
     op: Any
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    outputs: tuple[Slot | None, ...]
-    writes: Slot | None = None
+    outputs: tuple[RecordedSlot | None, ...]
+    writes: RecordedSlot | None = None
     draw: int | None = None
     scaled: Callable[[Tensor], Tensor] | None = None
     multiply_adds: float = 0.0
     place: str = ""
 
     @functools.cached_property
-    def reads(self) -> tuple[Slot, ...]:
+    def reads(self) -> tuple[RecordedSlot, ...]:
         """The values whose numbers it needs."""
         return tuple(_slots((self.args, tuple(self.kwargs.values()))))
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class RecordedProgram:
     """One recorded run.
 
     Attributes:
         inputs: Slots of the rows.
         calls: The operations, in order.
-        output: Slot of the result.
+        output: RecordedSlot of the result.
         values: Properties of the value in every slot.
         kept: Memory of the rows, and memory that outlasts a run, such as weights.
         draws: Number of draws.
@@ -134,16 +134,16 @@ class Program:
             which it reads another one, its operations may be others.
     """
 
-    inputs: tuple[Slot, ...]
+    inputs: tuple[RecordedSlot, ...]
     calls: tuple[Call, ...]
-    output: Slot
-    values: dict[Slot, ValueProperties]
+    output: RecordedSlot
+    values: dict[RecordedSlot, ValueProperties]
     kept: frozenset[object]
     draws: int
     asked: tuple[tuple[Call, Any], ...] = ()
 
 
-def record(one: Notes, other: Notes) -> Program:
+def record(one: Notes, other: Notes) -> RecordedProgram:
     """The operations of a run for any number of rows, from notes for two numbers of rows.
 
     Args:
@@ -186,14 +186,14 @@ class _Match:
 
     def __init__(self, one: Notes, other: Notes) -> None:
         self.one, self.other = one, other
-        self._slots: tuple[dict[int, Slot], dict[int, Slot]] = ({}, {})
-        self._values: dict[Slot, ValueProperties] = {}
+        self._slots: tuple[dict[int, RecordedSlot], dict[int, RecordedSlot]] = ({}, {})
+        self._values: dict[RecordedSlot, ValueProperties] = {}
         self._calls: list[Call] = []
         self._asked: list[tuple[Call, Any]] = []
         self._draws = 0
         self._kept: set[object] = {tensor.memory for tensor in one.rows}
 
-    def program(self) -> Program:
+    def program(self) -> RecordedProgram:
         """The program that both runs have in common."""
         pairs = zip(self.one.rows, self.other.rows, strict=True)
         inputs = tuple(self._new(a, b, Axis(0)) for a, b in pairs)
@@ -206,10 +206,10 @@ class _Match:
             self._add(one, other)
             self._calls[before:] = [replace(call, place=one.place) for call in self._calls[before:]]
         output = self._merged(self.one.output, self.other.output)
-        if not isinstance(output, Slot) or self._values[output].axis != Axis(0):
+        if not isinstance(output, RecordedSlot) or self._values[output].axis != Axis(0):
             raise Unsplittable("an output without rows on its first axis")
         calls, kept, asked = tuple(self._calls), frozenset(self._kept), tuple(self._asked)
-        return Program(inputs, calls, output, self._values, kept, self._draws, asked)
+        return RecordedProgram(inputs, calls, output, self._values, kept, self._draws, asked)
 
     def _add(self, one: Operation, other: Operation) -> None:
         """Add one operation of both runs."""
@@ -251,7 +251,7 @@ class _Match:
 
         Recording uses few rows; one chunk holds them all, so the other chunks would not be recorded.
         """
-        if op.overloadpacket not in _CUTS or not isinstance(arguments[0], Slot):
+        if op.overloadpacket not in _CUTS or not isinstance(arguments[0], RecordedSlot):
             return False
         value = self._values[arguments[0]]
         names = [argument.name for argument in op._schema.arguments]
@@ -261,7 +261,7 @@ class _Match:
         places = [named.get(name) for name in ("start", "end", "split_size")]
         return any(isinstance(number, int) and number not in (0, _TO_THE_END) for number in places)
 
-    def _draw(self, op: Any, scaled: Any, args: Any, written: Slot | None, pairs: Any) -> None:
+    def _draw(self, op: Any, scaled: Any, args: Any, written: RecordedSlot | None, pairs: Any) -> None:
         """Add a draw; if its result is more than the drawn numbers, also the operations that make it."""
         number, self._draws = self._draws, self._draws + 1
         if op is not aten.native_dropout.default:
@@ -291,7 +291,7 @@ class _Match:
             return Call(aten.empty.memory_format, (size,), kwargs, outputs)
         return Call(aten.full.default, (size, value), kwargs, outputs)
 
-    def _written(self, op: Any, args: Any) -> Slot | None:
+    def _written(self, op: Any, args: Any) -> RecordedSlot | None:
         """The value that a call writes into, before the write."""
         places = [
             at
@@ -334,9 +334,11 @@ class _Match:
                 return Times(per_row)
         raise Unsplittable(f"{one} for {self.one.count} rows, {other} for {self.other.count}")
 
-    def _outputs(self, pairs: Any, arguments: Any, op: Any = aten.alias.default) -> tuple[Slot | None, ...]:
+    def _outputs(
+        self, pairs: Any, arguments: Any, op: Any = aten.alias.default
+    ) -> tuple[RecordedSlot | None, ...]:
         """Slots for the results of a call."""
-        slots: list[Slot | None] = []
+        slots: list[RecordedSlot | None] = []
         for one, other in pairs:
             if not isinstance(one, Noted):
                 slots.append(None)
@@ -344,10 +346,10 @@ class _Match:
             slots.append(self._new(one, other, self._axis(one, other, arguments, op)))
         return tuple(slots)
 
-    def _new(self, one: Noted, other: Noted, axis: Axis | str | None) -> Slot:
+    def _new(self, one: Noted, other: Noted, axis: Axis | str | None) -> RecordedSlot:
         if one.memory is None:
             raise Unsplittable("a tensor that is sparse or nested")
-        slot = Slot(len(self._values))
+        slot = RecordedSlot(len(self._values))
         shape = list(one.shape)
         if isinstance(axis, Axis):
             shape[axis.place] = axis.times
@@ -386,8 +388,8 @@ class _Match:
         return f"rows folded into an axis, {tuple(one.shape)}"
 
 
-def _slots(value: Any) -> list[Slot]:
-    if isinstance(value, Slot):
+def _slots(value: Any) -> list[RecordedSlot]:
+    if isinstance(value, RecordedSlot):
         return [value]
     if isinstance(value, (list, tuple)):
         return [slot for item in value for slot in _slots(item)]

@@ -28,7 +28,7 @@ from howsure.adapters.torch.inputs import calls_for
 from howsure.adapters.torch.model import Last, TorchModel, TorchTrunk, in_numpy
 from howsure.adapters.torch.model_cache import Cached, forget, keep, kept
 from howsure.adapters.torch.onnx_graph import graph_of, in_export
-from howsure.adapters.torch.program import Axis, Call, Program, Slot, record
+from howsure.adapters.torch.program import Axis, Call, RecordedProgram, RecordedSlot, record
 from howsure.adapters.torch.tracer import Notes
 from howsure.errors import ModelError
 from howsure.inputs.rows import check_rows, made_up_rows
@@ -281,7 +281,7 @@ class AskingModel(SplitModel):
         return SplitModel(self, self.as_exported()).graph(masks, like, features)
 
 
-def _recorded(notes: Sequence[Notes | Exception | None]) -> Program:
+def _recorded(notes: Sequence[Notes | Exception | None]) -> RecordedProgram:
     """A run for any number of rows, from notes of two."""
     for run_notes in notes:
         if not isinstance(run_notes, Notes):
@@ -289,7 +289,7 @@ def _recorded(notes: Sequence[Notes | Exception | None]) -> Program:
     return record(*notes)  # type: ignore[arg-type]
 
 
-def _to_last_layer(program: Program, last: Last) -> Program:
+def _to_last_layer(program: RecordedProgram, last: Last) -> RecordedProgram:
     """A prediction up to its last linear layer: the output is the features and logits (n, F + K)."""
     for call in program.calls:
         last.ran(call.op, call.args, call.kwargs, call.outputs[0])
@@ -297,7 +297,7 @@ def _to_last_layer(program: Program, last: Last) -> Program:
     features, logits = (program.values[slot] for slot in both)
     if features.axis != Axis(0) or logits.axis != Axis(0):
         raise Unsplittable("features without rows on their first axis")
-    output, shape = Slot(len(program.values)), (1, features.shape[1] + logits.shape[1])
+    output, shape = RecordedSlot(len(program.values)), (1, features.shape[1] + logits.shape[1])
     values = {**program.values, output: replace(logits, shape=shape, memory=object())}
     joined = Call(torch.ops.aten.cat.default, (list(both), 1), {}, (output,))
     return replace(program, calls=(*program.calls, joined), values=values, output=output)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from howsure.adapters.torch.levels import MADE, Leveled
 from howsure.adapters.torch.noted_tensors import items_in
-from howsure.adapters.torch.program import Axis, Call, Program, Slot, Times
+from howsure.adapters.torch.program import Axis, Call, RecordedProgram, RecordedSlot, Times
 from howsure.adapters.torch.tracer import Unsplittable, is_view
 
 aten = torch.ops.aten
@@ -45,7 +45,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class RecordedStep:
     """A call, and how its inputs are combined.
 
     Attributes:
@@ -64,7 +64,7 @@ class Step:
     drawn: bool
     spread: tuple[int, ...] | None
     varying: tuple[int, ...]
-    ends: list[Slot] = field(default_factory=list)
+    ends: list[RecordedSlot] = field(default_factory=list)
 
 
 class Runner:
@@ -75,7 +75,7 @@ class Runner:
         found: Its calls with their levels.
     """
 
-    def __init__(self, program: Program, entries: Sequence[Leveled]) -> None:
+    def __init__(self, program: RecordedProgram, entries: Sequence[Leveled]) -> None:
         self.program = program
         self.level = dict.fromkeys(program.inputs, 0)
         self.drawn = dict.fromkeys(program.inputs, False)
@@ -95,19 +95,19 @@ class Runner:
             )
         }
 
-        self._largest: dict[Step, int] = {}
+        self._largest: dict[RecordedStep, int] = {}
 
-    def step(self, entry: Leveled) -> Step:
+    def step(self, entry: Leveled) -> RecordedStep:
         """The step for a call."""
         op = aten.reshape.default if entry.call in self._copied else entry.op
         varying = tuple(
             number
             for number, item in enumerate((*entry.call.args, entry.call.kwargs))
-            if next(items_in(item, (Slot, Times, Tensor)), None) is not None
+            if next(items_in(item, (RecordedSlot, Times, Tensor)), None) is not None
         )
-        return Step(entry.call, op, entry.level, entry.drawn, self._spread(entry), varying)
+        return RecordedStep(entry.call, op, entry.level, entry.drawn, self._spread(entry), varying)
 
-    def largest(self, step: Step) -> int:
+    def largest(self, step: RecordedStep) -> int:
         """Numbers in the largest tensor that a step reads or returns, for one row of one pass."""
         if step not in self._largest:
             slots = [slot for slot in (*step.call.reads, *step.call.outputs) if slot is not None]
@@ -117,9 +117,9 @@ class Runner:
 
     def run(
         self,
-        steps: Sequence[Step],
-        values: dict[Slot, Tensor],
-        made: Callable[[Step], Mapping[Slot, Tensor]],
+        steps: Sequence[RecordedStep],
+        values: dict[RecordedSlot, Tensor],
+        made: Callable[[RecordedStep], Mapping[RecordedSlot, Tensor]],
         sizes: Sizes,
     ) -> None:
         """Run steps on `values`: add their results, and drop values that are no longer needed.
@@ -143,16 +143,16 @@ class Runner:
 
     def _arguments(
         self,
-        step: Step,
-        values: Mapping[Slot, Tensor],
-        made: Callable[[Step], Mapping[Slot, Tensor]],
+        step: RecordedStep,
+        values: Mapping[RecordedSlot, Tensor],
+        made: Callable[[RecordedStep], Mapping[RecordedSlot, Tensor]],
         sizes: Sizes,
     ) -> list[Any]:
         """The arguments of a step, and the keyword arguments last; see `run`."""
         batch = sizes.batch(step.level, drawn=step.drawn)
 
         def filled(item: Any) -> Any:
-            if isinstance(item, Slot):
+            if isinstance(item, RecordedSlot):
                 if self.level[item] == MADE:
                     return self._placed(made(step)[item], item, step, sizes)
                 return self._brought(values[item], item, step, sizes)
@@ -169,7 +169,7 @@ class Runner:
             arguments[number] = filled(arguments[number])
         return arguments
 
-    def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
+    def call(self, step: RecordedStep, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The results of a call."""
         run = _softmax if step.op is _SAFE_SOFTMAX else step.op
         results: Any = run(*args, **kwargs)
@@ -184,7 +184,7 @@ class Runner:
             for result, dtype in zip(results, dtypes, strict=True)
         ]
 
-    def _together(self, slot: Slot, result: Tensor, step: Step, sizes: Sizes) -> Tensor:
+    def _together(self, slot: RecordedSlot, result: Tensor, step: RecordedStep, sizes: Sizes) -> Tensor:
         """The result of a spread (broadcast) call, with its rows on one axis."""
         axis = self.axis(slot)
         assert step.spread is not None
@@ -192,15 +192,15 @@ class Runner:
         result = result.reshape(*result.shape[:place], count, *result.shape[place + len(step.spread) + 3 :])
         return self.ordered(step, slot, result)
 
-    def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
+    def ordered(self, step: RecordedStep, slot: RecordedSlot, result: Tensor) -> Tensor:
         """The result of a spread call, contiguous if the recorded value was."""
         return result.contiguous() if self.program.values[slot].in_order else result
 
-    def kept(self, slot: Slot, mask: Tensor) -> Tensor:
+    def kept(self, slot: RecordedSlot, mask: Tensor) -> Tensor:
         """A value made of masks, in the form that its readers need."""
         return mask
 
-    def axis(self, slot: Slot) -> Axis:
+    def axis(self, slot: RecordedSlot) -> Axis:
         """The batch axis of a value.
 
         Raises:
@@ -233,7 +233,7 @@ class Runner:
                 return None
         return tuple(sorted({level for level, _ in met} - {0} | {entry.level}))
 
-    def _brought(self, tensor: Tensor, slot: Slot, step: Step, sizes: Sizes) -> Tensor:
+    def _brought(self, tensor: Tensor, slot: RecordedSlot, step: RecordedStep, sizes: Sizes) -> Tensor:
         """A value of the run, in the shape that a step needs."""
         level, axis = self.level[slot], self.axis(slot)
         rows = 1 if self.drawn[slot] else sizes.rows
@@ -245,7 +245,7 @@ class Runner:
             return tensor
         return widened(tensor, axis, have, want, rows, wanted_rows)
 
-    def _placed(self, tensor: Tensor, slot: Slot | None, step: Step, sizes: Sizes) -> Tensor:
+    def _placed(self, tensor: Tensor, slot: RecordedSlot | None, step: RecordedStep, sizes: Sizes) -> Tensor:
         """A constant or made value, in the shape that a step needs beside axes that are split."""
         if step.spread is None:
             return tensor
