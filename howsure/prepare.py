@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure.adapters.protocol import ModelInfo, PassModel
-from howsure.adapters.resolve import resolve_model, warn_of_raw_images
+from howsure.adapters.protocol import Array, ModelInfo, PassModel
+from howsure.adapters.resolve import ModelHandle, resolve_model, warn_of_raw_images
 from howsure.errors import InputError, ModelError
-from howsure.inputs.rows import cast_rows, quoted
+from howsure.inputs.rows import Rows, cast_rows, quoted
 from howsure.inputs.transforms import Change
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.request import Request
@@ -29,17 +30,8 @@ def check_method(method: object) -> None:
         )
 
 
-def prepare(
-    model: Any,
-    x: Any,
-    method: Method,
-    request: Request,
-    *,
-    raw: bool = False,
-    first: Job | None = None,
-    undo: Change | None = None,
-) -> Job:
-    """Everything a method begins with.
+def prepare(model: Any, x: Any, method: Method, request: Request, *, raw: bool = False) -> Job:
+    """The input of a method: the model adapted, the rows checked, and what the outputs are.
 
     Args:
         model: As a caller gives it, or its handle.
@@ -47,18 +39,68 @@ def prepare(
         method: The method that will begin.
         request: The wishes of the caller.
         raw: Whether the raw outputs are wanted, whatever they mean.
-        first: The job whose answers are to be put together with those of this one.
-        undo: Moves outputs (n, …) for moved rows back; None if none moved.
 
     Raises:
         InputError: Rows, names or outputs that cannot be used.
         ModelError: The model cannot do what the method needs, or does not say what its outputs are.
     """
-    needs = method.needs
     handle = resolve_model(model)
-    all_rows = handle.rows(x)
-    ready, rows = handle.ready(
-        all_rows,
+    rows = handle.rows(x)
+    ready, arrays = _adapted(handle, rows, method, request)
+    if raw:
+        outcome: Outcome = Raw(ready.info.output_shape)
+    else:
+        outcome = infer_outcome(ready, arrays, request, rows)
+    if request.class_names is None and ready.info.class_names is None:
+        request = replace(request, class_names=rows.class_names)
+    return _job(ready, arrays, outcome, Origin(handle, rows.x, request))
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """The model, rows and wishes that a job was made from, to make more jobs like it.
+
+    Attributes:
+        handle: The handle of the caller's model.
+        x: The rows, in the form that the model takes.
+        request: The wishes of the caller.
+        undo: Moves outputs (n, …) for moved rows back; None if none moved.
+    """
+
+    handle: ModelHandle
+    x: Any
+    request: Request
+    undo: Change | None = None
+
+    def job(self, first: Job, method: Method, model: Any, change: Change | None, undo: Change | None) -> Job:
+        """As `Job.again` of the job `first` that was made from this.
+
+        Raises:
+            InputError: A change makes other rows of them than the model takes.
+            ModelError: The model is not of the same kind as the first.
+        """
+        handle = self.handle if model is None else resolve_model(model)
+        rows = handle.rows(self.x if change is None else change(self.x))
+        ready, arrays = _adapted(handle, rows, method, self.request)
+        order = _order_of_classes(ready.info, first)
+        # Names in the request are in the order of the first model.
+        request = self.request if order is None else replace(self.request, class_names=None)
+        outcome = infer_outcome(ready, arrays, request, rows, first.model.info)
+        if order is not None:
+            outcome = outcome.in_order(order)
+        undo = _one_after_the_other(undo, self.undo)
+        if undo is not None:
+            outcome = outcome.moved_back(undo)
+        job = _job(ready, arrays, outcome, Origin(handle, rows.x, request, undo), derived=True)
+        _check_alike(job, first)
+        return job
+
+
+def _adapted(handle: ModelHandle, rows: Rows, method: Method, request: Request) -> tuple[Any, list[Array]]:
+    """The adapted model, able to do what the method needs, and its checked rows."""
+    needs = method.needs
+    ready, arrays = handle.ready(
+        rows,
         needs.model,
         type(method).__name__,
         gaussian_noise=needs.gaussian_noise,
@@ -67,38 +109,24 @@ def prepare(
     )
     if needs.model is PassModel:
         check_random(ready)
-    warn_of_raw_images(ready, rows)
-    order = None if first is None else _order_of_classes(ready.info, first)
-    if order is not None:  # names in the request are in the order of the first model
-        request = replace(request, class_names=None)
-    if raw:
-        outcome: Outcome = Raw(ready.info.output_shape)
-    else:
-        outcome = infer_outcome(ready, rows, request, all_rows, None if first is None else first.model.info)
-    wished = request
-    if request.class_names is None and ready.info.class_names is None:
-        wished = replace(request, class_names=all_rows.class_names)
+    warn_of_raw_images(ready, arrays)
+    return ready, arrays
 
-    before = undo
 
-    def again(
-        method: Method, *, model: Any = handle, change: Change | None = None, undo: Change | None = None
-    ) -> Job:
-        x = all_rows.x if change is None else change(all_rows.x)
-        both = before if undo is None else undo if before is None else lambda raw: before(undo(raw))
-        return prepare(model, x, method, wished, first=job, undo=both)
-
-    if order is not None:
-        outcome = outcome.in_order(order)
-    if undo is not None:
-        outcome = outcome.moved_back(undo)
-    casted = cast_rows(rows, ready.info.inputs)
-    outcome = outcome.of_rows(ready, casted, len(rows[0]), request.positions)
+def _job(
+    model: Any, arrays: Sequence[Array], outcome: Outcome, origin: Origin, *, derived: bool = False
+) -> Job:
+    """The job of an adapted model, its checked rows, and what its outputs are."""
+    request, casted = origin.request, cast_rows(arrays, model.info.inputs)
+    outcome = outcome.of_rows(model, casted, len(arrays[0]), request.positions)
     seed, batch_size = int(request.seed), int(request.batch_size)
-    job = Job(ready, casted, len(rows[0]), outcome, seed, batch_size, again, derived=first is not None)
-    if first is not None:
-        _check_alike(job, first)
-    return job
+    return Job(model, casted, len(arrays[0]), outcome, seed, batch_size, origin, derived=derived)
+
+
+def _one_after_the_other(first: Change | None, second: Change | None) -> Change | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return lambda raw: second(first(raw))
 
 
 def _order_of_classes(own: ModelInfo, first: Job) -> list[int] | None:

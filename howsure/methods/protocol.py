@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+from howsure.inputs.transforms import Change
 from howsure.sampling.outcome import Booleans, Estimates, Integers, Outcome, ResultMetadata
 from howsure.sampling.run import InputRows, OnPass, Pay
 
@@ -39,6 +40,13 @@ class Needs:
     plan: bool = False
 
 
+class JobOrigin(Protocol):
+    """The source of a job, which makes more jobs like it."""
+
+    def job(self, first: Job, method: Method, model: Any, change: Change | None, undo: Change | None) -> Job:
+        """As `Job.again` of the job `first` that came from here."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A model, rows and the wanted outcome: the input of a method.
@@ -50,8 +58,7 @@ class Job:
         outcome: The kind of answer for a row.
         seed: Seed of the passes.
         batch_size: Rows that run together.
-        again: Makes the same job for another method, with another model, or with changed rows and what
-            moves outputs for these back (`change`, `undo`).
+        origin: The source of more jobs like this one.
         derived: True if another job made it by `again`.
         on_pass: As `howsure.sampling.run.Run` has it; jobs made by `again` have none.
         pay: As there; the jobs of members and versions have that of the first one.
@@ -63,10 +70,27 @@ class Job:
     outcome: Outcome
     seed: int
     batch_size: int
-    again: Callable[..., Job]
+    origin: JobOrigin
     derived: bool = False
     on_pass: OnPass | None = None
     pay: Pay | None = None
+
+    def again(
+        self, method: Method, *, model: Any = None, change: Change | None = None, undo: Change | None = None
+    ) -> Job:
+        """The same job for another method, with another model or with changed rows.
+
+        Args:
+            method: The method that will begin.
+            model: Another model of the same kind; None for the same one.
+            change: Maps the rows to those that are assessed instead; None leaves them as they are.
+            undo: Moves outputs (n, …) for changed rows back; None if they did not move.
+
+        Raises:
+            InputError: The changed rows cannot be used.
+            ModelError: The other model is not of the same kind.
+        """
+        return self.origin.job(self, method, model, change, undo)
 
     def paid(self, rows: int) -> None:
         """Tell that so many rows cost one plain prediction each."""

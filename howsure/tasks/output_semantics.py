@@ -55,7 +55,7 @@ def evidence(info: ModelInfo, declared: str | None) -> str:
 
 
 def infer_outcome(
-    model: Model, rows: Sequence[Array], request: Request, given: Rows, like: ModelInfo | None
+    model: Model, rows: Sequence[Array], request: Request, given: Rows, like: ModelInfo | None = None
 ) -> Outcome:
     """The kind of answer in the outputs of a model, from all that shows it.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.errors import InputError, ModelError
 from howsure.inputs.rows import Rows
+from howsure.inputs.transforms import Change
 from howsure.methods.protocol import Job, Method
 from howsure.prepare import prepare
 from howsure.progress import Progress, progress_callback
@@ -100,9 +101,7 @@ class _TileRows:
         change: Applied to tiles when they are read, or None.
     """
 
-    def __init__(
-        self, x: Any, areas: Sequence[Area], dtype: str, change: Callable[[Any], Any] | None = None
-    ) -> None:
+    def __init__(self, x: Any, areas: Sequence[Area], dtype: str, change: Change | None = None) -> None:
         self._x, self._areas, self._dtype, self._change = x, areas, dtype, change
 
     def __getitem__(self, numbers: Any) -> NDArray[Any]:
@@ -111,7 +110,7 @@ class _TileRows:
         changed = tiles if self._change is None else np.asarray(self._change(tiles))
         return changed.astype(self._dtype)
 
-    def changed(self, change: Callable[[Any], Any] | None) -> _TileRows:
+    def changed(self, change: Change | None) -> _TileRows:
         """The same tiles after one more change of rows."""
         before = self._change
         both_changes = (
@@ -189,16 +188,33 @@ def _tiling_and_areas(x: Any, request: Request) -> tuple[Tiling, list[Area]]:
     return tiling, [tuple(area.get(axis, slice(None)) for axis in range(x.ndim - 1)) for area in areas]
 
 
-def _on_tiles(job: Job, source: _TileRows, total: int, outcome: _InTiles) -> Job:
-    """The same job on tiles, also when a method asks for it again."""
+@dataclass(frozen=True, eq=False)
+class _TileOrigin:
+    """The source of jobs on tiles: the job of the first tile, and all tiles.
 
-    def again(method: Method, *, change: Callable[[Any], Any] | None = None, **others: Any) -> Job:
-        other = job.again(method, **others)
-        settings = {field.name: getattr(other.outcome, field.name) for field in fields(Positions)}
-        tile_settings = {name: getattr(outcome, name) for name in ("counts", "positions", "inner")}
-        return _on_tiles(other, source.changed(change), total, _InTiles(**settings | tile_settings))
+    Attributes:
+        of_first_tile: The job of the first tile.
+        tiles: All tiles.
+        outcome: The answer of a tile.
+    """
 
-    return replace(job, rows=[source], total=total, outcome=outcome, again=again)
+    of_first_tile: Job
+    tiles: _TileRows
+    outcome: _InTiles
+
+    def job(self, first: Job, method: Method, model: Any, change: Change | None, undo: Change | None) -> Job:
+        """As `Job.again` of the job `first` on tiles."""
+        other = self.of_first_tile.again(method, model=model, undo=undo)
+        return _on_tiles(other, self.tiles.changed(change), first.total, self.outcome)
+
+
+def _on_tiles(of_first_tile: Job, tiles: _TileRows, total: int, like: _InTiles) -> Job:
+    """The job of the first tile on all of them, whose positions are as in `like`."""
+    settings = {field.name: getattr(of_first_tile.outcome, field.name) for field in fields(Positions)}
+    settings |= {name: getattr(like, name) for name in ("counts", "positions", "inner")}
+    outcome = _InTiles(**settings)
+    origin = _TileOrigin(of_first_tile, tiles, outcome)
+    return replace(of_first_tile, rows=[tiles], total=total, outcome=outcome, origin=origin)
 
 
 def _results(
