@@ -2,7 +2,13 @@
 
 import os
 
+import numpy as np
 import onnxruntime
+
+import howsure
+
+CLASSES = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
+"""Columns of a graph of classes that are numbers."""
 
 
 def _session(graph):
@@ -23,3 +29,12 @@ def run(graph, x):
 def metadata(graph):
     """What a graph says of itself."""
     return _session(graph).get_modelmeta().custom_metadata_map
+
+
+def check_as_assessed(path, model, x, plan, columns=CLASSES, off=1e-4, **settings):
+    """What a graph says of rows, and what `assess` says by the same passes; they may not differ."""
+    method = howsure.MCDropout(plan=plan, max_passes=int(metadata(path)["passes"]))
+    outputs, expected = run(path, x), howsure.assess(model, x, method=method, **settings)
+    for column in columns:
+        assert np.abs(outputs[column] - getattr(expected, column)).max() < off, column
+    return outputs, expected

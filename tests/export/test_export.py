@@ -183,27 +183,19 @@ def test_an_input_called_like_a_column_is_refused():
 # --- what is refused ------------------------------------------------------------------------------
 
 
-def test_a_name_that_does_not_end_in_onnx(tmp_path):
-    with pytest.raises(howsure.InputError, match=r"wrong ending.*\.onnx"):
-        howsure.export(None, tmp_path / "graph.pb", plan=howsure.Plan())
+IN_BFLOAT16 = dataclasses.replace(howsure.Plan(), precision="bfloat16")
 
 
-def test_a_plan_in_bfloat16(path):
-    plan = dataclasses.replace(howsure.Plan(), precision="bfloat16")
-    with pytest.raises(howsure.InputError, match="graphs compute in float32"):
-        howsure.export(None, path, plan=plan)
-
-
-def test_neither_plan_nor_rows(path):
-    with pytest.raises(howsure.InputError, match="neither a plan nor rows"):
-        howsure.export(None, path)
-
-
-def test_what_is_no_plan(path):
-    with pytest.raises(howsure.InputError, match="`plan` cannot be used"):
-        howsure.export(None, path, plan={"design": None})
-
-
-def test_an_adapter_that_writes_no_graphs(path):
-    with pytest.raises(ModelError, match=r"howsure\.export needs passes as an ONNX graph"):
-        howsure.export(digit_reader(), path, plan=howsure.Plan())
+@pytest.mark.parametrize(
+    ("model", "name", "settings", "message"),
+    [
+        (None, "graph.pb", {"plan": howsure.Plan()}, r"wrong ending.*\.onnx"),
+        (None, "graph.onnx", {"plan": IN_BFLOAT16}, "graphs compute in float32"),
+        (None, "graph.onnx", {}, "neither a plan nor rows"),
+        (None, "graph.onnx", {"plan": {"design": None}}, "`plan` cannot be used"),
+        (digit_reader(), "graph.onnx", {"plan": howsure.Plan()}, r"howsure\.export needs passes as an ONNX"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(model, name, settings, message, tmp_path):
+    with pytest.raises(howsure.HowsureError, match=message):
+        howsure.export(model, tmp_path / name, **settings)

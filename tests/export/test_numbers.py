@@ -114,23 +114,3 @@ def test_a_module_of_torch_with_a_head_of_variances_as_a_graph(rows, tmp_path):
     assert (int(reported["passes"]), reported["outputs"]) == (exported.passes, "mean-log-variance")
     assert json.loads(reported["target_names"]) == list(NAMES)
     assert json.loads(reported["outcome"]) == "numbers"
-
-
-def test_a_keras_model_as_a_graph(rows, tmp_path):
-    keras = pytest.importorskip("keras", reason="Keras is not installed")
-    keras.utils.set_random_seed(0)
-    layers = keras.layers
-    model = keras.Sequential(
-        [layers.Input((4,)), layers.Dense(16, "relu"), layers.Dropout(0.2), layers.Dense(1)]
-    )
-    model.compile(loss="mse")
-    exported = howsure.export(model, tmp_path / "m.onnx", x=rows)
-    method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
-    expected = howsure.assess(model, rows, method=method)
-    check_alike(run(tmp_path / "m.onnx", rows), expected, ("mean", "mc_error", "spread"))
-    random = np.random.default_rng(0)
-    p = random.dirichlet([1, 1], size=100)
-    of_classes = howsure.Certainty.from_probabilities(p)
-    calibrator = howsure.calibrate(of_classes, (random.random(100) < p[:, 1]).astype(int))
-    with pytest.raises(howsure.InputError, match=r"for other classes\. Expected: none"):
-        howsure.export(model, tmp_path / "other.onnx", plan=exported.plan, x=rows, calibrator=calibrator)

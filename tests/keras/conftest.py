@@ -28,7 +28,6 @@ SLOW_ON_JAX = [
     "bfloat16",
     "draws_without_masks",
     "invariances",
-    "model_cache",
     "output",
     "sizes",
     "sources",

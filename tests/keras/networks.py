@@ -4,7 +4,9 @@ import os
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
+
+from howsure.adapters.keras.model_cache import ATTRIBUTE
 
 ROWS = 3
 
@@ -234,3 +236,34 @@ def rows_for(model, seed=11, rows=ROWS):
         return random.normal(size=(rows, 4)).astype("float32")
     structure = model._inputs_struct if hasattr(model, "_inputs_struct") else model.inputs[0]
     return keras.tree.map_structure(make, structure)
+
+
+COPIES = 3000
+"""How often Keras draws for each row where it is the oracle."""
+
+
+def check_against_copies(result, model, x, passes):
+    """Means and expected entropies beside those of Keras in training, which draws for every copy of a row."""
+    copies = ops.convert_to_numpy(model(ops.convert_to_tensor(np.repeat(x, COPIES, axis=0)), training=True))
+    copies = copies.reshape(len(x), COPIES, 3).astype(np.float64)
+    error = copies.std(axis=1) / np.sqrt(COPIES)
+    assert error.max() > 1e-4, "the network is too sure of itself to tell anything"
+    assert np.all(np.abs(result.probabilities - copies.mean(axis=1)) <= 4 * np.hypot(error, result.mc_error))
+    entropies = -np.sum(copies * np.log(np.maximum(copies, 1e-300)), axis=-1)
+    allowed = 4 * np.sqrt(1 + COPIES / passes) * entropies.std(axis=1) / np.sqrt(COPIES)
+    assert np.all(np.abs(result.expected_entropy - entropies.mean(axis=1)) <= allowed)
+
+
+def snapshot(model):
+    """All of a model, and of the layers of Keras, that may not change."""
+    below = [model, *model._flatten_layers(include_self=False)]
+    return (
+        [ops.convert_to_numpy(variable).tobytes() for variable in model.variables],
+        [(layer.trainable, layer.built, len(layer.losses), "call" in vars(layer)) for layer in below],
+        [sorted(set(vars(layer)) - {ATTRIBUTE}) for layer in below],
+        [module.training for module in model.modules()] if keras.backend.backend() == "torch" else [],
+        [
+            vars(cls)["call"]
+            for cls in (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise)
+        ],
+    )

@@ -6,10 +6,11 @@ from contextlib import nullcontext
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from keras import layers
 
 import howsure
-from howsure.adapters.keras.model_cache import ATTRIBUTE
+
+from .networks import snapshot
 
 METHOD = howsure.MCDropout(passes=4)
 
@@ -36,20 +37,9 @@ def rows(count=6, *shape):
     return np.random.default_rng(0).normal(size=(count, *(shape or (4,)))).astype("float32")
 
 
-def state(model):
-    """Everything but what was compiled and is kept."""
-    every = [model, *model._flatten_layers(include_self=False)]
-    return (
-        [ops.convert_to_numpy(variable).tobytes() for variable in model.variables],
-        [(layer.trainable, len(layer.losses), sorted(set(vars(layer)) - {ATTRIBUTE})) for layer in every],
-        [vars(cls)["call"] for cls in (layers.Dropout, layers.AlphaDropout, layers.GaussianNoise)],
-        [module.training for module in model.modules()] if keras.backend.backend() == "torch" else [],
-    )
-
-
 def refuse(model, x, error, *messages, **arguments):
     """`assess` raises one line with all of these in it and leaves the model as it was."""
-    before = state(model)
+    before = snapshot(model)
     with pytest.raises(error) as raised:
         howsure.assess(model, x, **{"method": METHOD, **arguments})
     shown = str(raised.value)
@@ -57,7 +47,7 @@ def refuse(model, x, error, *messages, **arguments):
     assert len(shown.splitlines()) == 1
     for message in messages:
         assert message in shown
-    assert state(model) == before
+    assert snapshot(model) == before
 
 
 # --- rows -------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from keras import layers, ops
 
 import howsure
 
-COPIES = 3000
+from .networks import check_against_copies
+
 X = np.random.default_rng(1).normal(size=(4, 5, 4)).astype("float32")
 WORDS = np.random.default_rng(2).integers(0, 6, size=(4, 5)).astype("int32")
 
@@ -234,19 +235,7 @@ def test_passes_are_those_of_keras_in_training(name, make, x):
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(ops.convert_to_numpy(variable), value)
     statistics_frozen(model)
-    check_against_copies(result, model, x)
-
-
-def check_against_copies(result, model, x, passes=512):
-    """Means and expected entropies beside those of Keras in training, which draws for every copy of a row."""
-    copies = ops.convert_to_numpy(model(np.repeat(x, COPIES, axis=0), training=True))
-    copies = copies.reshape(len(x), COPIES, 3).astype(np.float64)
-    error = copies.std(axis=1) / np.sqrt(COPIES)
-    assert error.max() > 1e-4, "the network is too sure of itself to tell anything"
-    assert np.all(np.abs(result.probabilities - copies.mean(axis=1)) <= 4 * np.hypot(error, result.mc_error))
-    entropies = -np.sum(copies * np.log(np.maximum(copies, 1e-300)), axis=-1)
-    allowed = 4 * np.sqrt(1 + COPIES / passes) * entropies.std(axis=1) / np.sqrt(COPIES)
-    assert np.all(np.abs(result.expected_entropy - entropies.mean(axis=1)) <= allowed)
+    check_against_copies(result, model, x, passes=512)
 
 
 OFF = {

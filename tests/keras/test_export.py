@@ -15,10 +15,9 @@ if keras.backend.backend() == "jax":
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 import onnx
 
-from tests.graphs import metadata, run
+from tests.graphs import check_as_assessed, metadata, run
 
 EXACT = 1e-4
-NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
 ONCE = pytest.mark.skipif(
     keras.backend.backend() == "torch" and "EVERY_TEST" not in os.environ,
     reason="TensorFlow writes a graph the fastest, and the arithmetic is the same on every backend",
@@ -79,13 +78,8 @@ def test_the_graph_says_what_assess_says(name, path):
     plan = howsure.plan(model, x, precision="float32", outputs=outputs)
     howsure.export(model, path, plan=plan, seed=2, outputs=outputs)
 
-    passes = int(metadata(path)["passes"])
     assert plan.design.is_flat == (name != "question")
-    method = howsure.MCDropout(plan=plan, max_passes=passes)
-    expected = howsure.assess(model, others, method=method, seed=2, outputs=outputs)
-    of_graph = run(path, others)
-    for column in NUMBERS:
-        assert np.abs(of_graph[column] - getattr(expected, column)).max() < EXACT, column
+    of_graph, expected = check_as_assessed(path, model, others, plan, seed=2, outputs=outputs)
     assert (of_graph["label"] == expected.label).all()
     assert of_graph["mutual_information"].max() > 1e-3
     words = np.array(json.loads(metadata(path)["verdicts"]), dtype=object)
@@ -134,14 +128,10 @@ def test_a_mean_and_a_variance_in_two_outputs(outputs, path):
     variance = layers.Dense(2, activation, name=name)(hidden)
     model = keras.Model(inputs, [variance, mean])  # their names tell which is which
     x, others = rows_for(model, 20), rows_for(model, 10, seed=1)
-    exported = howsure.export(model, path, plan=howsure.Plan(), x=x, outputs=outputs)
-
-    method = howsure.MCDropout(plan=howsure.Plan(), max_passes=exported.passes)
-    expected = howsure.assess(model, others, method=method, outputs=outputs)
-    of_graph = run(path, others)
-    assert sorted(of_graph) == ["mc_error", "mean", "noise", "spread"]
-    for column, values in of_graph.items():
-        assert np.abs(values - getattr(expected, column)).max() < EXACT, column
+    howsure.export(model, path, plan=howsure.Plan(), x=x, outputs=outputs)
+    columns = ["mc_error", "mean", "noise", "spread"]
+    of_graph, _ = check_as_assessed(path, model, others, howsure.Plan(), columns, outputs=outputs)
+    assert sorted(of_graph) == columns
     assert of_graph["spread"].min() > 1e-3
     own, _ = (keras.ops.convert_to_numpy(output) for output in model(others))
     own = own if outputs == "mean-variance" else np.exp(own)

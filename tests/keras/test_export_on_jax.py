@@ -20,7 +20,7 @@ def test_the_line_in_the_error_writes_a_graph_that_says_what_assess_says(tmp_pat
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    from tests.graphs import metadata, run
+    from tests.graphs import check_as_assessed
 
     model = keras.Sequential(
         [
@@ -46,9 +46,5 @@ def test_the_line_in_the_error_writes_a_graph_that_says_what_assess_says(tmp_pat
         env=os.environ | {"KERAS_BACKEND": typed[1], "PYTHONPATH": folders},
         check=True,
     )
-    path = tmp_path / "certainty.onnx"
-    method = howsure.MCDropout(plan=plan, max_passes=int(metadata(path)["passes"]))
-    expected, outputs = howsure.assess(model, x, method=method), run(path, x)
-    for column in ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information"):
-        assert np.abs(outputs[column] - getattr(expected, column)).max() < 1e-4, column
+    outputs, _ = check_as_assessed(tmp_path / "certainty.onnx", model, x, plan)
     assert outputs["mutual_information"].max() > 1e-3

@@ -11,8 +11,7 @@ from howsure.adapters.keras.model import adapt
 from howsure.errors import InputError, ModelError
 from tests.sampling.enumerated import softmax
 
-from .networks import ARCHITECTURES, build, rows_for
-from .test_invariances import same, snapshot
+from .networks import ARCHITECTURES, build, rows_for, snapshot
 
 LEFT_OUT = (
     "subclassed",  # has no features, see below
@@ -44,7 +43,7 @@ def test_they_are_what_the_last_layer_gets(name):
     x, last = rows_for(model), model.layers[-1]
     before = snapshot(model)
     features = features_of(model, x)
-    same(before, snapshot(model))
+    assert snapshot(model) == before
     expected = predicted(keras.Model(structure_of(model), last.input), x)
     np.testing.assert_allclose(features.features, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(features.logits, by_numpy(features.features, last), rtol=1e-5, atol=1e-6)
@@ -210,7 +209,7 @@ def test_other_ends_are_said(how):
     before = snapshot(model)
     with pytest.raises(ModelError, match=rf"features .* cannot be read.*ends in a Dense layer.*{received}"):
         features_of(model, x)
-    same(before, snapshot(model))
+    assert snapshot(model) == before
 
 
 def test_a_quantized_layer_is_said():

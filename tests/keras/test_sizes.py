@@ -8,7 +8,7 @@ from keras import layers
 import howsure
 from howsure.adapters.keras import model as adapter_of
 
-from .test_brute_force import entropy
+from .networks import check_against_copies
 
 METHOD = howsure.MCDropout(passes=600)
 
@@ -65,14 +65,7 @@ def test_every_length_is_right_whatever_came_before(make):
     howsure.audit(model)
     for length in (5, 3):
         x = np.random.default_rng(length).integers(1, 9, (2, length))
-        copies = np.repeat(x, 4000, axis=0)
-        passes = keras.ops.convert_to_numpy(model(copies, training=True)).reshape(2, 4000, 3)
-        certainty = howsure.assess(model, x, method=METHOD)
-        allowed = 4 * np.hypot(passes.std(axis=1) / np.sqrt(4000), certainty.mc_error)
-        assert np.all(np.abs(certainty.probabilities - passes.mean(axis=1)) <= allowed)
-        spread = entropy(passes).std(axis=1) / np.sqrt(4000)
-        difference = np.abs(certainty.expected_entropy - entropy(passes).mean(axis=1))
-        assert np.all(difference <= 4 * np.hypot(spread, certainty.expected_entropy_error))
+        check_against_copies(howsure.assess(model, x, method=METHOD), model, x, passes=600)
 
 
 def test_what_was_compiled_for_a_length_serves_that_length_again(monkeypatch):

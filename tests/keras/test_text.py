@@ -10,6 +10,8 @@ import howsure
 from howsure.adapters.keras.files import load
 from howsure.cli.app import app
 
+from .networks import check_against_copies
+
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 TEXTS = ["a good film", "the worst", "", "great, a\ngood bad film", "12"]
@@ -43,11 +45,8 @@ def plain(model):
 @only_tensorflow
 def test_text_in_every_form_gives_what_keras_gives():
     model = network()
-    copies = np.repeat(np.array(TEXTS, object), 4000)[:, None]
-    passes = np.asarray(model(keras.ops.convert_to_tensor(copies), training=True)).reshape(5, 4000, 3)
     result = howsure.assess(model, TEXTS, method=howsure.MCDropout(passes=1000))
-    allowed = 4 * np.hypot(passes.std(axis=1) / np.sqrt(4000), result.mc_error)
-    assert np.all(np.abs(result.probabilities - passes.mean(axis=1)) <= allowed)
+    check_against_copies(result, model, np.array(TEXTS, object)[:, None], passes=1000)
     for x in (np.array(TEXTS)[:, None], np.array([text.encode() for text in TEXTS], object)):
         again = howsure.assess(model, x, method=howsure.MCDropout(passes=1000))
         np.testing.assert_array_equal(again.probabilities, result.probabilities)

@@ -130,17 +130,6 @@ def test_instance_norms_with_weights_run_level_by_level():
         np.testing.assert_allclose(passed, y, rtol=1e-4, atol=1e-5)
 
 
-def test_control_flow_of_the_compiler_is_refused_in_words():
-    class Conditional(nn.Module):
-        def forward(self, x):
-            return torch.ops.higher_order.cond(x.sum() > 0, lambda y: (y.clone(),), lambda y: (2 * y,), (x,))[
-                0
-            ]
-
-    with pytest.raises(howsure.ModelError, match=r"uses torch\.cond"):
-        info(nn.Sequential(nn.Conv2d(2, K, 1), nn.Dropout(0.3), Conditional()))
-
-
 class Reshaped(nn.Module):
     """A network of which nothing says where the classes lie."""
 

@@ -13,7 +13,7 @@ from torch import nn
 import howsure
 from howsure.adapters.torch import adapt, snapshot
 from tests.torch.modules import CLASSES, MODULES, Layer, Through, build, mlp, rows_for
-from tests.torch.textbook import COPIES, MOST, assert_as_textbook, textbook
+from tests.torch.textbook import assert_as_textbook
 
 LINE = r"\(test_draws\.py, line \d+\)"
 
@@ -24,15 +24,7 @@ def test_passes_are_those_of_pytorch(name):
 
 
 def test_one_mask_for_all_rows_is_drawn_once_a_pass():
-    module, x = build("dropped_words"), rows_for("dropped_words", rows=3)
-    certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=400))
-    module.train()
-    with torch.no_grad():
-        passes = torch.stack([module(torch.from_numpy(x)).softmax(1) for _ in range(COPIES)]).double().numpy()
-    error = passes.std(0) / np.sqrt(COPIES)
-    assert (
-        np.abs(certainty.probabilities - passes.mean(0)) / np.hypot(error, certainty.mc_error)
-    ).max() < MOST
+    assert_as_textbook(build("dropped_words"), rows_for("dropped_words", rows=3), at_once=False)
 
 
 def test_a_pass_is_the_module_with_the_masks_of_the_plan():
@@ -281,26 +273,12 @@ def test_noise_of_weights_is_drawn_however_many_of_them_there_are(classes):
             return F.linear(x, self.weight + noise, self.bias)
 
     module = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Dropout(0.2), Noised(12, classes)).eval()
-    x, method = rows_for("mlp", 3), howsure.MCDropout(passes=400)
-    certainty = howsure.assess(module, x, method=method, outputs="logits")
-    module.train()
-    with torch.no_grad():
-        passes = torch.stack([module(torch.from_numpy(x)).softmax(1) for _ in range(COPIES)]).double().numpy()
-    error = passes.std(0) / np.sqrt(COPIES)
-    off = np.abs(certainty.probabilities - passes.mean(0)) / np.hypot(error, certainty.mc_error)
-    assert off.max() < MOST
+    assert_as_textbook(module, rows_for("mlp", 3), at_once=False)
 
 
 def test_noise_that_is_added_is_random_where_it_is_asked_for():
-    module, x = (
-        nn.Sequential(nn.Linear(8, 12), nn.Tanh(), Layer(_noise), nn.Linear(12, CLASSES)).eval(),
-        rows_for("mlp", 3),
-    )
-    certainty = howsure.assess(
-        module, x, method=howsure.MCDropout(passes=400, gaussian_noise=True), outputs="logits"
-    )
-    mean, error = textbook(module, x)
-    assert (np.abs(certainty.probabilities - mean) / np.hypot(error, certainty.mc_error)).max() < MOST
+    module = nn.Sequential(nn.Linear(8, 12), nn.Tanh(), Layer(_noise), nn.Linear(12, CLASSES)).eval()
+    assert_as_textbook(module, rows_for("mlp", 3), gaussian_noise=True)
 
 
 @pytest.mark.parametrize(
@@ -356,14 +334,6 @@ def test_a_layer_that_cannot_be_done_right_is_not_left_out(function, words):
 def test_a_rate_may_be_a_tensor_of_one_number(mask):
     module = Through(lambda m, h: h * mask(h) / 0.7 if m.training else h).eval()
     assert_as_textbook(module, rows_for("mlp", rows=3))
-
-
-def test_a_norm_without_statistics_makes_rows_depend_on_one_another():
-    module = nn.Sequential(
-        nn.Linear(8, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 3)
-    ).eval()
-    with pytest.raises(howsure.ModelError, match="depends on the rows beside it"):
-        howsure.assess(module, rows_for("mlp"), method=howsure.Softmax(), outputs="logits")
 
 
 def test_what_draws_also_when_predicting_and_is_no_dropout_is_refused():

@@ -16,10 +16,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not ins
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 import onnx  # noqa: E402
 
-from tests.graphs import metadata, run  # noqa: E402
-
-EXACT = 1e-4
-NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
+from tests.graphs import CLASSES, check_as_assessed, metadata, run  # noqa: E402
 
 
 def some(x, rows):
@@ -43,19 +40,15 @@ def test_the_graph_says_what_assess_says(name, path):
     assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
 
     passes = int(metadata(path)["passes"])
-    method = howsure.MCDropout(plan=plan, max_passes=passes)
-    expected = howsure.assess(module, others, method=method, seed=3, outputs="logits")
-    outputs = run(path, others)
+    outputs, expected = check_as_assessed(path, module, others, plan, seed=3, outputs="logits")
     assert set(expected.passes) == {passes}
-    for column in NUMBERS:
-        assert np.abs(outputs[column] - getattr(expected, column)).max() < EXACT, column
     assert exported.largest_difference < 1e-5
     assert exported.passes == passes
     assert exported.rows == 64
     again = run(path, others)
     assert all((again[column] == outputs[column]).all() for column in outputs)
     alone = run(path, some(others, slice(7, 8)))
-    for column in NUMBERS:
+    for column in CLASSES:
         assert np.abs(alone[column][0] - outputs[column][7]).max() < 1e-5, column
 
 
@@ -96,10 +89,8 @@ def test_nodes_of_a_large_layer_do_not_grow_with_masks(path):
         plan = howsure.Plan(Design((early, 8 * early), (4, 4), 1, 1, 1.0, constants, constants))
         howsure.export(module, path, plan=plan, x=x, outputs="logits")
         graph = onnx.load(path).graph
-        method = howsure.MCDropout(plan=plan, max_passes=8 * early)
-        expected, outputs = howsure.assess(module, x, method=method, outputs="logits"), run(path, x)
+        _, expected = check_as_assessed(path, module, x, plan, ["probabilities"], outputs="logits")
         assert (expected.passes == 8 * early).all()
-        assert np.abs(outputs["probabilities"] - expected.probabilities).max() < EXACT
         nodes.append(len(graph.node))
     assert nodes[1] - nodes[0] < 3
 
@@ -126,11 +117,8 @@ def test_a_stated_error_chooses_the_passes(path):
         costs.append(exported.cost)
         # The plan as it was given says the same, unless the graph has more than what every row gets first.
         same = plan if exported.passes <= first else exported.plan
-        method = howsure.MCDropout(plan=same, max_passes=exported.passes)
-        expected, outputs = howsure.assess(module, x, method=method, outputs="logits"), run(path, x)
+        _, expected = check_as_assessed(path, module, x, same, outputs="logits")
         assert (expected.passes == exported.passes).all()
-        for column in NUMBERS:
-            assert np.abs(outputs[column] - getattr(expected, column)).max() < EXACT, column
     assert passes[0] < passes[1] == first < passes[2]
     exported.plan.save(path.with_suffix(".json"))
     assert howsure.Plan.load(path.with_suffix(".json")) == exported.plan
@@ -181,8 +169,12 @@ def test_a_calibrator_travels_along_or_is_refused_before_the_work(path):
     assert json.loads(metadata(path)["calibrator"])["method"] == "temperature"
     assert np.abs(outputs["probabilities"] - certainty.probabilities).max() < 1e-5
 
-    with pytest.raises(howsure.InputError, match="for other classes"):
-        howsure.export(module, path, **settings, calibrator=calibrator, class_names=list("abc"))
+    for wrong, message in (
+        ({"class_names": list("abc")}, "for other classes"),
+        ({"outputs": "values"}, "Expected: none: a graph calibrates only one class per row"),
+    ):
+        with pytest.raises(howsure.InputError, match=message):
+            howsure.export(module, path, **settings | wrong, calibrator=calibrator)
 
 
 class Unknown(nn.Module):
@@ -255,10 +247,8 @@ def off_but_for_ties(familiarity, module, x, outputs):
 def test_how_familiar_a_row_is_travels_along(score, path):
     module, x, held_out = mlp(), drawn(240, 1), drawn(160, 2)
     familiarity = learnt(module, x, held_out, np.arange(240) % 3, score=score)
-    without = howsure.export(module, path, x=x, outputs="logits")
-    exported = howsure.export(
-        module, path, plan=without.plan, x=held_out, outputs="logits", familiarity=familiarity
-    )
+    plan = howsure.plan(module, x, outputs="logits", precision="float32")
+    exported = howsure.export(module, path, plan=plan, x=held_out, outputs="logits", familiarity=familiarity)
     assert exported.largest_difference < 1e-5
     strange = np.concatenate([drawn(50, 3), 30 * drawn(50, 4)])
     outputs = run(path, strange)
@@ -273,9 +263,7 @@ def test_how_familiar_a_row_is_travels_along(score, path):
     strange[3] = np.nan
     assert np.isnan(run(path, strange)["familiarity"]).nonzero()[0].tolist() == [3]
     assert onnx.load(path).graph.output[-1].name == "familiarity"
-    method = howsure.MCDropout(plan=without.plan, max_passes=without.passes)
-    result = howsure.assess(module, strange[:3], method=method, outputs="logits")
-    assert np.abs(outputs["probabilities"][:3] - result.probabilities).max() < 1e-5
+    check_as_assessed(path, module, strange[:3], plan, ["probabilities"], 1e-5, outputs="logits")
 
 
 def test_weights_are_in_a_graph_once(path):
@@ -332,13 +320,11 @@ def test_a_bert_that_leaves_out_its_mask_where_no_row_is_padded(recorded, path):
     familiarity = howsure.familiarity(features, np.arange(200) % 3, others, score="neighbours")
     exported = howsure.export(module, path, x=x, outputs="logits", familiarity=familiarity)
     assert exported.largest_difference < 1e-5
-    method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
     for padded in (slice(None), slice(0), slice(5)):  # all rows, none, and five of ten
         others = words(10, padded)
-        expected = howsure.assess(module, others, method=method, outputs="logits")
-        assert np.abs(run(path, others)["probabilities"] - expected.probabilities).max() < 1e-5
-        assert np.abs(run(path, others)["mc_error"] - expected.mc_error).max() < 1e-5
-        assert off_but_for_ties(familiarity, module, others, run(path, others)["familiarity"]) < 1e-6
+        columns = ["probabilities", "mc_error"]
+        outputs, _ = check_as_assessed(path, module, others, exported.plan, columns, 1e-5, outputs="logits")
+        assert off_but_for_ties(familiarity, module, others, outputs["familiarity"]) < 1e-6
 
 
 class Masked(nn.Module):

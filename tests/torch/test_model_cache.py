@@ -1,7 +1,9 @@
 """A module is examined once, and again after any change; the result is that of a fresh module."""
 
+import copy
 import gc
 import weakref
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from torch import nn
 
 import howsure
+from howsure.adapters.resolve import adapt
 from howsure.adapters.torch import model_cache
 
 RATE = 0.5
@@ -108,6 +111,10 @@ CHANGES = {
     "in a configuration": lambda model: setattr(model.config, "temperature", 3.0),
     "weights": lambda model: model.load_state_dict({k: 2 * v for k, v in model.state_dict().items()}),
     "weights unseen": _by_the_way,
+    "weights by other data": lambda model: setattr(model.last.weight, "data", 0.3 * model.last.weight.data),
+    "weights by another": lambda model: setattr(
+        model.last, "weight", nn.Parameter(0.3 * model.last.weight.detach())
+    ),
     "layer": lambda model: setattr(model, "last", nn.Sequential(model.last, nn.Tanh())),
     "kind of dropout": lambda model: setattr(model, "dropout", nn.AlphaDropout(0.5)),
     "kept off": lambda model: setattr(model.dropout, "train", lambda mode=True: None),
@@ -129,13 +136,42 @@ class Halved(Net):
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_change_is_noticed(change, x):
+    """Also of one row, for which masks are kept."""
     model, other = Net().eval(), Net().eval()
-    before = probabilities(model, x)
+    before = [probabilities(model, rows) for rows in (x, x[:1])]
     change(model)
     change(other)
-    after = probabilities(model, x)
-    assert not np.array_equal(after, before)
-    assert np.array_equal(after, probabilities(other, x))
+    for rows, probabilities_before in zip((x, x[:1]), before, strict=True):
+        after = probabilities(model, rows)
+        assert not np.array_equal(after, probabilities_before)
+        assert np.array_equal(after, probabilities(other, rows))
+
+
+class Gain(nn.Module):
+    """Multiplies masks by a weight before they meet rows, so what is made of masks holds a weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(16))
+
+    def forward(self, h):
+        mask = torch.bernoulli(torch.full_like(h, 0.5)) if self.training else torch.full_like(h, 0.5)
+        return h * (mask * self.weight)
+
+
+@pytest.mark.parametrize(("middle", "is_kept"), [(nn.Dropout(0.25), True), (Gain(), False)])
+def test_what_holds_weights_is_not_kept(middle, is_kept, x):
+    hidden = nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 16)
+    model = nn.Sequential(*hidden, middle, nn.Linear(16, 3)).eval()
+    assert (adapt(model, x, output=None)[0].networks is not None) == is_kept
+    plan = replace(howsure.plan(model, x, outputs="logits"), fingerprint="")  # for any weights
+    method = howsure.MCDropout(plan=plan)
+    before = [probabilities(model, x[:1], method=method) for _ in range(2)]
+    np.testing.assert_array_equal(*before)
+    model[-1 if is_kept else 4].weight.data.mul_(0.3)
+    after = probabilities(model, x[:1], method=method)
+    assert np.abs(after - before[0]).max() > 1e-3
+    np.testing.assert_allclose(after, probabilities(copy.deepcopy(model), x[:1], method=method), atol=3e-6)
 
 
 def test_a_changed_global_variable_is_noticed(x, monkeypatch):

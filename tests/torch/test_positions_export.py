@@ -59,14 +59,3 @@ def test_classes_on_the_last_axis_and_rows_before_they_are_divided(path):
     assert outputs["label"].shape == (9, 7)
     for name in ("probability", "share", "share_error"):
         np.testing.assert_allclose(outputs[name], getattr(expected, name), atol=1e-5)
-
-
-def test_a_calibrator_is_refused_before_work_begins(path):
-    random = np.random.default_rng(0)
-    p = random.dirichlet([1, 1, 1], size=100)
-    calibrator = howsure.calibrate(howsure.Certainty.from_probabilities(p), random.integers(0, 3, 100))
-    with pytest.raises(
-        howsure.InputError, match=r"Expected: none: a graph calibrates only one class per row"
-    ):
-        howsure.export(UNet().eval(), path, x=images(), outputs="logits", calibrator=calibrator)
-    assert not path.exists()

@@ -60,24 +60,6 @@ def tagged(model, x=None, **settings):
     )
 
 
-class Joined(Tagger):
-    def forward(self, x):
-        outputs = super().forward(x)
-        return torch.cat([outputs[:, :4], outputs[:, 4:]], 1)
-
-
-def test_the_axis_of_the_classes_is_that_of_the_last_layer():
-    model = Tagger().eval()
-    method = howsure.MCDropout(passes=4)
-    result = howsure.assess(model, texts(), outputs="logits", method=method)
-    np.testing.assert_array_equal(result.label, tagged(model, method=method).label)
-
-
-def test_without_the_axis_of_the_classes_a_tagger_is_refused():
-    with pytest.raises(howsure.ModelError, match="class_axis=2 reads 4 classes at 8 positions"):
-        howsure.assess(Joined().eval(), texts(), outputs="logits")
-
-
 def test_numbers_of_rows_are_those_of_the_positions_that_count():
     members = [Tagger().eval() for _ in range(3)]
     method = howsure.Ensemble(members[1:])
