@@ -30,7 +30,7 @@ if INSTALLED:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # PyTorch's optimizers load triton, which aborts a process that has loaded TensorFlow. howsure loads none
-# (tests/torch/test_with_tensorflow.py), but pages train networks of both in one process.
+# (tests/torch/test_without_keras.py), but pages train networks of both in one process.
 sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
 STARTED_IN = Path.cwd()
