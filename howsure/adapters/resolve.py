@@ -36,12 +36,13 @@ from howsure.adapters.protocol import (
 from howsure.adapters.wrapped import check_holds_no_network, roots_of
 from howsure.arguments import check_path
 from howsure.errors import FileError, HowsureError, InputError, ModelError, warn, warnings_never_errors
-from howsure.inputs.files import rows_in
+from howsure.inputs.csv_files import CsvForm
+from howsure.inputs.files import read_named, read_rows
+from howsure.inputs.formats import has_columns
 from howsure.inputs.frames import is_frame, labelled_frame
 from howsure.inputs.loaders import first, gather
 from howsure.inputs.reading import reading
 from howsure.inputs.rows import InputSpec, Rows, check_rows
-from howsure.inputs.table_files import CsvForm, has_columns, read_named
 from howsure.inputs.tables import Roles
 from howsure.optional import needs, needs_keras
 from howsure.words import listed
@@ -140,14 +141,14 @@ class ModelHandle:
         path: Path,
         *,
         skip_unreadable: bool = False,
-        roles: Roles | None = None,
-        form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
+        roles: Roles = Roles(),  # noqa: B008 (frozen, so it may be shared)
+        form: CsvForm = CsvForm(),  # noqa: B008
     ) -> Rows:
         """The rows in a file or folder, in the form that the model takes."""
         if self.feature_names and has_columns(path):
-            return read_named(path, self.feature_names, roles or Roles(), form)
+            return read_named(path, self.feature_names, roles, form)
         specs = self._specs_or_none()
-        return rows_in(path, specs, self.channels, skip_unreadable=skip_unreadable, roles=roles, form=form)
+        return read_rows(path, specs, self.channels, skip_unreadable=skip_unreadable, roles=roles, form=form)
 
     @property
     def feature_names(self) -> list[str]:

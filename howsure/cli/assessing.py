@@ -24,8 +24,8 @@ from howsure.cli.settings import DROPOUT, ROWS
 from howsure.divide import divided
 from howsure.errors import InputError
 from howsure.external.files import FileColumns, read_sample
+from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.images import is_image_name
-from howsure.inputs.table_files import CsvForm
 from howsure.inputs.tables import Roles
 from howsure.methods.choices import DEFAULT, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
@@ -46,7 +46,7 @@ class Assess(RowsCommand):
     """Say for each row what the model predicts, how certain it is, and why it is unsure.
 
     Attributes:
-        data: Rows: .npz, .npy, .csv, .parquet, or a folder of images.
+        data: Rows: {rows}, or a folder of images.
         out: Table to write: .parquet, .csv, or - for csv to stdout. Or a folder for many rows; the
             same command continues a stopped run there.
         method: Method that draws the passes (default mc-dropout, or ensemble with members). A scikit-learn

@@ -22,7 +22,8 @@ from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
 from howsure.divide import divided
 from howsure.errors import InputError
-from howsure.external.files import ENDINGS, read_result
+from howsure.external.files import read_result
+from howsure.inputs.formats import holds_answers
 from howsure.inputs.rows import Rows
 from howsure.methods.choices import CHOICES
 from howsure.request import Request
@@ -38,7 +39,7 @@ class Compare(RowsCommand):
 
     Attributes:
         model: A model, as for `howsure assess`; or a table of the same rows as DATA.
-        data: Rows with true answers: .npz, .npy, .csv, .parquet, or class folders; or the second table.
+        data: Rows with true answers: {rows}, or class folders; or the second table.
         outside: Out-of-distribution (OOD) rows: of none of the model's classes. Can be repeated.
         out: File to write all scores to, .csv.
     """
@@ -138,7 +139,7 @@ class Compare(RowsCommand):
 
 def is_table(path: Path) -> bool:
     """Whether a path is a table, by its ending, or a folder of results or of one with maps."""
-    return path.suffix.lower() in ENDINGS or is_results(path) or table_in(path) != path
+    return holds_answers(path) or is_results(path) or table_in(path) != path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,9 @@ from howsure.cli.command import Command, check_exist, check_output
 from howsure.cli.settings import FILES, MODELS, PASSES, VERDICTS
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
+from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.inputs.rows import Array, Rows
-from howsure.inputs.table_files import CsvForm
 from howsure.inputs.tables import Roles
 from howsure.scale.work import ModelSource
 from howsure.terminal import progress, say
@@ -42,7 +42,7 @@ class ModelCommand(Command):
     Attributes:
         model: A Keras model (.keras, or legacy .h5); a PyTorch module (package.module:function that makes
             it); or, with --allow-code, a scikit-learn model (.joblib).
-        id_column: Column with the id of each row in a .csv or .parquet file, if it is not called id.
+        id_column: Column with the id of each row in a {columns} file, if it is not called id.
         seed: Seed of the random masks. The same seed gives the same passes.
         allow_code: Let the model file run its own code. Use this only if you trust it.
     """
@@ -101,7 +101,7 @@ class RowsCommand(ModelCommand):
 
     Attributes:
         report: HTML page to write, .html.
-        labels: File with the true classes or numbers, .npy or .csv; or, for a class of each pixel, a folder
+        labels: File with the true classes or numbers, {answers}; or, for a class of each pixel, a folder
             of .png files named like the images.
         class_names: Names of the classes, labels or numbers in the order of the model's outputs: a,b,c, or a
             file.

@@ -21,16 +21,16 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from howsure.errors import InputError
+from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.files import read_class_names
+from howsure.inputs.formats import IN_WORDS, format_of, has_columns
 from howsure.inputs.reading import reading
-from howsure.inputs.table_files import COLUMN_READERS, CSV, CsvForm, has_columns
 from howsure.inputs.tables import Roles
 from howsure.methods.mc_dropout import MCDropout
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.plan import Plan
 from howsure.scale.read import parquet_files
-from howsure.words import listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Settings:
 
     Attributes:
         label_column: Column with the true answers, of --labels or else of the rows, if it is not called y.
-        drop: Columns of a .csv or .parquet file to ignore, such as note,colour.
+        drop: Columns of a {columns} file to ignore, such as note,colour.
         separator: Character between the cells of .csv files, or tab (a comma).
         decimal: Decimal sign of the numbers in .csv files, . or , (a point).
         divide_by: Number by which rows are divided first, such as 255 for images.
@@ -157,7 +157,8 @@ class Settings:
             InputError: It is given and there are none, or it cannot be used.
         """
         form = {name: getattr(self, name) for name in ("separator", "decimal") if name in self.given}
-        if form and not any(path is not None and path.suffix.lower() == CSV for path in paths):
+        formats = [format_of(path) for path in paths if path is not None]
+        if form and not any(format is not None and format.has_form for format in formats):
             raise InputError(f"`{next(iter(form))}` has no effect without csv", expected="a .csv file")
         if form.get("separator") == "tab":
             form["separator"] = "\t"
@@ -175,7 +176,7 @@ class Settings:
         if first is not None and not (has_columns(data) or (data.is_dir() and parquet_files(data))):
             raise InputError(
                 f"{first} names columns, but '{data}' has no columns",
-                expected=f"a {listed([*COLUMN_READERS], 'or')} file",
+                expected=f"a {IN_WORDS['columns']} file",
             )
         return Roles(label_column, id_column, tuple(dict.fromkeys(self.drop)))
 
@@ -306,10 +307,19 @@ def of_an_option(option: str, value: str | None, allowed: Sequence[str]) -> str 
 
 
 def sentences_of(kind: type) -> dict[str, str]:
-    """The sentence about each field in the docstring of a dataclass, or of its base classes."""
+    """The sentence about each field in the docstring of a dataclass, or of its base classes.
+
+    Endings of files stand there as names in braces, such as `{rows}`; see `howsure.inputs.formats`.
+    """
     sentences = dict[str, str]()
     for base in reversed(kind.__mro__):
         _, _, listed = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")
         lines = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", listed, re.M)
-        sentences |= {name: " ".join(text.split()) for name, text in lines}
+        sentences |= {name: _with_endings(" ".join(text.split())) for name, text in lines}
     return sentences
+
+
+def _with_endings(sentence: str) -> str:
+    for name, endings in IN_WORDS.items():
+        sentence = sentence.replace(f"{{{name}}}", endings)
+    return sentence

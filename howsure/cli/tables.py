@@ -41,9 +41,8 @@ class TableCommand(Command):
     """A command that reads a table.
 
     Attributes:
-        table: A table from `howsure assess`; or probabilities, or numbers in columns mean and std: .parquet,
-            .csv or .npy.
-        labels: File with the true answers, .npy or .csv, if the table lacks them; or, for a class of each
+        table: A table from `howsure assess`; or probabilities, or numbers in columns mean and std: {answers}.
+        labels: File with the true answers, {answers}, if the table lacks them; or, for a class of each
             pixel, a folder of .png files named like the images.
         class_names: Names of the columns that are classes, or class names in their order: a,b,c or a file.
             For numbers: names of the targets, whose columns are mean.NAME and std.NAME.

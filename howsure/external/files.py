@@ -16,9 +16,10 @@ from howsure.external.given import read_given
 from howsure.external.results import of_given
 from howsure.inputs.align import RowNames
 from howsure.inputs.by_name import ANY
-from howsure.inputs.files import check_readable, open_npy
+from howsure.inputs.csv_files import CsvForm
+from howsure.inputs.files import check_readable
+from howsure.inputs.formats import IN_WORDS, PARQUET, format_of, holds_answers, open_table
 from howsure.inputs.rows import Array
-from howsure.inputs.table_files import COLUMN_READERS, NPY, PARQUET, CsvForm, open_columns
 from howsure.inputs.tables import Roles, Table, hint_of_text, labels_of, names_in_column
 from howsure.results.saved import is_saved
 from howsure.results.thresholds import Thresholds
@@ -27,8 +28,6 @@ from howsure.tasks.task import Task, task_named, tasks
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-ENDINGS = (*COLUMN_READERS, NPY)
 
 Result = Any
 """A `Certainty`, or a result of another kind."""
@@ -96,9 +95,9 @@ def read_result(
     | file | what is read |
     |---|---|
     | `.parquet` that howsure saved, or a folder of parts | all of it |
-    | `.csv`, `.parquet` | a column for each class, and perhaps one of labels and one of ids |
-    | `.csv`, `.parquet` | columns `mean` and `std` of a number, or `mean.NAME` and `std.NAME` of several |
-    | `.npy` | an array (N, K), or (N,) of the second of two classes |
+    | of columns | a column for each class, and perhaps one of labels and one of ids |
+    | of columns | columns `mean` and `std` of a number, or `mean.NAME` and `std.NAME` of several |
+    | of one array | an array (N, K), or (N,) of the second of two classes |
 
     A csv file has a header. A first column without a name is an index: ids, unless it only counts the rows.
 
@@ -112,24 +111,24 @@ def read_result(
         InputError: Columns that are not there, or no probabilities; see `Certainty.from_probabilities`.
     """
     source, columns = check_path(path), columns or FileColumns()
-    suffix = source.suffix.lower()
+    format = format_of(source)
     check_readable(source)
     if source.is_dir():
         _check_no_settings(source, columns)
         return load(source)
-    if suffix not in ENDINGS:
+    if format is None or not holds_answers(source):
         raise InputError(
             f"'{source}' is not a kind of file that results or probabilities are read from",
-            expected=f"a file that ends in {', '.join(ENDINGS)}",
+            expected=f"a file that ends in {IN_WORDS['answers']}",
         )
-    if suffix == PARQUET and is_saved(source):
+    if format is PARQUET and is_saved(source):
         _check_no_settings(source, columns)
         return load_sample(source, for_scores=for_scores)[0]
-    if suffix == NPY:
-        values = np.asarray(open_npy(source))
+    if format.array is not None:
+        values = np.asarray(format.array(source))
         values = values[:, None] if columns.several and values.ndim == 1 else values
         return _result_from(source, _normalised(values, columns, source), columns)
-    table = open_columns(source, columns.form, columns.roles, known_names=columns.class_names or ())
+    table = open_table(source, columns.form, columns.roles, known_names=columns.class_names or ())
     if any(_was_written(task, table) for task in tasks()):
         raise InputError(
             f"'{source}' is a table that howsure wrote as csv, which it does not read again",
@@ -246,8 +245,6 @@ def _check_no_settings(source: Path, columns: FileColumns) -> None:
 
 def _roles(table: Table, source: Path, columns: FileColumns) -> _Content:
     """The role of each column; the remaining ones are classes."""
-    import pyarrow as pa
-
     names = list(table.names)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -256,13 +253,8 @@ def _roles(table: Table, source: Path, columns: FileColumns) -> _Content:
             expected="distinct names",
             hint=f"Call the one with true answers '{ANY[0]}'" if twice in ANY else None,
         )
-    label, identity, rest = columns.roles.of(table, None)
-    class_names = columns.class_names or ()
-    class_places = [place for place in (label, identity) if place is not None and names[place] in class_names]
-    label, identity = (None if place in class_places else place for place in (label, identity))
+    classes, label, identity = columns.roles.beside(table, columns.class_names or ())
     labels = None
     if label is not None:
         labels = columns.truth_in(table, [label], lambda: labels_of(table, label))
-    places = sorted([*rest, *class_places])
-    classes = pa.table([table.columns[at] for at in places], names=[names[at] for at in places])
     return _Content(classes, labels, names_in_column(table, identity))

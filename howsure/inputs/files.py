@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,48 +11,48 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.errors import FileError, InputError
-from howsure.inputs import images, table_files
-from howsure.inputs.align import ID, check_ids
+from howsure.inputs import images
+from howsure.inputs.align import check_ids
+from howsure.inputs.csv_files import CsvForm
+from howsure.inputs.formats import IN_WORDS, format_of, open_table
 from howsure.inputs.reading import reading
-from howsure.inputs.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, quoted
-from howsure.inputs.table_files import COLUMN_READERS, NPY, NPZ, CsvForm, has_columns
-from howsure.inputs.tables import ANY_VECTOR, Roles
-from howsure.words import listed
+from howsure.inputs.rows import MOST_AXES, Array, InputSpec, Rows, check_rows
+from howsure.inputs.tables import ANY_VECTOR, LABELS, Roles, labels_of, names_in_column
 
-_LABELS = "y"
-_ACCEPTED = f"a {listed((NPZ, NPY, *COLUMN_READERS), 'or')} file, an image, or a folder of these"
+_ACCEPTED = f"a {IN_WORDS['rows']} file, an image, or a folder of these"
 
 
 def read_rows(
     path: str | os.PathLike[str],
-    inputs: Sequence[InputSpec],
+    inputs: Sequence[InputSpec] | None,
+    channels: Callable[[], int | None] = lambda: None,
     *,
     skip_unreadable: bool = False,
-    roles: Roles | None = None,
-    form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
+    roles: Roles = Roles(),  # noqa: B008 (frozen, so it may be shared)
+    form: CsvForm = CsvForm(),  # noqa: B008
 ) -> Rows:
     """The rows in a file or folder, checked against the model's inputs.
 
     | path | rows | labels | ids |
     |---|---|---|---|
-    | `.npz` | array `x`, or the only array; for several inputs the arrays named like them | array `y` | \
-array `id` |
-    | `.npy` | the array, memory-mapped | | |
-    | `.csv`, `.parquet` | the columns in the order of the file, reshaped to the input's shape (C order); \
-for several inputs the columns named like them; a list column counts as many columns | column `y` | \
-column `id` |
+    | arrays with names | array `x`, or the only array; for several inputs the arrays named like them | \
+array `y` | array `id` |
+    | one array | the array, memory-mapped | | |
+    | columns | in the order of the file, reshaped to the input's shape (C order); for several inputs the \
+columns named like them; a list column counts as many columns | column `y` | column `id` |
     | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
 never resized, rotated as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
 names of the files |
 
-    A csv file has a header and is in UTF-8.
+    For a model that does not declare its inputs, the rows are: an array; the array `x` or all arrays by name,
+    unchecked; or the columns of a table. Images then have their channels first, as PyTorch modules expect.
 
     Args:
-        path: File or folder.
-        inputs: The model's inputs.
+        path: File or folder; `howsure.inputs.formats` has the endings.
+        inputs: The model's inputs, or None.
+        channels: Returns the number of channels of its images, or None; for models that declare no inputs.
         skip_unreadable: Leave unreadable images out and list them instead of raising.
-        roles: Purposes of the columns of a csv or Parquet file, if they are not called `y` and `id`; other
-            files have none.
+        roles: Purposes of columns, if they are not called `y` and `id`; other files have none.
         form: The form of a csv file.
 
     Returns:
@@ -65,64 +63,43 @@ names of the files |
         InputError: The content cannot be rows of this model.
     """
     source = check_path(path)
-    suffix = source.suffix.lower()
     check_readable(source)
-    if has_columns(source) and source.is_file():
-        return _checked_rows(table_files.read_table(source, inputs, roles or Roles(), form), source, inputs)
     if source.is_dir() or images.is_image_name(source):
-        rows = images.read_images(source, inputs, skip_unreadable)
-    elif suffix == NPZ:
-        rows = rows_in_npz(source, inputs)
-    elif suffix == NPY:
-        if len(inputs) > 1:
-            raise InputError(
-                f"'{source}' holds one array, but the model has {len(inputs)} inputs",
-                expected=f"a .npz file with arrays named {quoted([spec.name for spec in inputs])}",
-            )
-        rows = Rows(open_npy(source))
-    else:
+        specs = [images.undeclared_input(channels())] if inputs is None else inputs
+        rows = _checked_rows(images.read_images(source, specs, skip_unreadable), source, specs)
+        return replace(rows, x=np.moveaxis(rows.x, -1, 1)) if inputs is None else rows
+    format = format_of(source)
+    if format is None:
         raise InputError(f"'{source}' is not a kind of file that holds rows", expected=_ACCEPTED)
+    rows = format.rows(source, inputs, roles, form)
+    if inputs is None:
+        return _checked_rows(rows, source, [ANY_VECTOR]) if format.columns is not None else rows
     return _checked_rows(rows, source, inputs)
 
 
-def rows_in(
-    source: Path,
-    inputs: Sequence[InputSpec] | None,
-    channels: Callable[[], int | None],
-    *,
-    skip_unreadable: bool = False,
-    roles: Roles | None = None,
-    form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
-) -> Rows:
-    """The rows in a file or folder; see `read_rows`.
-
-    For a model that does not declare its inputs, the rows are: an array; the array `x` or all arrays by name;
-    or the columns of a table. Images then have their channels first, as PyTorch modules expect.
+def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvForm) -> Rows:
+    """The rows of a csv or Parquet file as a pyarrow table, for a model that takes columns by name.
 
     Args:
-        source: The file or folder.
-        inputs: The model's inputs, or None.
-        channels: Returns the number of channels of its images, or None; for models that declare no inputs.
-        skip_unreadable: True leaves unreadable images out.
-        roles: Purposes of columns that are no features.
+        source: The file, with column names.
+        features: Names of the columns that the model takes, even if they are called `y` or `id`.
+        roles: Purposes of columns that are no features, if they are not called `y` and `id`.
         form: The form of a csv file.
+
+    Returns:
+        Rows without the columns of labels and ids: `y` and `id`, unless these are among the features.
 
     Raises:
         FileError: The file is missing or damaged.
-        InputError: No rows.
+        InputError: Two columns with the same name, or empty cells among labels or ids.
     """
-    if inputs is not None:
-        return read_rows(source, inputs, skip_unreadable=skip_unreadable, roles=roles, form=form)
-    suffix = source.suffix.lower()
-    check_readable(source)
-    if source.is_dir() or images.is_image_name(source):
-        rows = read_rows(source, [images.undeclared_input(channels())], skip_unreadable=skip_unreadable)
-        return replace(rows, x=np.moveaxis(rows.x, -1, 1))
-    if suffix not in (NPY, NPZ):
-        return read_rows(source, [ANY_VECTOR], roles=roles, form=form)
-    if suffix == NPY:
-        return Rows(open_npy(source))
-    return rows_in_npz(source, None)
+    table = open_table(source, form, roles, known_names=features)
+    for name in features:
+        if table.names.count(name) > 1:
+            table.number(name, "for the model")
+    frame, label, identity = roles.beside(table, features)
+    labels = None if label is None else labels_of(table, label)
+    return Rows(frame, labels, **vars(names_in_column(table, identity)))
 
 
 def read_class_names(text: str) -> tuple[str, ...]:
@@ -228,7 +205,7 @@ def check_lengths(rows: Rows, source: Path) -> Rows:
         raise InputError(
             f"'{source}' has another number of labels than of rows",
             expected=f"{count} labels, one per row",
-            received=f"{len(labels)} in '{_LABELS}'",
+            received=f"{len(labels)} in '{LABELS}'",
         )
     if rows.ids is not None and rows.ids.shape != (count,):
         raise InputError(
@@ -251,127 +228,3 @@ def check_label_shape(labels: Array, source: Path) -> Array:
             received=f"an array of shape {labels.shape}",
         )
     return labels
-
-
-# --- numpy files ----------------------------------------------------------------------------------
-#
-# A .npz file is a zip archive with a checksum of each array. Every array is read to its end, so any damage is
-# found. A .npy file has no checksum; only what its header says can be compared with its length.
-
-
-def rows_in_npz(source: Path, inputs: Sequence[InputSpec] | None) -> Rows:
-    """The rows of a .npz file as found, with the labels and ids in it.
-
-    Args:
-        source: The file.
-        inputs: The model's inputs; None if it does not declare them: then the array `x`, or all by name.
-
-    Raises:
-        FileError: The file is damaged.
-        InputError: No array, or several, could be the rows.
-    """
-    present = names_in_npz(source)
-    names = ["x"] if "x" in present else [name for name in present if name not in (_LABELS, ID)]
-    if inputs is None:
-        if not names:
-            raise InputError(f"'{source}' holds no rows", expected="an array 'x', or one for each input")
-    elif len(inputs) > 1:
-        names = [spec.name for spec in inputs]
-        missing = [name for name in names if name not in present]
-        if missing:
-            raise InputError(
-                f"'{source}' has no array {quoted(missing)}",
-                expected=f"arrays named like the inputs, {quoted(names)}, and perhaps '{_LABELS}'",
-                received=f"arrays {quoted(present)}",
-            )
-    elif len(names) != 1:
-        raise InputError(
-            f"'{source}' does not say which array holds the rows",
-            expected=f"an array 'x', and perhaps '{_LABELS}', or only one array",
-            received=f"arrays {quoted(present)}" if present else "no array",
-            hint="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
-        )
-    arrays = read_npz(source, [*names, _LABELS, ID])
-    x = arrays[names[0]] if len(names) == 1 else {name: arrays[name] for name in names}
-    labels, ids = (None if name in names else arrays.get(name) for name in (_LABELS, ID))
-    return Rows(x, labels, ids=ids)
-
-
-_END_OF_ZIP = 22
-"""Bytes of the end of a zip archive without a comment, with the number of its entries."""
-
-
-def open_npy(source: Path) -> Array:
-    """The array in a .npy file, memory-mapped.
-
-    Raises:
-        FileError: Not a .npy file, or longer or shorter than its header says.
-        InputError: Pickled Python objects.
-    """
-    with reading(source, "npy"), _no_objects(source, "The array"):
-        array = np.lib.format.open_memmap(source, mode="r")
-        if array.offset + array.nbytes != source.stat().st_size:
-            raise ValueError(
-                f"an array of shape {array.shape} and type {array.dtype} is shorter than the file"
-            )
-    return array
-
-
-def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
-    """Arrays in a .npz file, by name; wanted arrays that do not exist are left out.
-
-    Raises:
-        FileError: The file is damaged, or encrypted.
-        InputError: Pickled Python objects.
-    """
-    names = set(wanted)
-    return {name: _read_array(source, name) for name in names_in_npz(source) if name in names}
-
-
-def names_in_npz(source: Path) -> list[str]:
-    """Names of the arrays in a .npz file.
-
-    Raises:
-        FileError: The file is damaged.
-    """
-    with reading(source, "npz"), zipfile.ZipFile(source) as archive:
-        for entry in archive.infolist():
-            archive.open(entry).close()  # compares the two places that store its name
-        entries = archive.namelist()
-        with source.open("rb") as file:  # of another length, one entry would hide the next
-            file.seek(-_END_OF_ZIP, os.SEEK_END)
-            end = file.read()
-        count = int.from_bytes(end[10:12], "little")
-        if end.startswith(b"PK\5\6") and count not in (len(entries), 0xFFFF):
-            raise ValueError(f"it should hold {count} arrays, and {len(entries)} are there")
-        if len(set(entries)) < len(entries):
-            raise ValueError("it holds two arrays of one name")
-    return [name.removesuffix(".npy") for name in entries if name.endswith(".npy")]
-
-
-def _read_array(source: Path, name: str) -> Array:
-    with (
-        reading(source, "npz"),
-        _no_objects(source, f"Array '{name}'"),
-        zipfile.ZipFile(source) as archive,
-        archive.open(f"{name}.npy") as file,
-    ):
-        array = np.lib.format.read_array(file, allow_pickle=False)
-        if file.read():  # reaching the end compares the checksum
-            raise ValueError(f"array '{name}' of shape {array.shape} is shorter than its entry")
-        return np.asarray(array)
-
-
-@contextmanager
-def _no_objects(source: Path, called: str) -> Iterator[None]:
-    """Around code that reads an array: an `InputError` for pickled objects, which numpy refuses."""
-    try:
-        yield
-    except ValueError as error:
-        if "Python objects" not in str(error) and "Object arrays" not in str(error):
-            raise
-        raise InputError(
-            f"{called} in '{source}' holds pickled Python objects, which are not loaded as they can run code",
-            expected="an array of numbers",
-            hint="Convert it to numbers before saving, for example with `x.astype('float32')`",
-        ) from error

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from howsure.errors import FileError, HowsureError, InputError, warn, warnings_never_errors
+from howsure.inputs.formats import IN_WORDS
 from howsure.inputs.rows import Array, InputSpec, Rows, fits, quoted
 from howsure.words import counted
 
@@ -21,12 +22,22 @@ if TYPE_CHECKING:
 FILE = "file"
 """Name of the column of ids that are names of images."""
 
-# Suffixes of images that are read. An image that cannot be opened is reported, never ignored.
-SUFFIXES = frozenset([".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".webp"])
-# Pillow's names of the decoders for these suffixes. Pillow chooses by the first bytes, not by the suffix. Its
-# other decoders are never used: the one for PostScript runs a program.
-FORMATS = frozenset(["BMP", "DIB", "GIF", "JPEG", "MPO", "PNG", "WEBP"])
-_OTHER_SUFFIXES = (
+_JPEG = ("JPEG", "MPO")
+
+DECODERS = {
+    ".bmp": ("BMP", "DIB"),
+    ".gif": ("GIF",),
+    ".jfif": _JPEG,
+    ".jpeg": _JPEG,
+    ".jpg": _JPEG,
+    ".png": ("PNG",),
+    ".webp": ("WEBP",),
+}
+"""Endings of images that are read, and Pillow's names of their decoders. Pillow chooses by the first bytes,
+not by the ending. Its other decoders are never used: the one for PostScript runs a program."""
+
+_ALL_DECODERS = frozenset(name for names in DECODERS.values() for name in names)
+_OTHER_DECODERS = (
     ".apng .arw .avif .cr2 .cr3 .dds .dib .dng .eps .exr .hdr .heic .heics .heif .heifs .ico .j2k .jif .jp2 "
     ".jpe .jpx .jxl .mpo .nef .orf .pbm .pcx .pgm .pnm .ppm .psd .qoi .raf .rw2 .svg .tga .tif .tiff"
 )
@@ -45,13 +56,13 @@ _TURNED = range(2, 9)
 
 def is_image_name(path: Path) -> bool:
     """Whether this is the name of an image that is read."""
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in DECODERS
 
 
 def without_ending(name: str) -> str:
     """The name of an image without its ending; other names as they are."""
     path = Path(name)
-    return name[: -len(path.suffix)] if path.suffix.lower() in SUFFIXES else name
+    return name[: -len(path.suffix)] if path.suffix.lower() in DECODERS else name
 
 
 def undeclared_input(channels: int | None) -> InputSpec:
@@ -155,7 +166,7 @@ def _shape_of_images(source: Path, inputs: Sequence[InputSpec]) -> tuple[int | N
         "does not take",
         expected="a model with one input of shape (height, width) or (height, width, 1, 3 or 4)",
         received=f"{len(inputs)} inputs" if len(inputs) > 1 else f"an input of shape {shape}",
-        hint="Give the rows as a .npz, .npy, .parquet or .csv file",
+        hint=f"Give the rows as a {IN_WORDS['rows']} file",
     )
 
 
@@ -192,7 +203,7 @@ def _is_image(entry: Path) -> bool:
     suffix = entry.suffix.lower()
     if entry.is_dir():
         return False
-    if suffix in SUFFIXES or suffix in _OTHER_SUFFIXES.split() or not os.path.exists(entry):
+    if suffix in DECODERS or suffix in _OTHER_DECODERS.split() or not os.path.exists(entry):
         return True
     if suffix or not entry.is_file():
         return False
@@ -238,7 +249,7 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
     if not inside:
         raise InputError(
             f"The folder '{source}' holds no images",
-            expected=f"files ending in {', '.join(sorted(SUFFIXES))}, or one sub-folder of them per class",
+            expected=f"files ending in {', '.join(DECODERS)}, or one sub-folder of them per class",
         )
     return inside, tuple(folder.name for folder in folders)
 
@@ -272,7 +283,7 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
             if start.startswith(PNG_BEGINNING):
                 Image.open(handle, formats=["PNG"]).verify()  # compares all checksums
                 handle.seek(0)
-            image: Image.Image = Image.open(handle, formats=sorted(FORMATS & Image.OPEN.keys()))
+            image: Image.Image = Image.open(handle, formats=sorted(_ALL_DECODERS & Image.OPEN.keys()))
             if has_more_than_8_bits(image):
                 raise InputError(
                     f"'{file}' has more than 8 bits per channel",
@@ -286,7 +297,7 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
     except HowsureError:
         raise
     except UnidentifiedImageError as error:
-        problem = f"its content is none of {', '.join(sorted(FORMATS))}"
+        problem = f"its content is none of {', '.join(sorted(_ALL_DECODERS))}"
         raise _unreadable(file, problem if file.stat().st_size else "the file is empty") from error
     except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__

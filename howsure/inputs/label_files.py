@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -13,13 +13,15 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.errors import FileError, InputError, warnings_never_errors
-from howsure.inputs import table_files
-from howsure.inputs.align import places, warn_of_more
-from howsure.inputs.files import check_label_shape, check_readable, open_npy
+from howsure.inputs.align import ID, RowNames, places, warn_of_more
+from howsure.inputs.by_name import ANY, check_no_lone_class, only_count, places_of_names
+from howsure.inputs.csv_files import CsvForm
+from howsure.inputs.files import check_label_shape, check_readable
+from howsure.inputs.formats import IN_WORDS, format_of, holds_answers, open_table
 from howsure.inputs.images import readable, without_ending
 from howsure.inputs.loaders import length
 from howsure.inputs.rows import Array, Rows, quoted
-from howsure.inputs.table_files import CSV, NPY, CsvForm
+from howsure.inputs.tables import LABELS, Roles, Table, labels_of, names_in_column, values_of
 
 _BY_PLACE = "If they are in the order of the rows, leave out the first column"
 _BY_NAME = ". If not, sort the labels by it into the order of the rows"
@@ -78,7 +80,8 @@ class LabelFile:
     def check_count(self, rows: int, more: str = _LEAVE_OUT) -> None:
         """Raise an `InputError` unless there is one label for each row; `more` is a hint for too many."""
         if len(self.labels) != rows:
-            one_fewer = self.path.suffix.lower() == CSV and len(self.labels) == rows - 1
+            format = format_of(self.path)
+            one_fewer = format is not None and format.has_form and len(self.labels) == rows - 1
             header = "The first line of a csv file is its header, and no label" if one_fewer else None
             raise InputError(
                 f"'{self.path}' has another number of labels than there are rows",
@@ -257,10 +260,10 @@ def read_label_file(
     names: Sequence[str] | None = None,
     form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
 ) -> LabelFile | LabelFolder:
-    """True classes or numbers from a `.npy` file or a `.csv` file, or classes from a folder of label images.
+    """True classes or numbers from an array or columns in a file, or classes from a folder of label images.
 
-    A csv file has a column `y`, or one column beside ids; with more columns the labels are (N, K), one column
-    for each label or number.
+    A file of columns has a column `y`, or one column beside ids; with more columns the labels are (N, K), one
+    column for each label or number.
 
     Args:
         path: The file.
@@ -277,21 +280,114 @@ def read_label_file(
     check_readable(source)
     if source.is_dir():
         return LabelFolder.of_folder(source)
-    if source.suffix.lower() == NPY:
-        if column is not None:
-            raise InputError(
-                f"'{source}' has no columns of which one could be named",
-                expected="a .csv file",
-                received=column,
-            )
-        return LabelFile(source, check_label_shape(np.asarray(open_npy(source)), source))
-    if source.suffix.lower() != CSV:
+    format = format_of(source)
+    if format is None or not holds_answers(source):
         raise InputError(
             f"'{source}' is not a kind of file that holds labels",
-            expected="a .npy or .csv file, or a folder of label images",
+            expected=f"a {IN_WORDS['answers']} file, or a folder of label images",
         )
-    labels, called, others = table_files.read_label_column(source, form, column, id_column, names or ())
-    return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index, others)
+    if format.array is None:
+        labels, called, others = _read_columns(source, form, column, id_column, names or ())
+        return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index, others)
+    if column is not None:
+        raise InputError(
+            f"'{source}' has no columns of which one could be named",
+            expected=f"a {IN_WORDS['columns']} file",
+            received=column,
+        )
+    return LabelFile(source, check_label_shape(np.asarray(format.array(source)), source))
+
+
+def _read_columns(
+    source: Path,
+    form: CsvForm,
+    label: str | None = None,
+    identity: str | None = None,
+    names: Sequence[str] = (),
+) -> tuple[Array, RowNames, tuple[Array, ...]]:
+    """(N,) true answers in the columns of a file, and what their rows are called; or (N, K) of several.
+
+    The third are the values of each other column that may hold ids: texts or whole numbers, each of one row.
+
+    Labels are in the named column; in `y`, `label` or another of the names `ANY`; in columns with names that
+    the caller knows; or in the only column beside ids. Ids are in the named column, if it exists, in `id`, or
+    in a first column without a name unless it only counts. Without known names, several labels are 0 or 1, or
+    True or False, in every column, and several numbers have decimals.
+
+    Args:
+        source: The file.
+        form: Its form.
+        label: Name of the column of labels, or None.
+        identity: Name of the column of ids, or None.
+        names: Names of the classes, labels or numbers, in the order in which their columns are wanted.
+
+    Raises:
+        FileError: The file is damaged.
+        InputError: Several columns could hold the labels; an empty cell.
+    """
+    table = open_table(
+        source, form, Roles(label, identity), known_names=() if only_count(names or None) else names
+    )
+    if label is None and len(table.names) == 1:
+        return _check_lone_class(labels_of(table, 0), table.names[0], names), RowNames(), ()
+    if label is None and not set(names) <= set(table.names):
+        label = next((name for name in ANY if table.names.count(name) == 1 and name not in names), None)
+    named = next((name for name in (identity, ID) if name in table.names and name != label), None)
+    place, ids_at, rest = Roles(label, named).of(table, None)
+    called = names_in_column(table, ids_at)
+    if place is None and len(rest) == 1:
+        (place,) = rest
+    if place is not None:
+        others = tuple(_columns_of_possible_ids(table, [at for at in rest if at != place]))
+        return _check_lone_class(labels_of(table, place), table.names[place], names), called, others
+    column_names = [table.names[number] for number in rest]
+    places = places_of_names(names, column_names)
+    by_name = bool(names) and None not in places
+    if by_name:
+        rest = [rest[at] for at in places if at is not None]
+    elif (
+        not only_count(names or None)
+        and len(rest) == len(names)
+        and not all(map(str.isdecimal, column_names))
+    ):
+        raise InputError(
+            f"The columns of '{source}' are not called like the classes, labels or numbers",
+            expected=f"a column for each of {quoted(names)}",
+            received=quoted(column_names),
+        )
+    columns = [values_of(table, number) for number in rest]
+    if all(column.dtype.kind in "biuf" for column in columns):
+        yes_or_no = all(np.isin(column, (0, 1)).all() for column in columns)
+        decimals = any(column.dtype.kind == "f" and np.any(column != np.round(column)) for column in columns)
+        if by_name or yes_or_no or decimals:
+            return np.stack(columns, axis=1), called, ()
+    texts = [
+        table.names[n] for n, column in zip(rest, columns, strict=True) if column.dtype.kind not in "biuf"
+    ]
+    raise InputError(
+        f"'{source}' does not say which column holds the labels",
+        expected=f"one column named '{LABELS}'; or a column of 0 and 1 for each label; or a column for each "
+        "number of a row, named like it",
+        received=f"columns {quoted(table.names)}",
+        hint=f"Name it: on the command line --set label_column={(texts or [LABELS])[0]}",
+    )
+
+
+def _columns_of_possible_ids(table: Table, among: Sequence[int]) -> Iterator[Array]:
+    """The values of each column among some that holds another text or whole number in every row."""
+    import pyarrow as pa
+
+    for column in (table.columns[at] for at in among):
+        may_be = (pa.types.is_integer(column.type) or pa.types.is_string(column.type)) and len(column)
+        if may_be and not column.null_count and len(column.unique()) == len(column):
+            yield np.asarray(column.to_pylist(), dtype=object)
+
+
+def _check_lone_class(labels: Array, column: str, names: Sequence[str]) -> Array:
+    """The same labels; an `InputError` where a column of yes and no is called as one of the classes."""
+    if not only_count(names or None):
+        check_no_lone_class(labels, column, names)
+    return labels
 
 
 @warnings_never_errors()

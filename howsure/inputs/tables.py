@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from howsure.errors import InputError
 from howsure.inputs.align import ID, LARGEST, RowNames, ids_from
 from howsure.inputs.rows import TEXT, Array, InputSpec, Rows, in_rows, quoted, row_number
 from howsure.words import counted, upper
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LABELS = "y"
 INDEX = "__index_level_0__"
@@ -106,6 +109,27 @@ class Roles:
         if twice is not None:
             raise InputError(f"Column '{twice}' has two roles", expected="labels, ids or left out")
         return places[0], places[1], [number for number in range(len(table.names)) if number not in used]
+
+    def beside(self, table: Table, wanted: Sequence[str]) -> tuple[pa.Table, int | None, int | None]:
+        """The columns of features or classes, and the numbers of the columns of labels and ids beside them.
+
+        Args:
+            table: The columns.
+            wanted: Names of features or classes, also where one is called `y` or `id`.
+
+        Raises:
+            InputError: As from `of`.
+        """
+        import pyarrow as pa
+
+        label_place, id_place, rest = self.of(table, None)
+        places = (label_place, id_place)
+        named = (self.label, self.id)
+        own = [place for place in places if place is not None and table.names[place] in {*wanted} - {*named}]
+        label, identity = (None if place in own else place for place in places)
+        kept = sorted([*rest, *own])
+        columns = [table.columns[place] for place in kept]
+        return pa.table(columns, names=[table.names[place] for place in kept]), label, identity
 
 
 def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> Rows:

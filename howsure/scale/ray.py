@@ -31,8 +31,8 @@ from howsure.arguments import check_path, check_type, check_whole
 from howsure.assess import assessed
 from howsure.errors import HowsureError, HowsureWarning, InputError, ModelError, exception_text, warn
 from howsure.inputs.align import ID
+from howsure.inputs.binary_files import parquet_columns
 from howsure.inputs.rows import quoted
-from howsure.inputs.table_files import parquet_columns
 from howsure.inputs.tables import ANY_VECTOR, Roles, rows_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import accept_alias

@@ -1,7 +1,7 @@
 """Rows that are read a range at a time: from Parquet files, arrays on disk, or a folder of images.
 
-Memory does not grow with the number of rows. A Parquet file is read forwards, some rows at a time; arrays are
-mapped; images are opened one by one. A .npz file is the exception: a reader holds the whole.
+A Parquet file is read forwards, some rows at a time; the array of a .npy file is mapped; images are opened
+one by one: memory does not grow with the number of rows. A reader holds the whole of any other file.
 
 Rows are known again by their content: each file by its SHA-256, for which it is read once at every start;
 images, of which there are many, by their names, sizes and times of change.
@@ -24,11 +24,13 @@ import numpy as np
 from howsure.adapters.resolve import ModelHandle
 from howsure.errors import InputError
 from howsure.inputs import images
-from howsure.inputs.files import check_lengths, check_readable, open_npy, rows_in_npz
+from howsure.inputs.binary_files import parquet_columns
+from howsure.inputs.csv_files import CsvForm
+from howsure.inputs.files import check_lengths, check_readable
+from howsure.inputs.formats import IN_WORDS, PARQUET, Format, format_of
 from howsure.inputs.loaders import of_each
 from howsure.inputs.reading import open_native, reading
 from howsure.inputs.rows import Array, InputSpec, Rows, quoted
-from howsure.inputs.table_files import CSV, NPY, NPZ, PARQUET, parquet_columns
 from howsure.inputs.tables import ANY_VECTOR, Roles, is_numeric, rows_of
 from howsure.inputs.typed_json import digest
 from howsure.scale.parts import Part, RowFile
@@ -70,25 +72,24 @@ class RowSource:
         check_readable(self.path)
         specs = model.declared_specs()
         inputs = None if specs is None else tuple(specs)
-        suffix = self.path.suffix.lower()
+        format = format_of(self.path)
         if self.path.is_dir() and (parts := parquet_files(self.path)):
             return ParquetReader(parts, inputs, self.roles, tuple(_not_read(self.path)))
-        if suffix == PARQUET:
-            return ParquetReader([self.path], inputs, self.roles)
-        if suffix in (NPY, NPZ):
-            return ArrayReader(self.path, inputs)
         if self.path.is_dir() or images.is_image_name(self.path):
             try:
                 return ImageReader(self.path, inputs, self.skip_unreadable, model.channels())
             except InputError:
                 _check_no_deeper_rows(self.path)
                 raise
-        hint = "Convert a csv file: pyarrow.parquet.write_table(pyarrow.csv.read_csv(path), 'rows.parquet')"
-        raise InputError(
-            f"'{self.path}' is not a kind of file from which rows are read part by part",
-            expected="a .parquet, .npy or .npz file, an image, or a folder of .parquet files or of images",
-            hint=hint if suffix == CSV else None,
-        )
+        if format is None:
+            raise InputError(
+                f"'{self.path}' is not a kind of file that holds rows",
+                expected=f"a {IN_WORDS['rows']} file, an image, or a folder of images or of "
+                f"{PARQUET.ending} files",
+            )
+        if format is PARQUET:
+            return ParquetReader([self.path], inputs, self.roles)
+        return WholeReader(self.path, format, inputs, self.roles)
 
 
 class Reader:
@@ -142,29 +143,29 @@ def parquet_files(folder: Path) -> list[Path]:
     return sorted(
         entry
         for entry in folder.iterdir()
-        if entry.suffix.lower() == PARQUET and not entry.name.startswith((".", "_")) and not entry.is_dir()
+        if format_of(entry) is PARQUET and not entry.name.startswith((".", "_")) and not entry.is_dir()
     )
 
 
 def _not_read(folder: Path) -> Iterator[str]:
     """Entries of a folder beside its Parquet files, each with the reason; not those programs keep there."""
     for entry in sorted(folder.iterdir()):
-        hidden, ends = entry.name.startswith((".", "_")), entry.suffix.lower() == PARQUET
+        hidden, ends = entry.name.startswith((".", "_")), format_of(entry) is PARQUET
         if entry.is_dir() and not hidden:
             yield f"{images.readable(Path(entry.name))}: a folder"
         elif ends and hidden:
             yield f"{images.readable(Path(entry.name))}: its name begins with {entry.name[0]}"
         elif not ends and not hidden:
-            yield f"{images.readable(Path(entry.name))}: its name does not end in {PARQUET}"
+            yield f"{images.readable(Path(entry.name))}: its name does not end in {PARQUET.ending}"
 
 
 def _check_no_deeper_rows(folder: Path) -> None:
     """Raise for Parquet files that would not be read, as they lie deeper in a folder."""
-    deeper = next(folder.rglob(f"*{PARQUET}"), None) if folder.is_dir() else None
+    deeper = next(folder.rglob(f"*{PARQUET.ending}"), None) if folder.is_dir() else None
     if deeper is not None:
         raise InputError(
             f"'{folder}' holds rows that would not be read",
-            expected=f"files ending in {PARQUET}, none of them in a folder of its own",
+            expected=f"files ending in {PARQUET.ending}, none of them in a folder of its own",
             received=f"'{deeper.relative_to(folder)}'",
             hint="Move these files, or give the folder that they are in",
         )
@@ -300,14 +301,14 @@ def _kind(of: pa.DataType) -> str:
     return "numbers" if is_numeric(of) else str(of)
 
 
-# --- arrays ---------------------------------------------------------------------------------------------
+# --- files that are opened whole ------------------------------------------------------------------------
 
 
-class ArrayReader(Reader):
-    """A .npy file, whose array stays on disk, or a .npz file."""
+class WholeReader(Reader):
+    """A file of any format: the array of a .npy file stays on disk, all else is in memory."""
 
-    def __init__(self, path: Path, specs: tuple[InputSpec, ...] | None) -> None:
-        self._path, self._specs = path, specs
+    def __init__(self, path: Path, format: Format, specs: Sequence[InputSpec] | None, roles: Roles) -> None:
+        self._path, self._format, self._specs, self._roles = path, format, specs, roles
         x = self._whole.x
         count = len(next(iter(x.values())) if isinstance(x, dict) else x)
         self.files = [RowFile(path.name, count, sha256(path))]
@@ -317,10 +318,9 @@ class ArrayReader(Reader):
 
     @functools.cached_property
     def _whole(self) -> Rows:
-        """All arrays in the file; each process opens them for itself."""
-        if self._path.suffix.lower() == NPY:
-            return check_lengths(Rows(open_npy(self._path)), self._path)
-        return check_lengths(rows_in_npz(self._path, self._specs), self._path)
+        """All rows in the file; each process opens them for itself."""
+        rows = self._format.rows(self._path, self._specs, self._roles, CsvForm())
+        return check_lengths(rows, self._path)
 
     def read(self, part: Part) -> Rows:
         """See `Reader`."""

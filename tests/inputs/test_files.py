@@ -54,7 +54,7 @@ def test_paths_that_cannot_be_read(tmp_path):
     refuse(FileError, read_rows, (tmp_path / "no.npz", FLAT), "The file does not exist", "no.npz")
     refuse(FileError, read_rows, (tmp_path / ("a" * 300 + ".npy"), FLAT), "cannot be read")
     path = written(tmp_path, "rows.xlsx", "")
-    refuse(InputError, read_rows, (path, FLAT), "rows.xlsx' is not a kind", ".npz, .npy, .parquet or .csv")
+    refuse(InputError, read_rows, (path, FLAT), "rows.xlsx' is not a kind", ".npz, .npy, .csv or .parquet")
     os.mkfifo(tmp_path / "pipe.npz")
     refuse(FileError, read_rows, (tmp_path / "pipe.npz", FLAT), "neither a file nor a folder")
 
@@ -371,7 +371,7 @@ def test_labels_without_a_header_are_refused(tmp_path):
 
 def test_labels_that_cannot_be_read(tmp_path):
     refuse(FileError, read_labels, (tmp_path / "y.csv",), "The file does not exist")
-    refuse(InputError, read_labels, (written(tmp_path, "y.txt", "1"),), "Expected: a .npy or .csv file")
+    refuse(InputError, read_labels, (written(tmp_path, "y.txt", "1"),), ".npy, .csv or .parquet file")
     path = written(tmp_path, "two.csv", "y,y\n1,2\n")
     refuse(InputError, read_labels, (path,), "has 2 columns 'y'", "columns 'y', 'y'")
     path = written(tmp_path, "gap.csv", "label\n1\n\n2\n")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from howsure import InputError
-from howsure.inputs.files import rows_in
+from howsure.inputs.files import read_rows
 from howsure.inputs.rows import InputSpec
 
 FLAT = [InputSpec("x", (3,), "float32")]
@@ -14,7 +14,7 @@ Y, IDS = np.array([0, 2, 1, 0]), np.array(list("abcd"))
 
 
 def read(source, inputs=None, channels=3, **arguments):
-    return rows_in(source, inputs, lambda: channels, **arguments)
+    return read_rows(source, inputs, lambda: channels, **arguments)
 
 
 @pytest.fixture

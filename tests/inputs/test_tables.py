@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from howsure.errors import FileError, HowsureError, InputError
+from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.files import read_rows
 from howsure.inputs.rows import InputSpec
-from howsure.inputs.table_files import CsvForm
 from tests.refused import refused
 
 FLAT = [InputSpec("x", (3,), "float32")]

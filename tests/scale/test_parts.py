@@ -206,7 +206,11 @@ def test_images_that_come_and_go_while_others_are_read(tmp_path):
     assert reader.places(part, rows).tolist() == [0, 2, 3]
 
 
-def test_what_is_not_read_part_by_part(tmp_path):
-    (tmp_path / "x.csv").write_text("1,2,3\n")
-    with pytest.raises(howsure.InputError, match=r"not a kind of file.*part by part.*write_table"):
-        reader_of(tmp_path / "x.csv", SPECS)
+def test_a_csv_file_is_held_whole_by_each_reader(tmp_path):
+    (tmp_path / "x.csv").write_text("id,a,b,c\n" + "".join(f"0{n},{n},1,2\n" for n in range(5)))
+    reader = pickle.loads(pickle.dumps(reader_of(tmp_path / "x.csv", SPECS)))
+    rows = reader.read(Part(0, 2, 4, 2))
+    assert (rows.x.tolist(), rows.ids.tolist()) == ([[2, 1, 2], [3, 1, 2]], ["02", "03"])
+    (tmp_path / "x.txt").write_text("1,2,3\n")
+    with pytest.raises(howsure.InputError, match=r"not a kind of file that holds rows.*\.csv or \.parquet"):
+        reader_of(tmp_path / "x.txt", SPECS)
