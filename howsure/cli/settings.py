@@ -122,7 +122,7 @@ class Settings:
     @property
     def thresholds(self) -> Thresholds | None:
         """Thresholds of the verdicts, if there are any."""
-        limits = {name: getattr(self, name) for name in ("sure", "coin_flip") if name in self.given}
+        limits = {name: getattr(self, name) for name in VERDICTS if name in self.given}
         return Thresholds(**limits) if limits else None
 
     def request(self, class_names: str | None, seed: int) -> Request:
@@ -184,7 +184,7 @@ class Settings:
 # --- which command takes which ----------------------------------------------------------------------
 
 FILES = ("label_column", "drop", "separator", "decimal")
-VERDICTS = ("sure", "coin_flip")
+VERDICTS = tuple(field.name for field in fields(Thresholds))
 TABLES = (*FILES, "of_label", "normalise", "several_labels", "above", "target")
 MODELS = (*FILES, "divide_by", "weights", "outputs", "class_axis")
 PASSES = (*MODELS, "output", "batch_size", "keep_off")

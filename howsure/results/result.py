@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 import numpy as np
@@ -491,6 +491,17 @@ class Result(Shown, Generic[OneRow]):
         columns = {column.name for column in cls.columns}
         return [field.name for field in fields(cls) if field.name not in columns]
 
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        """The settings that have a default, by name; files that were saved before there was one lack it."""
+        defaults = dict[str, Any]()
+        for field in fields(cls):
+            if field.default is not MISSING:
+                defaults[field.name] = field.default
+            elif field.default_factory is not MISSING:
+                defaults[field.name] = field.default_factory()
+        return {name: defaults[name] for name in cls._setting_names() if name in defaults}
+
     def to_pandas(self, *, columns: str | None = None) -> pd.DataFrame:
         """`to_arrow` as a pandas data frame, with the index of the data frame that the rows came from.
 
@@ -572,6 +583,7 @@ class Result(Shown, Generic[OneRow]):
                 hint="`howsure.load` reads whichever type a file holds",
             )
         with complete(path, cls.__name__):
+            settings = cls._defaults() | dict(settings)
             values = {name: typed(types_of(cls)[name], settings[name], name) for name in cls._setting_names()}
             names = len(values[cls.names])
             columns = {

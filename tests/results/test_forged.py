@@ -187,10 +187,11 @@ def test_a_plan_of_more_passes_than_a_pilot_may_choose_is_refused(old):
         howsure.Plan.load(old / "plan.json")
 
 
-def change(path, *, settings=None, column=None, values=None, type=None):
-    """Change a setting or a column of a saved result, and give it a right digest."""
+def change(path, *, settings=None, without=None, column=None, values=None, type=None):
+    """Change or leave out a setting, or change a column of a saved result, and give it a right digest."""
     table = pq.read_table(path)
     told = json.loads(table.schema.metadata[METADATA_KEY]) | (settings or {})
+    told.pop(without, None)
     metadata = {**table.schema.metadata, METADATA_KEY: json.dumps(told).encode()}
     if column is not None:
         place = table.column_names.index(column)
@@ -263,6 +264,29 @@ def test_a_setting_that_cannot_be_is_refused(settings, old):
     change(old / "classes.parquet", settings=settings)
     with pytest.raises(howsure.FileError):
         howsure.load(old / "classes.parquet")
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "numbers", "positions"])
+def test_a_setting_that_is_younger_than_the_file_has_its_default(kind, old):
+    path = old / f"{kind}.parquet"
+    before = howsure.load(path)
+    changed = {"kind": "image", "seed": 5}
+    dataclasses.replace(before, **changed).save(path)
+    for setting in changed:
+        change(path, without=setting)
+        changed[setting] = before._defaults()[setting]
+        found = howsure.load(path)
+        assert {name: getattr(found, name) for name in changed} == changed
+    for setting in set(before._setting_names()) - before._defaults().keys():
+        dataclasses.replace(before).save(path)
+        change(path, without=setting)
+        with pytest.raises(howsure.FileError, match="is not a complete saved"):
+            howsure.load(path)
+
+
+def test_a_threshold_that_is_younger_than_the_file_has_its_default(old):
+    change(old / "classes.parquet", settings={"thresholds": {"sure": 0.9}})
+    assert howsure.load(old / "classes.parquet").thresholds == howsure.Thresholds(0.9)
 
 
 @pytest.mark.parametrize(("name", "value"), [("label", -1), ("probability", 1.5), ("truth", 3)])
