@@ -23,11 +23,13 @@ class TickedAxis:
         place: From a value to its position in [0, 100]; what lies beyond an end is put at the end.
         ticks: Positions in [0, 100] and their labels.
         note: Sentence about the scale for the reader; empty if it is linear.
+        unit: The unit of its numbers, beside its title, or empty.
     """
 
     place: Callable[[float], float]
     ticks: tuple[tuple[float, str], ...]
     note: str = ""
+    unit: str = ""
 
 
 def _clipped(position: float) -> float:
@@ -65,9 +67,8 @@ def number_axis(low: float, high: float) -> TickedAxis:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     labels = {n: f"{n * step / 10.0**power:,.{decimals}f}".replace("-", "−") for n in range(first, last + 1)}
     ticks = tuple((place(n * step), label if n else "0") for n, label in labels.items())
-    return TickedAxis(
-        place, ticks, f"Numbers are multiples of 10{str(power).translate(_SUPERSCRIPT)}." if power else ""
-    )
+    unit = f"numbers are multiples of 10{str(power).translate(_SUPERSCRIPT)}" if power else ""
+    return TickedAxis(place, ticks, unit=unit)
 
 
 def odds_axis(low: float, high: float) -> TickedAxis:

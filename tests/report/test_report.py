@@ -13,11 +13,10 @@ from howsure.evaluation.score import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
-from howsure.report.figures import differs_from_claim
+from howsure.report.figures import differs_from_claim, reliability
 from howsure.report.page import render
 from howsure.statistics import entropy_of
 from howsure.tasks.classification.cards import coin_flip_positions, line_of
-from howsure.tasks.classification.drawings import draw_reliability
 from howsure.tasks.printed import summary_of
 from howsure.tasks.verdict import COIN_FLIP, SURE, VERDICTS
 from tests.made import certainty_of
@@ -199,7 +198,7 @@ def test_many_groups_are_not_called_off_by_the_chance_that_each_has() -> None:
     outside = called = 0
     for seed in range(60):
         certainty = make_certainty(600, seed=seed)
-        actual = draw_reliability(certainty).found
+        actual = reliability(certainty.probability, certainty.label == certainty.truth)
         groups = list(zip(actual.confidence.tolist(), actual.right, strict=True))
         outside += any(not group.low <= claim <= group.high for claim, group in groups)
         called += any(differs_from_claim(claim, group, among=len(groups)) for claim, group in groups)

@@ -11,12 +11,14 @@ import numpy as np
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import chosen, lead
 from howsure.compare.protocol import the
+from howsure.report.drawing import Pictures, drawn
 from howsure.report.figures import (
     Proportion,
     bands,
     differs_from_claim,
     interval_of,
     proportion,
+    reliability,
     share_of,
 )
 from howsure.report.notebook import ViewTable
@@ -31,12 +33,15 @@ from howsure.tasks.classification.words import claim_in_words, rare_in_words, te
 from howsure.tasks.probabilities import are_alone
 from howsure.tasks.sentences import percent, words_of
 from howsure.tasks.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
-from howsure.words import UNIT, counted, rate, upper
+from howsure.words import UNIT, counted, upper
 
 _SHOWN_AT_ONCE = 12
 
 _FLIPS, _MISTAKES = 1_000_000, 400_000
 """Characters that the pictures of coin flips and of mistakes may take."""
+
+PICTURES: Pictures = {"trust": (draw_reliability, draw_risk_coverage)}
+"""By section, the functions that draw its pictures."""
 
 _WORDING = {
     "outcome": "class",
@@ -129,6 +134,7 @@ def page_of(
             sections["classes"] = wording["heading"]
         if answers.truth is not None and len(result) > 1:
             sections["trust"] = "Can the percentages be trusted?"
+        context["pictures"] = drawn(PICTURES, sections, answers)
         context["reasons"] = _reasons(answers, options.kind, wording["outcome"])
         if context["reasons"]:
             sections["reasons"] = "Where the doubt lies"
@@ -177,29 +183,14 @@ def _groups(certainty: Certainty) -> list[VerdictGroup]:
 
 
 def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
-    sure = int(np.sum(certainty.verdict == SURE))
-    reliability, risk = draw_reliability(certainty), draw_risk_coverage(certainty)
-    claim = float(certainty.probability.mean())
-    groups = [
-        [rate(point.claim, 2), share_of(point.right), interval_of(point.right), f"{point.right.total:,}"]
-        for point in reliability.points
-    ]
-    kept_cells = [
-        [rate(coverage), rate(least, 2), share_of(wrong), interval_of(wrong)]
-        for coverage, least, wrong in risk.table
-    ]
-    of_groups = ["Claimed", "Right", "95 % interval", f"{upper(certainty.kind)}s"]
-    of_kept = ["Kept", "From probability", "Wrong", "95 % interval"]
+    is_right = certainty.label == certainty.truth
+    groups, claim = reliability(certainty.probability, is_right), float(certainty.probability.mean())
+    overall = proportion(int(is_right.sum()), len(certainty))
     return {
-        "groups_of_like": ViewTable("Reliability as a table", of_groups, groups, numeric=range(4)),
-        "kept": ViewTable("Risk and coverage as a table", of_kept, kept_cells, numeric=range(4)),
-        "mistakes_of_sure": proportion(mistakes, sure),
-        "overall": reliability.overall,
-        "bands": bands(certainty.probability, certainty.label == certainty.truth),
-        "reliability": reliability,
-        "reliability_words": words.reliability_in_words(reliability.found, claim, reliability.overall),
-        "risk": risk,
-        "risk_words": words.risk_in_words(risk.curve, certainty),
+        "mistakes_of_sure": proportion(mistakes, int(np.sum(certainty.verdict == SURE))),
+        "overall": overall,
+        "bands": bands(certainty.probability, is_right),
+        "reliability_words": words.reliability_in_words(groups, claim, overall),
     }
 
 

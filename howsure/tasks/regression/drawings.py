@@ -9,16 +9,23 @@ of one path, so that a hundred of them cost little. It draws an even part of man
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy.special import bdtrik, ndtr
 
+from howsure.digits import significant
 from howsure.report.axes import TickedAxis, number_axis, share_axis
+from howsure.report.drawing import Drawing, line, paths
+from howsure.report.notebook import ViewTable
 from howsure.sampling.outcome import Floats, Integers
+from howsure.tasks.regression.printed import made_of_in_words
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.sentence import OF_NETWORKS, SHOWN
+from howsure.tasks.sentences import words_of
+from howsure.words import UNIT, counted, rate, upper
+
+UNKNOWN = "–"
 
 MOST_BARS = 120
 """Rows whose intervals are drawn side by side."""
@@ -33,33 +40,6 @@ _PADDING = 0.04
 """Padding of an axis, on both sides of the drawing."""
 
 
-@dataclass(frozen=True)
-class Intervals:
-    """Numbers of rows with both intervals, side by side.
-
-    Attributes:
-        answers: Path data of the intervals of new answers, in a square of 100 × 100; empty if unknown.
-        networks: The same of the intervals between networks; empty if unknown.
-        means: Path data of the predictions, a dot for each.
-        truths: Path data of the true answers, a dot for each; empty if not given.
-        across: Axis of the places of the rows.
-        up: Axis of the numbers.
-        drawn: How many rows are drawn.
-        rows: How many rows there are.
-        level: Share of networks in their intervals.
-    """
-
-    answers: str
-    networks: str
-    means: str
-    truths: str
-    across: TickedAxis
-    up: TickedAxis
-    drawn: int
-    rows: int
-    level: float
-
-
 def level_of_all(result: RegressionCertainty) -> float:
     """Share of networks in the intervals of a page: 95 % where passes suffice in all rows, else 90 %."""
     if result.quantiles is None:
@@ -68,7 +48,7 @@ def level_of_all(result: RegressionCertainty) -> float:
     return OF_NETWORKS[int(np.argmax(counts_known))]
 
 
-def _rows_to_draw(result: RegressionCertainty) -> dict[str, Floats]:
+def rows_to_draw(result: RegressionCertainty) -> dict[str, Floats]:
     """By name what is known of one target: numbers (N,), and ends of intervals (N, 2)."""
     drawn = {"means": result.mean[:, 0]}
     if np.isfinite(result.std).any():
@@ -82,45 +62,57 @@ def _rows_to_draw(result: RegressionCertainty) -> dict[str, Floats]:
     return drawn if result.truth is None else drawn | {"truths": result.truth[:, 0]}
 
 
-def draw_by_prediction(result: RegressionCertainty) -> Intervals:
+def draw_by_prediction(result: RegressionCertainty) -> Drawing:
     """Intervals of the rows of one target, the smallest prediction first (`plot_intervals_ordered`)."""
+    kind, rows, between = result.kind, len(result), words_of(result.method)["between"]
     order = np.argsort(result.mean[:, 0], kind="stable")
-    chosen = order[_thinned(np.arange(len(order)), MOST_BARS)]
-    drawn = {name: values[chosen] for name, values in _rows_to_draw(result).items()}
-    up = number_axis(*_ends_of(drawn.values()))
+    chosen = order[_thinned(np.arange(rows), MOST_BARS)]
+    shown = {name: values[chosen] for name, values in rows_to_draw(result).items()}
+    up = number_axis(*_ends_of(shown.values()))
     at = (np.arange(len(chosen)) + 0.5) * 100 / len(chosen)
-    return Intervals(
-        answers=_bars_path(at, drawn["answers"], up) if "answers" in drawn else "",
-        networks=_bars_path(at, drawn["networks"], up) if "networks" in drawn else "",
-        means=_dots_path(at, drawn["means"], up),
-        truths=_dots_path(at, drawn["truths"], up) if "truths" in drawn else "",
-        across=TickedAxis(float, ((0.0, "1"), (100.0, f"{len(order):,}"))),
-        up=up,
-        drawn=len(chosen),
-        rows=len(order),
-        level=level_of_all(result),
+    of_style, key = dict[str, str](), list[tuple[str, str]]()
+    with_intervals = False
+    for name, called in {
+        "answers": f"95{UNIT} of answers",
+        "networks": f"{rate(level_of_all(result), 0)} of {between}",
+    }.items():
+        if name in shown:
+            of_style[f"bars of-{name}"] = _bars_path(at, shown[name], up)
+            key.append((f'<rect class="of-{name}" width="18" height="12"/>', called))
+            with_intervals = True
+    small = " is-small" if "truths" in shown and len(chosen) > 60 else ""
+    of_style[f"dots of-mean{small}"] = _dots_path(at, shown["means"], up)
+    key.append(('<circle class="of-mean" cx="9" cy="6" r="2"/>', "prediction"))
+    if "truths" in shown:
+        small = " is-small" if len(chosen) > 200 else ""
+        truths = _dots_path(at, shown["truths"], up)
+        of_style |= {f"dots of-truth-ground{small}": truths, f"dots of-truth{small}": truths}
+        key.append(('<circle class="of-truth" cx="9" cy="6" r="3.5"/>', "true answer"))
+    is_known = np.isfinite(result.std[:, 0])
+    note = []
+    if len(chosen) < rows:
+        note.append(f"{len(chosen):,} of {counted(rows, kind)} are drawn, evenly spread.")
+    if is_known.any() and not is_known.all():
+        note.append(f"{counted(int(np.sum(~is_known)), kind)} have no interval: their noise is unknown.")
+    return Drawing(
+        id="by-prediction",
+        title="Ordered prediction intervals",
+        description=width_in_words(result),
+        text=made_of_in_words(result) or f"Each bar is one {kind}.",
+        across=(
+            TickedAxis(float, ((0.0, "1"), (100.0, f"{rows:,}"))),
+            f"{upper(kind)}s, the smallest prediction first",
+        ),
+        up=(up, "Prediction and intervals" if with_intervals else "Prediction"),
+        marks=[paths(of_style)],
+        note=" ".join(note),
+        key=key,
+        is_fitted=True,
     )
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """How many answers lie below their quantiles.
-
-    Attributes:
-        path: Path data of the observed shares, in a square of 100 × 100.
-        chance: Path data of where 95 % of the shares of exact quantiles lie, level by level.
-        axis: Both axes.
-        table: Level of the quantile, observed share, and the two ends of chance.
-    """
-
-    path: str
-    chance: str
-    axis: TickedAxis
-    table: tuple[tuple[float, float, float, float], ...]
-
-
-def draw_calibration(result: RegressionCertainty) -> Calibration:
-    """Shares of true answers below the quantiles of one target (`plot_calibration`; Kuleshov et al. 2018).
+def quantile_shares(result: RegressionCertainty) -> tuple[Floats, Floats, Floats]:
+    """(L,) shares of true answers below the quantiles at `LEVELS`, and the ends of where 95 % of them lie.
 
     The quantile at level p is mean + Φ⁻¹(p) · std. For exact ones the number of answers below is binomial.
 
@@ -134,21 +126,80 @@ def draw_calibration(result: RegressionCertainty) -> Calibration:
         away, std, out=np.where(away > 0, np.inf, np.where(away < 0, -np.inf, 0.0)), where=std > 0
     )
     shares = np.searchsorted(np.sort(ndtr(below)), LEVELS, side="right") / rows
-    tails = ((1 - SHOWN) / 2, (1 + SHOWN) / 2)
     # The inverse is NaN where no answer below has more than the tail already.
-    low, high = (np.ceil(np.nan_to_num(bdtrik(tail, rows, LEVELS))) / rows for tail in tails)
+    low, high = (
+        np.ceil(np.nan_to_num(bdtrik(tail, rows, LEVELS))) / rows
+        for tail in ((1 - SHOWN) / 2, (1 + SHOWN) / 2)
+    )
+    return shares, low, high
+
+
+def draw_calibration(result: RegressionCertainty) -> Drawing | None:
+    """Shares of true answers below the quantiles of one target (`plot_calibration`; Kuleshov et al. 2018).
+
+    None if fewer than two rows have a true answer and a known `std`.
+    """
+    known_rows = np.flatnonzero(np.isfinite(result.std[:, 0]))
+    if result.truth is None or len(known_rows) < 2:
+        return None
+    shares, low, high = quantile_shares(result[known_rows])
     axis = share_axis(0.0, 1.0)
     at = _places(axis, LEVELS)
-    ends = np.stack([low, high], axis=-1)
     # From the corner to the corner, where every share of answers is known without looking.
-    at_all = np.concatenate([[0.0], at, [100.0]])
-    corners = np.concatenate([[[0.0, 0.0]], ends, [[1.0, 1.0]]])
-    return Calibration(
-        path=_line_path(at, shares, axis),
-        chance=_band_path(at_all, corners, axis),
-        axis=axis,
-        table=tuple(zip(*(column.tolist() for column in (LEVELS, shares, low, high)), strict=True)),
+    corners = np.concatenate([[[0.0, 0.0]], np.stack([low, high], axis=-1), [[1.0, 1.0]]])
+    chance = _band_path(np.concatenate([[0.0], at, [100.0]]), corners, axis)
+    cells, description = [], ""
+    for number, (level, *ends) in enumerate(zip(LEVELS, shares, low, high, strict=True)):
+        share, least, most = (rate(float(end)) for end in ends)
+        cells.append([rate(level, 0), share, f"{least} to {most}"])
+        description += f"{share} below the {rate(level, 0)} quantile. " if number % 4 == 1 else ""
+    return Drawing(
+        id="calibration",
+        title="Calibration of quantiles",
+        description=description,
+        heading="Do quantiles come true?",
+        text="On the dashed diagonal, as many answers lie below a quantile as should. A curve that is "
+        "steeper than the diagonal in its middle is of intervals that are too wide; a flatter one, too "
+        "narrow.",
+        across=(axis, "Share that should lie below: the level of the quantile"),
+        up=(axis, "Share of answers below"),
+        marks=[
+            paths({"of-chance": chance}),
+            line("diagonal", (0, 0), (100, 100)),
+            paths({"curve": _line_path(at, shares, axis)}),
+        ],
+        note=f"In the pale band lie 95{UNIT} of the shares of quantiles that are exact, level by level. "
+        "About one level in twenty leaves it by chance, and neighbours go together.",
+        numbers=ViewTable("Calibration as a table", ["Level", "Below", "By chance"], cells, numeric=range(3)),
+        is_square=True,
     )
+
+
+def width_in_words(result: RegressionCertainty) -> str:
+    """How wide the intervals of the one target are, or how far networks lie apart, a sentence."""
+    half = f"in half of the {result.kind}s"
+    if np.isfinite(result.std[:, 0]).any():
+        return f"95 % of answers within {half_width(result, 0)} of the prediction {half}."
+    if result.spread is None or not np.isfinite(result.spread).any():
+        return "Predictions alone."
+    between = words_of(result.method)["between"]
+    return f"Standard deviation between {between} {median(result.spread, two_digits)} {half}."
+
+
+def half_width(result: RegressionCertainty, k: int) -> str:
+    """Half of the median width of the intervals of answers; a dash where unknown."""
+    return median(1.96 * result.std[:, k], lambda half: f"±\u00a0{two_digits(half)}")
+
+
+def two_digits(number: float) -> str:
+    """A number with two digits."""
+    return significant(number, 2)
+
+
+def median(values: Floats, written: Callable[[float], str]) -> str:
+    """The median of numbers in words; a dash where none is known."""
+    known_values = values[np.isfinite(values)]
+    return written(float(np.median(known_values))) if known_values.size else UNKNOWN
 
 
 def _ends_of(values: Iterable[Floats]) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from howsure import digits
 from howsure.digits import significant
+from howsure.report.drawing import Pictures, drawn
 from howsure.report.figures import interval_of, share_of
 from howsure.report.looks import Look, Looks
 from howsure.report.notebook import ViewTable
@@ -18,16 +19,18 @@ from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.page import Point, margin_point, method_point
 from howsure.tasks.regression.doubt import disagreement, relative_width, scatter
 from howsure.tasks.regression.drawings import (
-    Calibration,
-    Intervals,
+    UNKNOWN,
     draw_by_prediction,
     draw_calibration,
+    half_width,
     level_of_all,
+    median,
+    rows_to_draw,
+    two_digits,
 )
 from howsure.tasks.regression.printed import (
     coverage_in_words,
     levels_of,
-    made_of_in_words,
     passes_in_words,
     strange_in_words,
     verdict_of,
@@ -43,37 +46,14 @@ MOST_IN_TABLE = 60
 SHOWN_AT_ONCE, SCORES_AT_ONCE = 8, 24
 """Lines of a list, and scores, that are shown before a reader asks for more."""
 
-UNKNOWN = "–"
-
 HOW_TO_KNOW = f"{FROM_HELD_OUT.replace('`', '')}."
 
 _PICTURES = 400_000
 """Characters that the pictures of one list may take."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """The one target with its figures.
-
-    Attributes:
-        by_prediction: Intervals in order of the prediction.
-        width: How wide its intervals are, or how far networks lie apart, a sentence.
-        made_of: The parts of the variance, a sentence.
-        coverage: How many true answers lie in their intervals, a sentence.
-        levels: The same level by level; None without truth or noise.
-        calibration: Calibration of quantiles; None likewise.
-        quantiles: The same as a table; None likewise.
-        unknown: Rows whose noise is unknown, if that of others is known.
-    """
-
-    by_prediction: Intervals
-    width: str
-    made_of: str
-    coverage: str
-    levels: ViewTable | None
-    calibration: Calibration | None
-    quantiles: ViewTable | None
-    unknown: int
+PICTURES: Pictures = {"intervals": (draw_by_prediction,), "trust": (draw_calibration,)}
+"""By section, the functions that draw its pictures, which are of the one target."""
 
 
 def page(result: RegressionCertainty, options: PageOptions) -> str:
@@ -111,17 +91,18 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
             context |= {"table": _targets_table(result), "first_name": names[0], "numbers": len(names)}
             sections["targets"] = "Number by number"
         elif len(result) > 1:
-            target = context["target"] = target_of(result)
-            between, drawing = words["between"], target.by_prediction
+            between, levels = words["between"], _levels_table(result)
             sections["intervals"] = "The predictions"
             if context["with_noise"]:
                 sections["intervals"] = (
                     "Where answers lie" if result.spread is None else f"Where answers and {between} lie"
                 )
-            elif drawing.networks:
+            elif "networks" in rows_to_draw(result):
                 sections["intervals"] = f"Where {between} lie"
-            if target.levels is not None:
+            if levels is not None:
+                context |= {"levels": levels, "coverage": coverage_in_words(result)}
                 sections["trust"] = "Can the intervals be trusted?"
+        context["pictures"] = drawn(PICTURES, sections, result)
         context["scores"] = scores_of(result)
         if context["scores"] is not None:
             sections["scores"] = "Scores"
@@ -190,31 +171,6 @@ def _meaning_of_margin(result: RegressionCertainty) -> Point:
     return margin_point(result.method, result.mc_error, "number", of_networks, "where a new answer lies")
 
 
-def target_of(result: RegressionCertainty) -> Target:
-    """The one target of N ≥ 1 rows for the page."""
-    known_rows = np.flatnonzero(np.isfinite(result.std[:, 0]))
-    checked = None
-    if result.truth is not None and len(known_rows) > 1:
-        checked = result if len(known_rows) == len(result) else result[known_rows]
-    calibration = None if checked is None else draw_calibration(checked)
-    between, half = words_of(result.method)["between"], f"in half of the {result.kind}s"
-    width = "Predictions alone."
-    if len(known_rows):
-        width = f"95 % of answers within {_half_width(result, 0)} of the prediction {half}."
-    elif result.spread is not None and np.isfinite(result.spread).any():
-        width = f"Standard deviation between {between} {_median(result.spread, _two_digits)} {half}."
-    return Target(
-        by_prediction=draw_by_prediction(result),
-        width=width,
-        made_of=made_of_in_words(result),
-        coverage=coverage_in_words(result),
-        levels=_levels_table(result),
-        calibration=calibration,
-        quantiles=None if calibration is None else _quantiles_table(calibration),
-        unknown=len(result) - len(known_rows) if len(known_rows) else 0,
-    )
-
-
 def _levels_table(result: RegressionCertainty) -> ViewTable | None:
     cells = [
         [
@@ -232,27 +188,19 @@ def _levels_table(result: RegressionCertainty) -> ViewTable | None:
     return table if cells else None
 
 
-def _quantiles_table(calibration: Calibration) -> ViewTable:
-    cells = [
-        [rate(level, 0), rate(share), f"{rate(low)} to {rate(high)}"]
-        for level, share, low, high in calibration.table
-    ]
-    return ViewTable("Calibration as a table", ["Level", "Below", "By chance"], cells, numeric=(0, 1, 2))
-
-
 def _targets_table(result: RegressionCertainty) -> ViewTable:
     """Target by target: medians over the rows, and how many true answers lie in their 95 % intervals."""
     targets = range(min(len(result.target_names), MOST_IN_TABLE))
     with_noise = bool(np.isfinite(result.std).any())
     columns: dict[tuple[str, str], list[str]] = {("Number", ""): [result.target_names[k] for k in targets]}
     if with_noise:
-        columns[f"95{UNIT} of answers", ""] = [_half_width(result, k) for k in targets]
+        columns[f"95{UNIT} of answers", ""] = [half_width(result, k) for k in targets]
     if result.spread is not None:
         between = f"between {words_of(result.method)['between']}"
-        columns["Spread", between] = [_median(result.spread[:, k], _two_digits) for k in targets]
+        columns["Spread", between] = [median(result.spread[:, k], two_digits) for k in targets]
         if with_noise:
             shares = disagreement(result.spread, result.noise)
-            columns["Disagreement", "of the variance"] = [_median(shares[:, k], rate) for k in targets]
+            columns["Disagreement", "of the variance"] = [median(shares[:, k], rate) for k in targets]
     levels = [levels_of(result, k) for k in targets]
     if levels[0]:
         last = [of_target[-1].found if of_target else None for of_target in levels]
@@ -266,21 +214,6 @@ def _targets_table(result: RegressionCertainty) -> ViewTable:
     numeric = [place for place, name in enumerate(head) if name not in ("Number", "Intervals are")]
     asides = {place: aside for place, (_, aside) in enumerate(columns) if aside}
     return ViewTable("Numbers", head, list(zip(*columns.values(), strict=True)), numeric, asides)
-
-
-def _half_width(result: RegressionCertainty, k: int) -> str:
-    """Half of the median width of the intervals of answers; a dash where unknown."""
-    return _median(1.96 * result.std[:, k], lambda half: f"±\u00a0{_two_digits(half)}")
-
-
-def _two_digits(number: float) -> str:
-    return significant(number, 2)
-
-
-def _median(values: Floats, written: Callable[[float], str]) -> str:
-    """The median of numbers in words; a dash where none is known."""
-    known_values = values[np.isfinite(values)]
-    return written(float(np.median(known_values))) if known_values.size else UNKNOWN
 
 
 def _passes_and_errors(result: RegressionCertainty) -> dict[str, Any]:

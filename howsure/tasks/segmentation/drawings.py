@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from howsure.errors import InputError
-from howsure.report.axes import TickedAxis, count_axis, number_axis
 from howsure.report.looks import Looks
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
@@ -46,8 +45,6 @@ pixels on a map that is 260 pixels wide."""
 
 SIGNAL_POINTS = 600
 """Points of a signal that are drawn."""
-
-_BINS = 20
 
 
 def colours_of(share: Floats) -> tuple[str, ...]:
@@ -305,38 +302,7 @@ def names_on(label: Integers, names: tuple[str, ...], marks: Sequence[Mark]) -> 
     return tuple(names_with_room)
 
 
-# --- figures ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class DoubtHistogram:
-    """How doubt spreads over rows.
-
-    Attributes:
-        bars: Left edge, width and height of each bar, in per cent.
-        table: Edges and count of each bar that is not empty.
-        across: Axis of the doubt.
-        up: Axis of the counts.
-    """
-
-    bars: tuple[tuple[float, float, float], ...]
-    table: tuple[tuple[float, float, int], ...]
-    across: TickedAxis
-    up: TickedAxis
-
-
-def draw_doubt(doubt: Floats) -> DoubtHistogram:
-    """Lay out a histogram of the doubt (N,) of N ≥ 1 rows, from 0 on."""
-    top = float(doubt.max()) or 1.0
-    counts, edges = np.histogram(doubt, bins=_BINS, range=(0.0, top))
-    across, up = number_axis(0.0, top), count_axis(counts.tolist())
-    bars, table = [], []
-    for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if count:
-            left_edge = across.place(low)
-            bars.append((left_edge, across.place(high) - left_edge, up.place(count)))
-            table.append((low, high, count))
-    return DoubtHistogram(tuple(bars), tuple(table), across, up)
+# --- signals ------------------------------------------------------------------------------------------
 
 
 def signal_path(values: NDArray[Any]) -> str:

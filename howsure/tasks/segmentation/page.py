@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from howsure.evaluation.score import value_and_interval
-from howsure.report.axes import number_axis
+from howsure.report.axes import count_axis, number_axis
+from howsure.report.drawing import Drawing, Pictures, bar, drawn
 from howsure.report.figures import RiskCoverage
 from howsure.report.notebook import ViewTable
 from howsure.report.page import PageOptions, scores_of, whole
@@ -23,7 +24,6 @@ from howsure.tasks.segmentation.drawings import (
     OTHERS,
     ShownWords,
     colours_of,
-    draw_doubt,
     shown_of,
 )
 from howsure.tasks.segmentation.result import DenseCertainty
@@ -31,7 +31,7 @@ from howsure.tasks.segmentation.scores import share_of
 from howsure.tasks.segmentation.sentence import share_in_words
 from howsure.tasks.sentences import percent, words_of
 from howsure.tasks.verdict import VERDICTS
-from howsure.words import UNIT, points, rate, upper
+from howsure.words import UNIT, counted, points, rate, upper
 
 MOST_LISTED = 200
 """Rows in the list of all; a saved table has more."""
@@ -66,8 +66,6 @@ def page(result: DenseCertainty, options: PageOptions) -> str:
         "scores_at_once": SCORES_AT_ONCE,
         "named": len(result.class_names) > len(OKABE_ITO),
         "brief": [],
-        "histogram": None,
-        "risk": None,
     }
     sections: dict[str, str] = {}
     details: dict[str, str] = {}
@@ -95,19 +93,9 @@ def page(result: DenseCertainty, options: PageOptions) -> str:
             context |= {"listed": _rows_table(result, order[MOST_CARDS:][:MOST_LISTED])}
             sections["rows"] = f"The other {result.kind}s"
         sections["classes"] = "Class by class"
-        if len(result) >= LEAST_IN_HISTOGRAM:
-            context["histogram"] = draw_doubt(result.doubt)
-        if counts.known.any():
-            sure = int(counts.known[:, 0].sum())
-            context["risk"] = risk = draw_curve(curve_of(counts), sure)
-            cells = [
-                [rate(share_kept), rate(least, 2), rate(wrong.share)]
-                for share_kept, least, wrong in risk.table
-            ]
-            head = ["Kept", "From probability", "Wrong"]
-            context["kept"] = ViewTable("Kept and wrong as a table", head, cells, numeric=(0, 1, 2))
-        if context["histogram"] or context["risk"]:
-            sections["doubt"] = "Does doubt tell mistakes?" if context["risk"] else "How doubt is spread"
+        if counts.known.any() or len(result) >= LEAST_IN_HISTOGRAM:
+            sections["doubt"] = "Does doubt tell mistakes?" if counts.known.any() else "How doubt is spread"
+        context["pictures"] = drawn(PICTURES, sections, result, counts)
         context["scores"] = scores_of(result, background=options.background)
         if context["scores"] is not None:
             sections["scores"] = "Scores"
@@ -216,6 +204,9 @@ _LEAST_DOUBT = 1e-6
 _STEPS = 400
 """Thresholds of that curve."""
 
+_BINS = 20
+"""Bars of a histogram."""
+
 _LEAST_SPREAD = 5e-5
 """The least that does not round to 0.00 points."""
 
@@ -288,6 +279,55 @@ def curve_of(counts: PositionCounts) -> RiskCoverage:
     least = np.append(counts.least[::-1], 0.0)
     new = np.diff(kept, prepend=0) > 0
     return RiskCoverage(kept[new], wrong[new], least[new])
+
+
+def draw_doubt(result: DenseCertainty, counts: PositionCounts) -> Drawing | None:
+    """A histogram of the doubt of rows, from 0 on; None of few."""
+    del counts
+    kind, rows = result.kind, len(result)
+    if rows < LEAST_IN_HISTOGRAM:
+        return None
+    top = float(result.doubt.max()) or 1.0
+    numbers, edges = np.histogram(result.doubt, bins=_BINS, range=(0.0, top))
+    across, up = number_axis(0.0, top), count_axis(numbers.tolist())
+    marks, description = [], ""
+    for number, low, high in zip(numbers.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        if number:
+            left = across.place(low)
+            marks.append(bar("area is-sure", left, across.place(high) - left, up.place(number)))
+            description += f"{low:.2f} to {high:.2f}: {number:,}. "
+    return Drawing(
+        id="histogram",
+        title="Histogram of doubt",
+        description=description,
+        heading=f"Doubt of {counted(rows, kind)}",
+        text=f"The doubt of each {kind}. Those on the right are the ones to check first.",
+        across=(across, "Doubt, 0 to 1"),
+        up=(up, upper(f"{kind}s")),
+        marks=marks,
+        note=up.note,
+    )
+
+
+def draw_risk(result: DenseCertainty, counts: PositionCounts) -> Drawing | None:
+    """The risk-coverage curve of positions; None where no true class is known."""
+    if not counts.known.any():
+        return None
+    positions = f"{result.position_name}s"
+    return draw_curve(
+        curve_of(counts),
+        int(counts.known[:, 0].sum()),
+        heading=f"What if the unsure {positions} are set aside?",
+        text=f"Mistakes among the {positions} that are kept, by how certain these are. The further the curve "
+        "falls below the dashed line, the more mistakes doubt finds.",
+        kept=f"Share of {positions} kept, the most certain first",
+        note="If doubt told nothing, the curve would stay on the dashed line.",
+        are_independent=False,
+    )
+
+
+PICTURES: Pictures = {"doubt": (draw_doubt, draw_risk)}
+"""By section, the functions that draw its pictures."""
 
 
 def groups_of(counts: PositionCounts) -> list[VerdictGroup]:
