@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from howsure.errors import InputError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NAMES = ("class_names", "target_names")
+"""Arguments for names of outputs."""
 
 LEAST_SHARE = 1e-9
 """The least share that is told from 0, and 1 from the largest: more takes a thousand million rows to see."""
@@ -105,3 +113,21 @@ def check_type(value: object, types: Any, name: str, example: str) -> None:
     """Raise an `InputError` unless `value` is of a type; `example` shows what is."""
     if not isinstance(value, types):
         raise InputError(f"`{name}` cannot be used", expected=example, received=repr(value))
+
+
+def accept_alias(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, which takes `target_names` for `class_names`, and the other way round.
+
+    Example:
+        >>> howsure.assess(prices, houses, target_names=["price"]).target_names
+        ('price',)
+    """
+    own, other = NAMES if NAMES[0] in inspect.signature(function).parameters else reversed(NAMES)
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        if other in kwargs and own not in kwargs:
+            kwargs[own] = kwargs.pop(other)
+        return function(*args, **kwargs)
+
+    return called

@@ -19,16 +19,15 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.adapters.protocol import FLOAT32
 from howsure.adapters.resolve import resolve_model
-from howsure.arguments import check_choice, check_progress, check_type, check_whole
+from howsure.arguments import accept_alias, check_choice, check_progress, check_type, check_whole
 from howsure.errors import InputError
 from howsure.inputs.align import ID, check_ids
 from howsure.inputs.rows import Rows, row_kind
-from howsure.methods.choices import default_method
+from howsure.methods.choices import check_method, default_method, redirect_method_kwargs
 from howsure.methods.kept_groups import KeptGroups
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.misplaced_arguments import accept_alias, redirect_method_kwargs
 from howsure.methods.protocol import Job, Method, Passes
-from howsure.prepare import check_method, prepare
+from howsure.prepare import prepare
 from howsure.progress import Progress, progress_callback
 from howsure.request import KEEP_GROUPS, Request
 from howsure.results import result as results

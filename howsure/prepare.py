@@ -11,23 +11,12 @@ from howsure.adapters.resolve import ModelHandle, resolve_model, warn_of_raw_ima
 from howsure.errors import InputError, ModelError
 from howsure.inputs.rows import Rows, cast_rows, quoted
 from howsure.inputs.transforms import Change
-from howsure.methods.protocol import Job, Method, is_method
+from howsure.methods.protocol import Job, Method
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_random
 from howsure.tasks.output_semantics import infer_outcome
 from howsure.tasks.raw import Raw
-
-
-def check_method(method: object) -> None:
-    """Raise an `InputError` unless this is a method."""
-    if not is_method(method):
-        raise InputError(
-            "`method` cannot be used",
-            expected="howsure.MCDropout(), Softmax(), Ensemble([…]), Augmentation([…]) or LastLayerLaplace; "
-            "of a model of scikit-learn PlainPrediction() or Members()",
-            received=repr(method),
-        )
 
 
 def prepare(model: Any, x: Any, method: Method, request: Request, *, raw: bool = False) -> Job:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import howsure
 from howsure.adapters.resolve import PICKLES, resolve_model
 from howsure.arguments import check_whole
 from howsure.atomic import PAGES, TABLES
-from howsure.cli.command import MethodName, check_exist, check_output, rows_on
+from howsure.cli.command import check_exist, check_output, rows_on
 from howsure.cli.models import RowsCommand, load_model
 from howsure.cli.output import STDOUT, check_table, maps_on_disk, say_result, write_page, write_table
 from howsure.cli.settings import DROPOUT, ROWS
@@ -27,8 +28,9 @@ from howsure.external.files import FileColumns, read_sample
 from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.images import is_image_name
 from howsure.inputs.tables import Roles
-from howsure.methods.choices import DEFAULT, ENSEMBLE, Choice, choice_of
+from howsure.methods.choices import CHOICES, DEFAULT, ENSEMBLE, choice_of
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.protocol import Choice
 from howsure.report.page import write_report
 from howsure.request import Request
 from howsure.scale.parts import is_results, left_out_in, verdicts_in
@@ -39,6 +41,9 @@ from howsure.tasks.task import fed, task_of
 from howsure.tasks.verdict import VERDICTS
 from howsure.terminal import COMPILING, duration, paragraph, progress, say
 from howsure.words import counted
+
+_OPTIONS = [choice.option for choice in CHOICES if choice.option]
+MethodName = StrEnum("MethodName", {option: option for option in _OPTIONS})  # type: ignore[misc]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, get_type_hints
@@ -16,13 +15,10 @@ from rich.console import Console
 from howsure.atomic import check_ending, check_place
 from howsure.cli.settings import Settings, read_settings, sentences_of
 from howsure.errors import FileError, InputError
-from howsure.methods.choices import CHOICES
 from howsure.terminal import Report
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 """Exit codes other than 0."""
-
-MethodName = StrEnum("MethodName", {choice.option: choice.option for choice in CHOICES})  # type: ignore[misc]
 
 _NAMES = {
     "class_names": ("--class-names", "--target-names"),

@@ -25,7 +25,7 @@ from howsure.errors import InputError
 from howsure.external.files import read_result
 from howsure.inputs.formats import holds_answers
 from howsure.inputs.rows import Rows
-from howsure.methods.choices import CHOICES
+from howsure.methods.plain import SOFTMAX
 from howsure.request import Request
 from howsure.results.saved import table_in
 from howsure.scale.parts import is_results
@@ -207,7 +207,7 @@ def _plain_name(rows: Rows, network: Any, request: Request) -> str:
     adapted, _ = network.adapt(fed(rows.x, request), output=request.assessed_output)
     with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
         task = task_named(outcome_of(adapted.info, request).name)
-    return str(task.compare().plain) if task.can("compare") else CHOICES[0].name
+    return str(task.compare().plain) if task.can("compare") else SOFTMAX
 
 
 def say_comparison(console: Console, comparison: howsure.Comparison) -> None:

@@ -16,7 +16,7 @@ from howsure.errors import InputError, ModelError
 from howsure.evaluation.metrics import Metric
 from howsure.evaluation.score import Score
 from howsure.inputs.rows import quoted
-from howsure.methods.choices import CHOICES, OWN
+from howsure.methods.choices import CHOICES
 from howsure.methods.protocol import Job, Method, Needs, Passes
 from howsure.words import UNIT, listed
 
@@ -252,7 +252,7 @@ class GivenMethod:
 # --- pieces of sentences --------------------------------------------------------------------------------
 
 
-NOUNS = frozenset((*(choice.name for choice in CHOICES), OWN))
+NOUNS = frozenset(choice.name for choice in CHOICES)
 """Method names that need no quotes although they begin with a small letter."""
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from howsure.adapters.choose_output import Output
 from howsure.adapters.protocol import PassModel
 from howsure.adapters.resolve import adapt, rows_for
-from howsure.arguments import check_by_name, check_flag, check_progress
+from howsure.arguments import accept_alias, check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.comparison import Comparison
 from howsure.compare.passes import InGroups, MemberRecorder, PassGroups, RecordingEnsemble
@@ -30,11 +30,10 @@ from howsure.inputs.loaders import first, in_order, length
 from howsure.inputs.rows import Rows
 from howsure.inputs.transforms import Layout, RowTransform, Transform, is_transform
 from howsure.methods.augmentation import Changed
-from howsure.methods.choices import CHOICES, possible_methods
+from howsure.methods.choices import possible_methods, redirect_method_kwargs
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.misplaced_arguments import accept_alias, redirect_method_kwargs
-from howsure.methods.plain import Softmax
+from howsure.methods.plain import SOFTMAX, Softmax
 from howsure.methods.protocol import Around, Job, Method, Passes
 from howsure.progress import Progress, progress_callback
 from howsure.request import Request
@@ -382,9 +381,9 @@ def default_methods(
     members: Sequence[Any] = (),
     dropout: MCDropout | None = None,
     output: Output = None,
-    plain: str = CHOICES[0].name,
+    plain: str = SOFTMAX,
 ) -> dict[str, Method]:
-    """All methods that a model allows, by name: `howsure.methods.choices.CHOICES`.
+    """All methods that a model allows, by name: those of `howsure.methods.choices.CHOICES` that fit.
 
     Args:
         model: As for `compare`.
@@ -405,4 +404,4 @@ def default_methods(
             f"{left_fixed}."
         )
     methods = possible_methods(adapted, members, dropout)
-    return {plain if name == CHOICES[0].name else name: method for name, method in methods.items()}
+    return {plain if name == SOFTMAX else name: method for name, method in methods.items()}

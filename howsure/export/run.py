@@ -19,7 +19,7 @@ from howsure.adapters.features import read_features
 from howsure.adapters.fingerprint import fingerprint_of
 from howsure.adapters.protocol import FLOAT32, Array, ExportModel, FeatureModel
 from howsure.adapters.resolve import ModelHandle, capable, resolve_model
-from howsure.arguments import check_type
+from howsure.arguments import accept_alias, check_type
 from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
@@ -28,7 +28,6 @@ from howsure.export.arithmetic import columns_graph, described, note, whole_grap
 from howsure.inputs.reading import is_out_of_memory
 from howsure.inputs.rows import TEXT, cast_rows, made_up_rows
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.misplaced_arguments import accept_alias
 from howsure.methods.protocol import Job
 from howsure.optional import needs
 from howsure.prepare import prepare

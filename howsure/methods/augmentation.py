@@ -10,11 +10,11 @@ from howsure.errors import InputError
 from howsure.inputs.transforms import EXPECTED, TURN, RowTransform, Transform, is_transform
 from howsure.methods.members import begin_members
 from howsure.methods.plain import Softmax
-from howsure.methods.protocol import Around, Job, Method, Needs, Passes, is_method
+from howsure.methods.protocol import Around, Job, Method, Needs, OwnMethod, Passes, is_method
 
 
 @dataclass(frozen=True)
-class Augmentation(Method):
+class Augmentation(OwnMethod):
     """Assess each row as it is, and after changes that should not change its answer: a small rotation, say.
 
     Every version counts as one pass (Wang and others 2019). If versions contradict each other, the answer

@@ -1,73 +1,54 @@
-"""The methods that a comparison and the command line offer; one line in `CHOICES` adds one."""
+"""The methods of howsure; one line in `METHODS` adds one.
+
+From what they declare follow the names in comparisons and on the command line, and what messages say of them.
+"""
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from howsure.adapters.protocol import (
-    LABEL_PROBABILITIES,
-    NUMBERS,
-    PROBABILITIES,
-    MemberModel,
-    Model,
-    PassModel,
-)
+from howsure.adapters.protocol import Model
 from howsure.adapters.resolve import ModelHandle
+from howsure.errors import InputError
+from howsure.methods.augmentation import Augmentation
 from howsure.methods.ensemble import Ensemble
+from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Members, PlainPrediction, Softmax
-from howsure.methods.protocol import Method
-from howsure.sampling.randomness import random_ops_of
+from howsure.methods.protocol import Choice, Method, OwnMethod, is_method
+from howsure.words import listed
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-@dataclass(frozen=True)
-class Choice:
-    """A method that can be chosen by name.
-
-    Attributes:
-        name: Its name in a comparison.
-        option: Its name on the command line.
-        make: Maps other models of the same kind, and the dropout settings, to the method.
-        takes_members: True if it needs other models.
-        takes_dropout: True if the dropout settings change it.
-    """
-
-    name: str
-    option: str
-    make: Callable[[Sequence[Any], MCDropout], Method]
-    takes_members: bool = False
-    takes_dropout: bool = False
-
-
-CHOICES = (
-    Choice("softmax", "softmax", lambda members, dropout: Softmax()),
-    Choice("MC dropout", "mc-dropout", lambda members, dropout: dropout, takes_dropout=True),
-    Choice("ensemble", "ensemble", lambda members, dropout: Ensemble(members), takes_members=True),
-    Choice(
-        "MC dropout of the ensemble",
-        "mc-dropout-ensemble",
-        lambda members, dropout: Ensemble(members, each=dropout),
-        takes_members=True,
-        takes_dropout=True,
-    ),
+METHODS: tuple[type[OwnMethod], ...] = (
+    Softmax,
+    Members,
+    PlainPrediction,
+    MCDropout,
+    Ensemble,
+    Augmentation,
+    LastLayerLaplace,
 )
+"""All methods, in the order in which comparisons have them. A model gets the first of two
+with one name."""
 
-DEFAULT, ENSEMBLE = CHOICES[1:3]
+CHOICES: tuple[Choice, ...] = tuple(choice for method in METHODS for choice in method.choices)
+"""The names under which they can be chosen."""
+
+DEFAULT, ENSEMBLE = MCDropout.choices[0], Ensemble.choices[0]
 """The one for networks where nothing else is asked for, and the one where there are other models."""
 
-OF_ESTIMATORS = (PROBABILITIES, LABEL_PROBABILITIES, *NUMBERS)
-"""How models end that are no networks."""
-
-OWN = "plain prediction"
-"""Name of an estimator's own prediction, by its members or as a whole."""
+_SHOWN = (bool, int, float, type(None))
 
 
-def choice_of(option: str | None) -> Choice:
-    """The choice that is typed so on the command line; `DEFAULT` for None."""
-    return DEFAULT if option is None else next(choice for choice in CHOICES if choice.option == option)
+def choice_of(option: str) -> Choice:
+    """The choice that is typed so on the command line."""
+    return next(choice for choice in CHOICES if choice.option == option)
 
 
 def default_method(model: ModelHandle, x: Any) -> Method:
@@ -84,33 +65,67 @@ def default_method(model: ModelHandle, x: Any) -> Method:
     if not model.is_estimator:
         return MCDropout()
     with warnings.catch_warnings(action="ignore"):  # the warning comes when the rows are assessed
-        return own_prediction(model.adapt(x)[0])
-
-
-def own_prediction(model: Model) -> Method:
-    """The plain prediction of an adapted classifier or regressor; by its members if it has some."""
-    return Members() if isinstance(model, MemberModel) else PlainPrediction()
+        return next(iter(possible_methods(model.adapt(x)[0]).values()))
 
 
 def possible_methods(
     model: Model, members: Sequence[Any] = (), dropout: MCDropout | None = None
 ) -> dict[str, Method]:
-    """The methods that a model supports, by name; those with random passes only if something is random.
+    """The methods that fit a model, by name.
 
     Args:
         model: An adapted model.
         members: Other models like it, trained from other seeds.
         dropout: Settings of dropout, or None.
     """
-    if model.info.ending in OF_ESTIMATORS:  # nothing to switch
-        own: dict[str, Method] = {OWN: own_prediction(model)}
-        return own | ({"ensemble": Ensemble(list(members))} if members else {})
     methods: dict[str, Method] = {}
     for choice in CHOICES:
-        if choice.takes_members and not members:
-            continue
-        method = choice.make(list(members), MCDropout() if dropout is None else dropout)
-        random = isinstance(model, PassModel) and bool(random_ops_of(model))
-        if random or method.needs.model is not PassModel:
-            methods[choice.name] = method
+        if choice.fits(model) and (members or not choice.takes_members):
+            method = choice.make(members, MCDropout() if dropout is None else dropout)
+            if isinstance(model, method.needs.model):
+                methods.setdefault(choice.name, method)
     return methods
+
+
+def check_method(method: object) -> None:
+    """Raise an `InputError` unless this is a method."""
+    if not is_method(method):
+        calls = [f"{own.__name__}({'…' if _needs_arguments(own) else ''})" for own in METHODS]
+        raise InputError(
+            "`method` cannot be used", expected=f"howsure.{listed(calls, 'or')}", received=repr(method)
+        )
+
+
+def _needs_arguments(method: type[OwnMethod]) -> bool:
+    return any(part.default is part.empty for part in inspect.signature(method).parameters.values())
+
+
+def redirect_method_kwargs(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, whose TypeError for a setting of a method says where that is given.
+
+    Example:
+        >>> howsure.assess(model, x, passes=100)
+        Traceback (most recent call last):
+        ...
+        TypeError: assess() takes no argument 'passes': ... `method=howsure.MCDropout(passes=100)`.
+    """
+    own = inspect.signature(function).parameters
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        unknown = kwargs.keys() - own.keys()
+        for method in METHODS if unknown else ():
+            misplaced = [name for name in inspect.signature(method).parameters if name in unknown]
+            if misplaced:
+                settings = ", ".join(
+                    f"{name}={kwargs[name]!r}" if isinstance(kwargs[name], _SHOWN) else f"{name}={name}"
+                    for name in misplaced
+                )
+                raise TypeError(
+                    f"{function.__name__}() takes no argument {' or '.join(map(repr, misplaced))}: how "
+                    "passes are drawn is a matter of the method. Give it as "
+                    f"`method=howsure.{method.__name__}({settings})`."
+                )
+        return function(*args, **kwargs)
+
+    return called

@@ -12,9 +12,10 @@ import numpy as np
 from howsure.adapters.fingerprint import fingerprint_of, same_weights
 from howsure.errors import InputError, warn
 from howsure.inputs.duplicates import first_twice, mark_of
+from howsure.methods.mc_dropout import has_passes
 from howsure.methods.members import OnMembers, begin_members, of_member
 from howsure.methods.plain import Softmax
-from howsure.methods.protocol import Job, Method, Needs, Passes, is_method
+from howsure.methods.protocol import Choice, Job, Method, Needs, OwnMethod, Passes, is_method
 from howsure.sampling.outcome import Estimates, Floats, Outcome
 from howsure.words import counted
 
@@ -34,7 +35,7 @@ SLIGHT, SUBSTANTIAL = 0.2, 0.6
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(OwnMethod):
     """The mean of the assessed model and models of the same kind that were trained from other seeds.
 
     Every member counts as one pass. How far members disagree is the mutual information of classes, and the
@@ -58,6 +59,22 @@ class Ensemble:
     each: Method = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
 
     in_words = "The mean of several networks of one kind, its members."
+    choices = (
+        Choice(
+            name="ensemble",
+            option="ensemble",
+            make=lambda members, dropout: Ensemble(list(members)),
+            takes_members=True,
+        ),
+        Choice(
+            name="MC dropout of the ensemble",
+            option="mc-dropout-ensemble",
+            make=lambda members, dropout: Ensemble(list(members), each=dropout),
+            fits=has_passes,
+            takes_members=True,
+            takes_dropout=True,
+        ),
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.others, (list, tuple)) or not self.others:

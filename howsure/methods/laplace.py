@@ -23,14 +23,13 @@ from howsure.adapters.features import Features, read_features
 from howsure.adapters.fingerprint import check_fingerprint, fingerprint_of
 from howsure.adapters.protocol import FeatureModel, ModelInfo
 from howsure.adapters.resolve import resolve_model
-from howsure.arguments import check_flag, check_whole
+from howsure.arguments import accept_alias, check_flag, check_whole
 from howsure.errors import HowsureWarning, InputError, ModelError
 from howsure.evaluation.fitted_rows import FittedRows, digests_of
 from howsure.inputs.align import aligned
 from howsure.inputs.labels import check_class_names, check_labels
 from howsure.inputs.rows import cast_rows
-from howsure.methods.misplaced_arguments import accept_alias
-from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
+from howsure.methods.protocol import Job, Needs, OwnMethod, Passes, Progress
 from howsure.request import Request
 from howsure.sampling.design import DesignEffect
 from howsure.sampling.estimate import RunningMoments
@@ -237,7 +236,7 @@ def _most_probable_precision(curvature: Floats, norm: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class LastLayerLaplace(Method):
+class LastLayerLaplace(OwnMethod):
     """Networks with different last layers, distributed as a Laplace approximation says.
 
     It is for models that put each row into one class. It needs neither random layers nor a second training.

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.adapters.protocol import FLOAT32, PassModel
+from howsure.adapters.protocol import FLOAT32, Model, PassModel
 from howsure.arguments import check_flag, check_type, check_whole
 from howsure.errors import InputError
-from howsure.methods.protocol import Job, Needs, Passes, Progress
+from howsure.methods.protocol import Choice, Job, Needs, OwnMethod, Passes, Progress
 from howsure.sampling.budget import Budget, usual_budget
 from howsure.sampling.design import of_fewer
 from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Estimates, Integers, Outcome
 from howsure.sampling.pilot import Pilot, make_plan
 from howsure.sampling.plan import Plan
-from howsure.sampling.randomness import check_that_passes_differ
+from howsure.sampling.randomness import check_that_passes_differ, random_ops_of
 from howsure.sampling.rounds import draw_cells, draw_rounds
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree
@@ -44,8 +44,13 @@ _LIMITS: dict[str, tuple[float, str, str | None]] = {
 """Numbers above 0: below what, the expected value in words, and a hint."""
 
 
+def has_passes(model: Model) -> bool:
+    """Whether something is random in an adapted model, so that its passes differ."""
+    return isinstance(model, PassModel) and bool(random_ops_of(model))
+
+
 @dataclass(frozen=True)
-class MCDropout:
+class MCDropout(OwnMethod):
     """Monte-Carlo dropout: average many forward passes with dropout switched on.
 
     With `passes`, every row gets exactly that many. Otherwise a row gets passes until the standard error of
@@ -82,6 +87,15 @@ class MCDropout:
 
     in_words = (
         "The mean of many passes, each through the same network with some of its units left out by chance."
+    )
+    choices = (
+        Choice(
+            name="MC dropout",
+            option="mc-dropout",
+            make=lambda members, dropout: dropout,
+            fits=has_passes,
+            takes_dropout=True,
+        ),
     )
 
     passes: int | None = None

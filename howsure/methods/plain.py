@@ -8,18 +8,37 @@ from typing import Any
 import numpy as np
 
 from howsure import tuning
-from howsure.adapters.protocol import MemberModel, Model, PassModel
+from howsure.adapters.protocol import (
+    LABEL_PROBABILITIES,
+    NUMBERS,
+    PROBABILITIES,
+    MemberModel,
+    Model,
+    PassModel,
+)
 from howsure.methods.members import mean_over, tallied
-from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
+from howsure.methods.protocol import Choice, Job, Needs, OwnMethod, Passes, Progress
 from howsure.sampling.outcome import Estimates, Integers
 from howsure.sampling.run import Run
+
+SOFTMAX, PLAIN = "softmax", "plain prediction"
+"""Names of the plain prediction in comparisons: of a network for classes, and of all other models."""
+
+OF_ESTIMATORS = (PROBABILITIES, LABEL_PROBABILITIES, *NUMBERS)
+"""How models end that are no networks."""
+
+
+def is_estimator(model: Model) -> bool:
+    """Whether an adapted model is a classifier or regressor that is no network."""
+    return model.info.ending in OF_ESTIMATORS
+
 
 NO_NETWORK = {"others": "", "familiarity": ""}
 """Empty texts in place of advice that helps with networks only."""
 
 
 @dataclass(frozen=True)
-class Softmax(Method):
+class Softmax(OwnMethod):
     """The plain (deterministic) prediction of the network, at the cost of one pass.
 
     A single pass has no sampling error and cannot disagree with itself. So `mc_error` and
@@ -31,11 +50,14 @@ class Softmax(Method):
     """
 
     in_words = "The network’s plain prediction: one pass."
+    choices = (
+        Choice(SOFTMAX, SOFTMAX, lambda members, dropout: Softmax(), lambda model: not is_estimator(model)),
+    )
 
     @property
     def settings(self) -> dict[str, Any]:
         """Name, and words about its one pass, as saved with a result."""
-        return {"name": "plain prediction", "words": {"pass": "the network’s plain prediction"}}
+        return {"name": PLAIN, "words": {"pass": "the network’s plain prediction"}}
 
     @property
     def needs(self) -> Needs:
@@ -71,12 +93,13 @@ class PlainPrediction(Softmax):
     """
 
     in_words = "The model’s plain prediction: one pass."
+    choices = (Choice(PLAIN, "", lambda members, dropout: PlainPrediction(), is_estimator),)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Name, and words about its one pass, as saved with a result."""
         return {
-            "name": "plain prediction",
+            "name": PLAIN,
             "words": {"pass": "the model’s plain prediction", **NO_NETWORK},
         }
 
@@ -88,7 +111,7 @@ class PlainPrediction(Softmax):
 
 
 @dataclass(frozen=True)
-class Members(Method):
+class Members(OwnMethod):
     """Passes are the members that a model averages: trees of a forest, a bagging, a soft vote.
 
     Their mean is the model's prediction, and their disagreement is the mutual information, or `spread` of
@@ -102,6 +125,7 @@ class Members(Method):
     """
 
     in_words = "The mean over all members of one model, such as the trees of a forest."
+    choices = (Choice(PLAIN, "", lambda members, dropout: Members(), is_estimator),)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from howsure.inputs.transforms import Change
 from howsure.sampling.outcome import Booleans, Estimates, Integers, Outcome, ResultMetadata
@@ -153,6 +153,37 @@ class Method(Protocol):
 
     def begin(self, job: Job) -> Passes:
         """Prepare what all blocks share, such as a plan."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A name under which a method can be chosen, in comparisons and on the command line.
+
+    Attributes:
+        name: The name in a comparison.
+        option: The name on the command line; empty if it cannot be chosen there.
+        make: Maps other models of the same kind, and the dropout settings, to the method.
+        fits: Whether it is for an adapted model, which has what the method needs.
+        takes_members: True if it needs other models.
+        takes_dropout: True if the dropout settings change it.
+    """
+
+    name: str
+    option: str
+    make: Callable[[Sequence[Any], Any], Method]
+    fits: Callable[[Any], bool] = lambda model: True
+    takes_members: bool = False
+    takes_dropout: bool = False
+
+
+class OwnMethod(Method):
+    """Base of the methods of howsure, which `howsure.methods.choices.METHODS` lists.
+
+    Attributes:
+        choices: The names under which it can be chosen.
+    """
+
+    choices: ClassVar[tuple[Choice, ...]] = ()
 
 
 class Around:

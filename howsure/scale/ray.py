@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from howsure import tuning
 from howsure.adapters.import_keras import native_stderr_held
 from howsure.adapters.resolve import resolve_model
-from howsure.arguments import check_path, check_type, check_whole
+from howsure.arguments import accept_alias, check_path, check_type, check_whole
 from howsure.assess import assessed
 from howsure.errors import HowsureError, HowsureWarning, InputError, ModelError, exception_text, warn
 from howsure.inputs.align import ID
@@ -35,7 +35,6 @@ from howsure.inputs.binary_files import parquet_columns
 from howsure.inputs.rows import quoted
 from howsure.inputs.tables import ANY_VECTOR, Roles, rows_of
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.misplaced_arguments import accept_alias
 from howsure.methods.protocol import Method
 from howsure.optional import needs
 from howsure.request import Request

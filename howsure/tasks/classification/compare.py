@@ -16,7 +16,7 @@ from howsure.compare.protocol import Comparing, order_of
 from howsure.evaluation.score import SMALLEST, Mean
 from howsure.evaluation.temperature import least, losses
 from howsure.inputs.labels import check_labels, error_if_misread
-from howsure.methods.choices import CHOICES
+from howsure.methods.plain import SOFTMAX
 from howsure.results.columns import WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS
 from howsure.results.result import Result
 from howsure.sampling.outcome import Floats, Integers
@@ -123,7 +123,7 @@ COMPARING = Comparing(
     alone=_alone,
     mistakes=lambda result, truth: int(np.sum(result.label != truth)),
     metrics=METRICS,
-    plain=CHOICES[0].name,
+    plain=SOFTMAX,
     needs="true classes",
     words=CLASS_WORDS,
 )

@@ -22,7 +22,7 @@ from howsure.evaluation.cross_fit import FitInfluence, fit_influence, random_fol
 from howsure.evaluation.paired import Comparable, Compared, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Mean, Measured, centred, through_cross_fits
 from howsure.inputs.targets import check_numbers
-from howsure.methods.choices import OWN
+from howsure.methods.plain import PLAIN
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.compare import in_order_of
 from howsure.tasks.regression.calibrate import FACTOR, NOISE, SLOPED, Scatter, cross_fitted, moves, slopes
@@ -249,7 +249,7 @@ COMPARING = Comparing(
     claims=claims,
     alone=_losses_of_values,
     metrics=COMPARED,
-    plain=OWN,
+    plain=PLAIN,
     needs="true numbers",
     words=NUMBER_WORDS,
 )

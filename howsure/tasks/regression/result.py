@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from howsure.arguments import as_number, as_share, check_type, check_whole
+from howsure.arguments import accept_alias, as_number, as_share, check_type, check_whole
 from howsure.errors import InputError
 from howsure.inputs.align import ID, RowNames, aligned, check_ids, index_names, together, without_index
 from howsure.inputs.by_name import columns_of, has_columns
@@ -36,7 +36,6 @@ from howsure.inputs.targets import (
     target_names,
     targets_in,
 )
-from howsure.methods.misplaced_arguments import accept_alias
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column
 from howsure.results.result import Result
 from howsure.sampling import between

@@ -33,7 +33,7 @@ from howsure.evaluation.paired import Compared, Paired, check_enough, with_outsi
 from howsure.evaluation.score import OUTSIDE, SMALLEST, Measured, Score, through_cross_fits
 from howsure.evaluation.temperature import Losses, least
 from howsure.inputs.rows import quoted
-from howsure.methods.choices import CHOICES
+from howsure.methods.plain import SOFTMAX
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import maps
@@ -323,7 +323,7 @@ COMPARING = Comparing(
     alone=_losses_of_probabilities,
     claims=_claims,
     metrics=COMPARED,
-    plain=CHOICES[0].name,
+    plain=SOFTMAX,
     needs="true classes",
     words=PositionWords(),
     keep=KEEP_PROBABILITIES,
