@@ -33,13 +33,18 @@ width = 3
 """
 
 
-def run(command, *arguments):
-    """Exit code and text of a command; the networks of these tests put out logits."""
-    if command == "assess" and "outputs=logits" not in arguments:
-        arguments += ("--set", "outputs=logits")
-    done = CliRunner().invoke(app, [command, *map(str, arguments)])
-    output = " ".join((done.output + str(done.exception or "")).split())
-    return done.exit_code, output
+def assess(model, *settings, rows="rows.npz", out="out.parquet", options=()):
+    """Exit code and text of `howsure assess`; the networks of these tests put out logits."""
+    typed = [part for setting in (*settings, "outputs=logits") for part in ("--set", setting)]
+    finished = CliRunner().invoke(app, ["assess", model, rows, "--out", out, *typed, *options])
+    return finished.exit_code, " ".join((finished.output + str(finished.exception or "")).split())
+
+
+def assessed(model, *settings, **more):
+    """What the command writes, where it does what it should."""
+    code, output = assess(model, *settings, **more)
+    assert code == 0, output
+    return howsure.load(more.get("out", "out.parquet"))
 
 
 @pytest.fixture
@@ -59,11 +64,7 @@ def from_python(weights, x, **settings):
 
 
 def test_a_function_and_weights_from_a_file_give_what_the_module_gives(folder):
-    code, output = run(
-        "assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", "--out", "out.parquet"
-    )
-    assert code == 0, output
-    result = howsure.load("out.parquet")
+    result = assessed(f"{folder}:make", "weights=weights.pt")
     expected = from_python("weights.pt", rows_for("mlp"))
     assert np.array_equal(result.probabilities, expected.probabilities)
     assert result.truth.tolist() == (np.arange(9) % 3).tolist()
@@ -73,19 +74,14 @@ def test_a_function_and_weights_from_a_file_give_what_the_module_gives(folder):
 def test_checkpoints_of_others_are_read(folder, prefix):
     state = {f"{prefix}{name}": value for name, value in mlp().state_dict().items()}
     torch.save({"epoch": 3, "state_dict": state}, "last.ckpt")
-    code, output = run(
-        "assess", f"{folder}:make", "rows.npz", "--set", "weights=last.ckpt", "--out", "out.parquet"
-    )
-    assert code == 0, output
+    assessed(f"{folder}:make", "weights=last.ckpt")
 
 
 def test_weights_are_read_from_safetensors(folder):
     save_file(torch.load("weights.pt", weights_only=True), "weights.safetensors")
-    arguments = ["--set", "weights=weights.safetensors", "--out", "out.parquet"]
-    code, output = run("assess", f"{folder}:make", "rows.npz", *arguments)
-    assert code == 0, output
+    result = assessed(f"{folder}:make", "weights=weights.safetensors")
     expected = from_python("weights.pt", rows_for("mlp"))
-    assert np.array_equal(howsure.load("out.parquet").probabilities, expected.probabilities)
+    assert np.array_equal(result.probabilities, expected.probabilities)
 
 
 UNTRAINED = """
@@ -132,43 +128,29 @@ def trains():
 def test_an_untrained_network_is_told(folder, tmp_path, maker, message):
     (tmp_path / f"un{folder}.py").write_text(UNTRAINED)
     torch.save(mlp(), "whole.pt")
-    code, output = run(
-        "assess", f"un{folder}:{maker}", "rows.npz", "--set", "outputs=logits", "--out", "o.parquet"
-    )
+    code, output = assess(f"un{folder}:{maker}")
     assert code == 0, output
     assert output.count("is untrained") == message
     if message:  # its advice, followed
         assert "Give its weights (--set weights=FILE" in output
-        more = ("--set", "weights=weights.pt", "--set", "outputs=logits", "--out", "o.parquet")
-        code, output = run("assess", f"{folder}:make", "rows.npz", *more)
+        code, output = assess(f"{folder}:make", "weights=weights.pt")
         assert (code, "untrained" in output) == (0, False)
 
 
 def test_an_untrained_member_is_told_how_it_gets_weights(folder):
     torch.save(mlp().state_dict(), "second.pt")
-    arguments = ("assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", "--out", "o.parquet")
-    code, output = run(*arguments, "--set", f"members={folder}:make")
+    _, output = assess(f"{folder}:make", "weights=weights.pt", f"members={folder}:make")
     assert "is untrained" in output
-    assert "of another member --set members=FILE)" in " ".join(output.split())
-    code, output = run(*arguments, "--set", "members=second.pt")
+    assert "of another member --set members=FILE)" in output
+    code, output = assess(f"{folder}:make", "weights=weights.pt", "members=second.pt")
     assert (code, "untrained" in output) == (0, False)
 
 
 def test_members_alone_are_an_ensemble(folder):
     torch.save(mlp().state_dict(), "second.pt")
-    arguments = (
-        "assess",
-        f"{folder}:make",
-        "rows.npz",
-        "--set",
-        "weights=weights.pt",
-        "--set",
-        "members=second.pt",
-    )
-    for more in (("--out", "a.parquet"), ("--method", "ensemble", "--out", "b.parquet"), ("--out", "folder")):
-        code, output = run(*arguments, *more)
-        assert code == 0, output
-    results = [howsure.load(name) for name in ("a.parquet", "b.parquet", "folder")]
+    members = f"{folder}:make", "weights=weights.pt", "members=second.pt"
+    ways = {"a.parquet": (), "b.parquet": ("--method", "ensemble"), "folder": ()}
+    results = [assessed(*members, out=out, options=options) for out, options in ways.items()]
     assert [result.method["name"] for result in results] == [results[1].method["name"]] * 3
     for result in results[::2]:
         np.testing.assert_array_equal(result.probabilities, results[1].probabilities)
@@ -181,41 +163,20 @@ class RunsCode(nn.Module):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["{nets}:nothing", "rows.npz"], "Module '{nets}' has no 'nothing'. Expected: a function without"),
-        (
-            ["{nets}:sized", "rows.npz"],
-            "'{nets}:sized' cannot be called (missing a required argument: 'width')",
-        ),
-        (["{nets}:width", "rows.npz"], "'{nets}:width' cannot be called (3 is not a callable object)"),
-        (["no_such_module:make", "rows.npz"], "There is no module 'no_such_module' in the current folder"),
-        (["{nets}:make", "rows.npz", "--set", "weights=other.pt"], "2 tensors of another shape: '0.weight'"),
-        (
-            ["{nets}:make", "rows.npz", "--set", "weights=whole.pt"],
-            "could run code when it is opened, so it was not",
-        ),
-        (
-            ["{nets}:make", "rows.npz", "--set", "weights=letter.pt"],
-            "'letter.pt' is damaged, or it holds more",
-        ),
-        (
-            ["{nets}:make", "rows.npz", "--set", "weights=script.pt"],
-            "'script.pt' is not a readable file of PyTorch (RuntimeError",
-        ),
-        (
-            ["{nets}:make", "rows.npz", "--set", "weights=cut.pt"],
-            "'cut.pt' is not a readable file of PyTorch",
-        ),
-        (["{nets}:make", "rows.npz", "--set", "weights=empty.pt"], "'empty.pt' holds no state dict"),
-        (["{nets}:make", "rows.npz", "--set", "weights=missing.pt"], "The file of weights does not exist"),
-        (["weights.pt", "rows.npz"], "Name a function that makes the module"),
-        (
-            ["weights.pt", "rows.npz", "--set", "weights=weights.pt"],
-            "`weights` needs a function that makes the module",
-        ),
-        (
-            ["net.pt2", "rows.npz", "--allow-code"],
-            "'net.pt2' is a graph in which dropout is left out or cannot be switched",
-        ),
+        (["{nets}:nothing"], "Module '{nets}' has no 'nothing'. Expected: a function without"),
+        (["{nets}:sized"], "'{nets}:sized' cannot be called (missing a required argument: 'width')"),
+        (["{nets}:width"], "'{nets}:width' cannot be called (3 is not a callable object)"),
+        (["no_such_module:make"], "There is no module 'no_such_module' in the current folder"),
+        (["{nets}:make", "weights=other.pt"], "2 tensors of another shape: '0.weight'"),
+        (["{nets}:make", "weights=whole.pt"], "could run code when it is opened, so it was not"),
+        (["{nets}:make", "weights=letter.pt"], "'letter.pt' is damaged, or it holds more"),
+        (["{nets}:make", "weights=script.pt"], "'script.pt' is not a readable file of PyTorch (RuntimeError"),
+        (["{nets}:make", "weights=cut.pt"], "'cut.pt' is not a readable file of PyTorch"),
+        (["{nets}:make", "weights=empty.pt"], "'empty.pt' holds no state dict"),
+        (["{nets}:make", "weights=missing.pt"], "The file of weights does not exist"),
+        (["weights.pt"], "Name a function that makes the module"),
+        (["weights.pt", "weights=weights.pt"], "`weights` needs a function that makes the module"),
+        (["net.pt2"], "'net.pt2' is a graph in which dropout is left out or cannot be switched"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_words(folder, arguments, words):
@@ -229,8 +190,9 @@ def test_what_cannot_be_used_is_said_in_words(folder, arguments, words):
     for name in ("cut.pt", "net.pt2"):
         with open(name, "wb") as file:
             file.write(b"PK\3\4 nothing")
-    filled = [argument.format(nets=folder) for argument in arguments]
-    code, output = run("assess", *filled, "--out", "out.parquet")
+    model, *settings = [argument.format(nets=folder) for argument in arguments]
+    options = ["--allow-code"] if model == "net.pt2" else []
+    code, output = assess(model, *settings, options=options)
     assert code == 2
     assert words.format(nets=folder) in output
     assert "Traceback" not in output
@@ -242,9 +204,7 @@ def test_rows_of_keyword_inputs_come_from_arrays_by_name(folder, tmp_path):
     )
     random = np.random.default_rng(0)
     np.savez("two.npz", left=numbers(random, 5, 4), right=numbers(random, 5, 2), y=np.zeros(5, int))
-    code, output = run("assess", f"two_{tmp_path.name}:make", "two.npz", "--out", "out.parquet")
-    assert code == 0, output
-    assert len(howsure.load("out.parquet")) == 5
+    assert len(assessed(f"two_{tmp_path.name}:make", rows="two.npz")) == 5
 
 
 @pytest.mark.parametrize("out", ["out.parquet", "out"])
@@ -255,8 +215,4 @@ def test_a_module_gets_the_channels_of_its_first_layer(out, folder, tmp_path):
     for number in range(3):
         image = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
-    code, output = run(
-        "assess", f"{folder}:grey", "images", "--out", out, "--set", "passes=5", "--set", "outputs=logits"
-    )
-    assert code == 0, output
-    assert len(howsure.load(out)) == 3
+    assert len(assessed(f"{folder}:grey", "passes=5", rows="images", out=out)) == 3

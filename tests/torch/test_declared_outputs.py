@@ -9,7 +9,6 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
-import transformers
 from PIL import Image
 from scipy.special import expit
 from torch import nn
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 import howsure
 from howsure.errors import HowsureWarning, InputError, ModelError
+from tests.torch.berts import bert
 from tests.torch.modules import bare_mlp as mlp
 from tests.torch.modules import rows_for
 
@@ -33,12 +33,6 @@ def assess(module, rows=ROWS, **others):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return howsure.assess(module.eval(), rows, method=PLAIN, **others)
-
-
-def bert(**config):
-    small = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = transformers.BertConfig(**small, intermediate_size=32, **config)
-    return transformers.BertForSequenceClassification(config).eval()
 
 
 class Keeps(lightning.LightningModule):

@@ -10,6 +10,7 @@ from torch import nn
 import howsure
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
+from tests.torch.berts import bert
 from tests.torch.modules import build, mlp, rows_for
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
@@ -309,11 +310,7 @@ def words(rows, padded, seed=3):
 
 @pytest.mark.parametrize("recorded", [pytest.param("padded", marks=pytest.mark.slow), "whole"])
 def test_a_bert_that_leaves_out_its_mask_where_no_row_is_padded(recorded, path):
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-    config = transformers.BertConfig(vocab_size=30, max_position_embeddings=9, num_labels=3, **sizes)
-    module = transformers.BertForSequenceClassification(config)
+    module = bert(num_labels=3)
     x = words(200, np.arange(200) != 130 if recorded == "padded" else np.arange(200) == 130)
     features = howsure.features_of(module, x)
     others = howsure.features_of(module, words(150, slice(60), seed=4))

@@ -8,7 +8,8 @@ import transformers
 from torch import nn
 
 import howsure
-from tests.torch.test_draws import assert_as_textbook
+from tests.torch.berts import bert
+from tests.torch.textbook import assert_as_textbook
 
 
 def louder(module):
@@ -22,18 +23,8 @@ def louder(module):
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_a_classifier_of_transformers(attention):
-    config = transformers.BertConfig(
-        vocab_size=50,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        num_labels=3,
-        hidden_dropout_prob=0.2,
-        attention_probs_dropout_prob=0.2,
-        attn_implementation=attention,
-    )
-    module = louder(transformers.BertForSequenceClassification(config))
+    rates = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
+    module = louder(bert(num_labels=3, attn_implementation=attention, **rates))
     words = np.random.default_rng(0).integers(3, 50, (3, 6))
     mask = np.ones((3, 6), np.int64)
     mask[1, 4:] = 0

@@ -5,12 +5,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
-import transformers
 from torch import nn
 
 import howsure
 from howsure.tasks.segmentation.outcome import Positions
 from tests import dense
+from tests.torch.berts import bert
 from tests.torch.test_positions import UNet, images
 
 TEXTS, LENGTH, TAGS = 5, 8, 4
@@ -140,53 +140,43 @@ def test_a_region_of_interest_in_tiles():
 
 
 @pytest.fixture(scope="module")
-def bert():
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        vocab_size=50,
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        num_labels=3,
-        hidden_dropout_prob=0.2,
-    )
-    module = transformers.BertForTokenClassification(config).eval()
+def tagging_bert():
+    module = bert("TokenClassification", num_labels=3, hidden_dropout_prob=0.2)
     with torch.no_grad():
         module.classifier.weight.normal_()
     return module
 
 
-def test_tokens_of_transformers_that_are_padding_do_not_count(bert, tmp_path):
+def test_tokens_of_transformers_that_are_padding_do_not_count(tagging_bert, tmp_path):
     words = np.random.default_rng(0).integers(3, 50, (TEXTS, LENGTH))
     rows = {"input_ids": words, "attention_mask": MASK.astype(np.int64)}
     settings = {"method": howsure.MCDropout(passes=6), "class_axis": -1}
-    result = howsure.assess(bert, rows, **settings)
+    result = howsure.assess(tagging_bert, rows, **settings)
     np.testing.assert_array_equal(result.counts, MASK)
     assert result.position_name == "token"
     assert "token" in str(result[0])
     others = {**rows, "input_ids": np.where(MASK, words, 7)}
     for name in ("share", "share_spread", "overlap", "undecided", "doubt"):
-        again = getattr(howsure.assess(bert, others, **settings), name)
+        again = getattr(howsure.assess(tagging_bert, others, **settings), name)
         np.testing.assert_allclose(again, getattr(result, name), atol=1e-6)
     result.save(tmp_path / "tokens")
     loaded = howsure.load(tmp_path / "tokens")
     np.testing.assert_array_equal(loaded.counts, MASK)
     np.testing.assert_array_equal(loaded.doubt, result.doubt)
     assert loaded.position_name == "token"
-    by_positions = howsure.assess(bert, rows, positions=np.ones_like(MASK), **settings)
+    by_positions = howsure.assess(tagging_bert, rows, positions=np.ones_like(MASK), **settings)
     assert by_positions.counts is None
     full = {**rows, "attention_mask": np.ones_like(words)}
-    assert howsure.assess(bert, full, **settings).counts is None
+    assert howsure.assess(tagging_bert, full, **settings).counts is None
 
 
-def test_padding_without_an_attention_mask_does_not_count_and_is_said(bert):
+def test_padding_without_an_attention_mask_does_not_count_and_is_said(tagging_bert):
     words = np.random.default_rng(0).integers(3, 50, (TEXTS, LENGTH))
     settings = {"method": howsure.MCDropout(passes=6), "class_axis": -1}
-    assert howsure.assess(bert, {"input_ids": words}, **settings).counts is None
-    padded = np.where(MASK, words, bert.config.pad_token_id)
+    assert howsure.assess(tagging_bert, {"input_ids": words}, **settings).counts is None
+    padded = np.where(MASK, words, tagging_bert.config.pad_token_id)
     with pytest.warns(howsure.HowsureWarning, match="calls token 0 padding"):
-        result = howsure.assess(bert, {"input_ids": padded}, **settings)
+        result = howsure.assess(tagging_bert, {"input_ids": padded}, **settings)
     np.testing.assert_array_equal(result.counts, MASK)
     assert result.position_name == "token"
 
