@@ -367,13 +367,6 @@ def test_rows_that_do_not_fit_are_refused(x, fitted):
         howsure.assess(fitted["logistic regression"], x)
 
 
-def test_a_classifier_is_left_as_it_was(fitted):
-    model = fitted["forest"]
-    before = str(vars(model))
-    howsure.assess(model, X)
-    assert str(vars(model)) == before
-
-
 def test_who_predicts_another_class_than_the_most_probable_one_is_warned_of():
     two = Y[Y < 2]
     tuned = model_selection.FixedThresholdClassifier(naive_bayes.GaussianNB(), threshold=0.999)

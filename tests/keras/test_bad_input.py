@@ -116,82 +116,77 @@ def test_raw_pixels_are_said_aloud(images):
     howsure.assess(divided, pixels, method=METHOD)
 
 
-# --- models without random layers -------------------------------------------------------------
+# --- models -----------------------------------------------------------------------------------
+
+REFUSED = {
+    "no random layer": (
+        lambda: sequential(layers.Dense(5, "relu", name="hidden"), name="plain"),
+        [
+            "Model 'plain' has no random layer that can be switched on, so all its passes would be the same.",
+            "Expected: Dropout of a rate above 0",
+            "Received: layers hidden, out.",
+            "method=howsure.Softmax()",
+            "howsure.Ensemble([…]) of networks trained from different seeds",
+        ],
+    ),
+    "all rates 0": (
+        lambda: sequential(*(kind(0.0, name=name) for name, kind in DROPPING.items())),
+        ["no random layer that can be switched on", "layers plain, alpha, gaussian, out"],
+    ),
+    "rate 1": (
+        lambda: sequential(layers.Dropout(1.0, name="all")),
+        ["All passes of model 'net' are the same", "'all'"],
+    ),
+    "alpha of rate 1": (
+        lambda: sequential(layers.AlphaDropout(1.0, name="all")),
+        ["The AlphaDropout layer 'all' has rate 1", "Expected: a rate below 1", "Received: 1.0"],
+    ),
+    "gaussian of rate 1": (
+        lambda: sequential(layers.GaussianDropout(1.0, name="all")),
+        ["The GaussianDropout layer 'all' has rate 1", "Expected: a rate below 1", "Received: 1.0"],
+    ),
+    "noise shape that names rows": (
+        lambda: sequential(layers.Dropout(0.5, noise_shape=(6, 4), name="odd")),
+        ["'odd' has a noise_shape", "the first None or 1", "Received: (6, 4)"],
+    ),
+    "one relu": (
+        lambda: sequential(layers.Dropout(0.5), outputs=1, end="relu"),
+        ["does not end in a distribution", "Received: 'relu', 1 output.", "outputs='logits'"],
+    ),
+    "relus": (lambda: sequential(layers.Dropout(0.5), end="relu"), ["Received: 'relu', 3 outputs"]),
+    "softmax of one": (
+        lambda: sequential(layers.Dropout(0.5), outputs=1),
+        ["A softmax over one output is always 1", "use a sigmoid, or two outputs"],
+    ),
+    "tanh": (lambda: sequential(layers.Dropout(0.5), outputs=2, end="tanh"), ["'tanh', 2 outputs"]),
+    "softplus": (
+        lambda: sequential(layers.Dropout(0.5), outputs=2, end="softplus"),
+        ["'softplus', 2 outputs"],
+    ),
+    "dropout behind the softmax": (
+        lambda: keras.Sequential([sequential(layers.Dropout(0.5)), layers.Dropout(0.5)]),
+        ["distribution over classes"],
+    ),
+    "relu behind the softmax": (
+        lambda: keras.Sequential([sequential(layers.Dropout(0.5)), layers.ReLU(0.5)]),
+        ["distribution over classes"],
+    ),
+    "four axes of positions": (
+        lambda: sequential(layers.Dropout(0.5), shape=(2, 2, 2, 2, 4)),
+        ["not one distribution over classes per row", "Received: (rows, 2, 2, 2, 2, 3)"],
+    ),
+}
+DROPPING = {"plain": layers.Dropout, "alpha": layers.AlphaDropout, "gaussian": layers.GaussianDropout}
 
 
-def test_a_model_without_random_layers_names_its_layers_and_what_else_there_is():
-    plain = sequential(layers.Dense(5, "relu", name="hidden"), name="plain")
-    refuse(
-        plain,
-        rows(),
-        howsure.ModelError,
-        "Model 'plain' has no random layer that can be switched on, so all its passes would be the same.",
-        "Expected: Dropout of a rate above 0",
-        "Received: layers hidden, out.",
-        "method=howsure.Softmax()",
-        "howsure.Ensemble([…]) of networks trained from different seeds",
-    )
-
-
-@pytest.mark.parametrize("cls", [layers.Dropout, layers.AlphaDropout, layers.GaussianDropout])
-def test_rate_0_everywhere(cls):
-    model = sequential(cls(0.0, name="never"))
-    refuse(model, rows(), howsure.ModelError, "no random layer that can be switched on", "layers never, out")
-    assert howsure.audit(model).layers[0].note == "stays fixed: its rate is 0"
-
-
-def test_rate_1():
-    everything = sequential(layers.Dropout(1.0, name="all"))
-    refuse(everything, rows(), howsure.ModelError, "All passes of model 'net' are the same", "'all'")
-    for cls in (layers.AlphaDropout, layers.GaussianDropout):
-        model = sequential(cls(1.0, name="all"))
-        message = [f"The {cls.__name__} layer 'all' has rate 1", "Expected: a rate below 1", "Received: 1.0"]
-        refuse(model, rows(), howsure.ModelError, *message)
-
-
-def test_noise_shape_that_names_rows():
-    model = sequential(layers.Dropout(0.5, noise_shape=(2, 4), name="odd"))
-    refuse(
-        model,
-        rows(2),
-        howsure.ModelError,
-        "'odd' has a noise_shape",
-        "the first None or 1",
-        "Received: (2, 4)",
-    )
-
-
-# --- outputs ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("outputs", "end", "messages"),
-    [
-        (1, "relu", ["does not end in a distribution", "Received: 'relu', 1 output.", "outputs='logits'"]),
-        (3, "relu", ["Received: 'relu', 3 outputs"]),
-        (1, "softmax", ["A softmax over one output is always 1", "use a sigmoid, or two outputs"]),
-        (2, "tanh", ["'tanh', 2 outputs"]),
-        (2, "softplus", ["'softplus', 2 outputs"]),
-    ],
-)
-# Keras itself warns of a softmax over one output.
-@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
-def test_outputs_that_are_no_distribution(outputs, end, messages):
-    model = sequential(layers.Dropout(0.5), outputs=outputs, end=end)
-    refuse(model, rows(), howsure.ModelError, *messages)
-
-
-@pytest.mark.parametrize("cls", [layers.Dropout, layers.ReLU])
-def test_a_layer_behind_the_softmax(cls):
-    model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), layers.Dense(3, "softmax"), cls(0.5)])
-    refuse(model, rows(), howsure.ModelError, "distribution over classes")
-
-
-def test_more_axes_of_positions_than_a_volume_has():
-    shape = (2, 2, 2, 2, 4)
-    model = sequential(layers.Dropout(0.5), shape=shape)
-    message = ("not one distribution over classes per row", "Received: (rows, 2, 2, 2, 2, 3)")
-    refuse(model, rows(2, *shape), howsure.ModelError, *message)
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")  # Keras itself warns
+def test_what_cannot_be_assessed_is_refused_in_words(name):
+    make, messages = REFUSED[name]
+    model = make()
+    refuse(model, rows(6, *model.input_shape[1:]), howsure.ModelError, *messages)
+    if name == "all rates 0":
+        assert howsure.audit(model).layers[0].note == "stays fixed: its rate is 0"
 
 
 def test_several_outputs():
@@ -203,9 +198,6 @@ def test_several_outputs():
     howsure.assess(keras.Model(two.inputs, two.outputs[0]), rows(), method=METHOD)  # the advice works
     with pytest.raises(howsure.ModelError, match="has 2 outputs"):
         howsure.audit(two)
-
-
-# --- models -----------------------------------------------------------------------------------
 
 
 class Whole(keras.Model):
