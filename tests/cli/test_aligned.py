@@ -44,9 +44,11 @@ def test_labels_in_another_order_are_sorted(values, labels, form, tmp_path):
     assert "error" not in expected.split()[0]
     FORMS[form](values.iloc[ORDER], tmp_path / "p.csv")
     FORMS[form](labels, tmp_path / "y.csv")
-    found = evaluated(tmp_path, "p.csv", "y.csv")
+    output = evaluated(tmp_path, "p.csv", "y.csv")
     for score in ("accuracy", "nll", "RMSE"):
-        lines = [[line for line in each.splitlines() if line.startswith(score)] for each in (found, expected)]
+        lines = [
+            [line for line in text.splitlines() if line.startswith(score)] for text in (output, expected)
+        ]
         assert lines[0] == lines[1]
 
 
@@ -57,8 +59,8 @@ def test_an_index_that_may_have_been_made_anew_is_refused(rows, labels, suffix, 
     write = saved if suffix == "parquet" else FORMS["index"]
     write(P.iloc[rows], tmp_path / f"p.{suffix}")
     FORMS["index"](Y.iloc[labels], tmp_path / "y.csv")
-    said = evaluated(tmp_path, f"p.{suffix}", "y.csv")
-    assert "in another order than the rows, or under an index that was made anew" in said
+    output = evaluated(tmp_path, f"p.{suffix}", "y.csv")
+    assert "in another order than the rows, or under an index that was made anew" in output
     # Both halves of the hint.
     FORMS["bare"](Y.iloc[rows].to_frame(), tmp_path / "y.csv")
     expected = evaluated(tmp_path, f"p.{suffix}", "y.csv")

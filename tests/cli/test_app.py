@@ -95,11 +95,11 @@ def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
         *("--report", report, "--class-names", ",".join(FLOWERS)),
     )
     assert done.exit_code == 0, done.stderr
-    said = flat(done.stdout)
+    output = flat(done.stdout)
     for part in ("softmax", "MC dropout", "ensemble", "MC dropout of the ensemble", "NLL"):
-        assert part in said
-    assert "Which method has the most accurate percentages?" in said
-    assert "Which method notices 'far.npy'?" in said
+        assert part in output
+    assert "Which method has the most accurate percentages?" in output
+    assert "Which method notices 'far.npy'?" in output
     assert f"Report:  {report}" in done.stdout
     page = report.read_text(encoding="utf-8")
     assert "<html" in page
@@ -184,7 +184,7 @@ def test_warnings_are_one_line_on_stderr(image_model_file, picture_folder, tmp_p
     assert "--set divide_by=255" in line
     compared = run("compare", image_model_file, picture_folder)  # which assesses many times
     assert (
-        sum("--set divide_by=255" in each for each in compared.stderr.splitlines()) <= 5
+        sum("--set divide_by=255" in line for line in compared.stderr.splitlines()) <= 5
     )  # once for each set
 
 
@@ -227,8 +227,9 @@ def test_everything_is_checked_before_the_model_is_loaded(
     (tmp_path / "taken.parquet").mkdir()
     (tmp_path / "rows.parquet").touch()
     (tmp_path / "both.toml").write_text("passes = 20\nbudget = 20")
-    given = {"MODEL": model_file, "DATA": data_file, "--out": "o.parquet", **change}
-    arguments = [given.pop("MODEL"), given.pop("DATA"), *(part for pair in given.items() for part in pair)]
+    options = {"--out": "o.parquet", **change}
+    model, data = options.pop("MODEL", model_file), options.pop("DATA", data_file)
+    arguments = [model, data, *(part for option in options.items() for part in option)]
     done = run("assess", *arguments)
     assert done.exit_code == 2
     assert done.stderr.startswith("error: ")
@@ -244,22 +245,22 @@ def test_one_of_several_outputs(tmp_path, data_file):
     kind = keras.layers.Dense(3, activation="softmax", name="kind")(hidden)
     keras.Model(inputs, [keras.layers.Dense(1, name="price")(hidden), kind]).save(tmp_path / "m.keras")
     wanted = howsure.assess(keras.Model(inputs, kind), np.load(data_file)["x"]).probabilities
-    given, out = ("assess", tmp_path / "m.keras", data_file), tmp_path / "out.parquet"
+    arguments, out = ("assess", tmp_path / "m.keras", data_file), tmp_path / "out.parquet"
     for name in ("kind", "1"):
-        assert run(*given, "--out", out, "--set", f"output={name}").exit_code == 0
+        assert run(*arguments, "--out", out, "--set", f"output={name}").exit_code == 0
         np.testing.assert_allclose(howsure.load(out).probabilities, wanted, atol=1e-5)
-    for output, said in (("x", "or a name: 'price', 'kind'"), ("2", "a place from 0 to 1")):
-        wrong = run(*given, "--out", out, "--set", f"output={output}")
-        assert (wrong.exit_code, said in wrong.stderr) == (2, True)
-    parts = run(*given, "--out", tmp_path / "parts", "--set", "output=1")
+    for output, message in (("x", "or a name: 'price', 'kind'"), ("2", "a place from 0 to 1")):
+        wrong = run(*arguments, "--out", out, "--set", f"output={output}")
+        assert (wrong.exit_code, message in wrong.stderr) == (2, True)
+    parts = run(*arguments, "--out", tmp_path / "parts", "--set", "output=1")
     assert parts.exit_code == 0, parts.stderr
     np.testing.assert_allclose(howsure.load(tmp_path / "parts").probabilities, wanted, atol=0.1)
-    other = run(*given, "--out", tmp_path / "parts", "--set", "output=kind")
+    other = run(*arguments, "--out", tmp_path / "parts", "--set", "output=kind")
     assert (other.exit_code, "were made with another output" in other.stderr) == (2, True)
-    page = run(*given, "--out", out, "--set", "output=kind", "--report", tmp_path / "page.html")
+    page = run(*arguments, "--out", out, "--set", "output=kind", "--report", tmp_path / "page.html")
     assert page.exit_code == 0, page.stderr
-    assert "'dropout" in run("audit", given[1], "--set", "output=kind").stdout
-    compared = run("compare", *given[1:], "--set", "output=kind")
+    assert "'dropout" in run("audit", arguments[1], "--set", "output=kind").stdout
+    compared = run("compare", *arguments[1:], "--set", "output=kind")
     assert compared.exit_code == 0, compared.stderr
 
 
@@ -272,14 +273,14 @@ def test_a_layer_that_is_kept_off_by_name(tmp_path, data_file):
     off = ("--set", "keep_off=in")
     done = run("audit", tmp_path / "m.keras", "--data", data_file, "--save-plan", plan, *off)
     assert "`keep_off` names it" in done.stdout
-    given = ("assess", tmp_path / "m.keras", data_file, "--plan", plan)
-    assert run(*given, "--out", out, *off).exit_code == 0
-    assert run(*given, "--out", folder, *off).exit_code == 0
+    arguments = ("assess", tmp_path / "m.keras", data_file, "--plan", plan)
+    assert run(*arguments, "--out", out, *off).exit_code == 0
+    assert run(*arguments, "--out", folder, *off).exit_code == 0
     wanted = howsure.assess(model, np.load(data_file)["x"], method=howsure.MCDropout(keep_off=["in"]))
-    for found in (howsure.load(out), howsure.load(folder)):
-        np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=1e-5)
-        assert found.method["keep_off"] == ["in"]
-    assert "plan was made for another model" in run(*given, "--out", tmp_path / "b.parquet").stderr
+    for result in (howsure.load(out), howsure.load(folder)):
+        np.testing.assert_allclose(result.probabilities, wanted.probabilities, atol=1e-5)
+        assert result.method["keep_off"] == ["in"]
+    assert "plan was made for another model" in run(*arguments, "--out", tmp_path / "b.parquet").stderr
     wrong = run("assess", tmp_path / "m.keras", data_file, "--out", out, "--set", "keep_off=dense")
     assert (wrong.exit_code, "Expected: some of 'in', 'late'" in wrong.stderr) == (2, True)
 
@@ -400,8 +401,8 @@ def test_as_a_program_it_is_quiet_on_an_old_terminal_too(model_file, data_file, 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full of Linux")
 def test_nobody_to_read_messages_costs_no_table(tmp_path):
     np.save(tmp_path / "rows.npy", small_network.rows(30))
-    given = ["validation.small_network:make", tmp_path / "rows.npy", "--out", tmp_path / "o.parquet"]
-    command = [sys.executable, "-m", "howsure", "assess", *given]
+    arguments = ["validation.small_network:make", tmp_path / "rows.npy", "--out", tmp_path / "o.parquet"]
+    command = [sys.executable, "-m", "howsure", "assess", *arguments]
     closed = subprocess.run(["sh", "-c", 'exec "$@" 2>&- >/dev/full', "sh", *map(str, command)], cwd=ROOT)
     assert closed.returncode == 2  # not all could be printed
     assert len(howsure.load(tmp_path / "o.parquet")) == 30
@@ -419,9 +420,9 @@ def test_a_current_folder_that_was_deleted(tmp_path, monkeypatch):
     assert "howsure" in helped.stdout
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    given = ["validation.small_network:make", tmp_path / "rows.npy", "--out"]
+    arguments = ["validation.small_network:make", tmp_path / "rows.npy", "--out"]
     for out in ("o.parquet", tmp_path / "o.parquet"):
-        done = run("assess", *given, out)
+        done = run("assess", *arguments, out)
         assert done.exit_code == 2
         assert done.stderr == "error: [Errno 2] No such file or directory.\n"
 

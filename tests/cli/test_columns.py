@@ -54,10 +54,10 @@ def assess(model_file, data, out, *arguments):
 def test_columns_are_chosen_by_name(model_file, flowers, tmp_path):
     done = assess(model_file, flowers, tmp_path / "o.parquet", *CHOSEN)
     assert done.exit_code == 0, done.stderr
-    found = howsure.load(tmp_path / "o.parquet")
-    assert found.ids.tolist() == [f"{row + 7:03}" for row in range(ROWS)]  # and no numbers without zeros
-    assert found.truth_name.tolist() == [FLOWERS[row % 3] for row in range(ROWS)]
-    assert found.to_arrow().column_names[:2] == ["row", "plant"]
+    result = howsure.load(tmp_path / "o.parquet")
+    assert result.ids.tolist() == [f"{row + 7:03}" for row in range(ROWS)]  # and no numbers without zeros
+    assert result.truth_name.tolist() == [FLOWERS[row % 3] for row in range(ROWS)]
+    assert result.to_arrow().column_names[:2] == ["row", "plant"]
     assert "plant" in done.stdout
     assert "right on" in done.stdout
 

@@ -15,8 +15,8 @@ from tests.kinds import KINDS
 
 def model_of(kind):
     """Where commands find the network of the example, and what its outputs mean."""
-    given = case_of(kind).settings
-    outputs = ("--set", f"outputs={given['outputs']}") if "outputs" in given else ()
+    settings = case_of(kind).settings
+    outputs = ("--set", f"outputs={settings['outputs']}") if "outputs" in settings else ()
     return (f"tests.doors.cases:{kind}", *outputs)
 
 

@@ -67,7 +67,7 @@ def test_rows_alone_make_a_plan(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["out.onnx"], "A graph needs a plan"),
         (["out.pb", "--plan", "plan.json"], "wrong ending"),
@@ -76,10 +76,10 @@ def test_rows_alone_make_a_plan(folder, tmp_path):
         (["out.onnx", "--plan", "plan.json"], "does not say what rows it takes"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_code_2(folder, tmp_path, args, said):
+def test_wrong_use_is_one_line_and_exit_code_2(folder, tmp_path, args, message):
     done = export(folder, *args)
     assert done.exit_code == 2
-    assert said in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("out*"))
 
@@ -95,8 +95,8 @@ def test_a_graph_divides_its_inputs_as_assess_divides_rows(folder, tmp_path):
     session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
     about = session.get_modelmeta().custom_metadata_map
     assert float(about["divide_by"]) == 255
-    (given,) = session.get_inputs()
-    (found,) = session.run(["probabilities"], {given.name: raw.astype(np.float32)})
+    (graph_input,) = session.get_inputs()
+    (probabilities,) = session.run(["probabilities"], {graph_input.name: raw.astype(np.float32)})
     done = CliRunner().invoke(
         app,
         [
@@ -111,7 +111,7 @@ def test_a_graph_divides_its_inputs_as_assess_divides_rows(folder, tmp_path):
         ],
     )
     assert done.exit_code == 0, done.stderr
-    assert np.abs(found - howsure.load("out.parquet").probabilities).max() < 1e-6
+    assert np.abs(probabilities - howsure.load("out.parquet").probabilities).max() < 1e-6
 
 
 def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
@@ -122,12 +122,12 @@ def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
     lines = [f"r{number},{','.join(map(str, row))},yes" for number, row in enumerate(rows)]
     (tmp_path / "rows.csv").write_text("\n".join(["id,a,b,c,d,kind", *lines]))
     made = f"{folder.partition(':')[0]}:doubled"
-    given = ["--data", "rows.csv", "--set", "drop=kind", "--set", "outputs=logits"]
-    said = CliRunner().invoke(
-        app, ["audit", made, *given, "--save-plan", "p.json", "--set", "precision=float32"]
+    options = ["--data", "rows.csv", "--set", "drop=kind", "--set", "outputs=logits"]
+    audited = CliRunner().invoke(
+        app, ["audit", made, *options, "--save-plan", "p.json", "--set", "precision=float32"]
     )
-    assert said.exit_code == 0, said.stderr
-    done = export(made, "out.onnx", "--plan", "p.json", *given)
+    assert audited.exit_code == 0, audited.stderr
+    done = export(made, "out.onnx", "--plan", "p.json", *options)
     assert done.exit_code == 0, done.stderr
     without = CliRunner().invoke(app, ["audit", made, "--set", "drop=kind"])
     assert without.exit_code == 2

@@ -70,7 +70,7 @@ def test_quiet_prints_nothing_and_writes_all_the_same(files, tmp_path, command):
 
 def test_every_command_can_be_quiet():
     for name, command in COMMANDS.items():
-        assert "--quiet" in [option for each in command.params for option in each.opts], name
+        assert "--quiet" in [option for parameter in command.params for option in parameter.opts], name
 
 
 def test_quiet_leaves_warnings_and_errors(files, tmp_path):

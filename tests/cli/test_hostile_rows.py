@@ -92,7 +92,7 @@ def test_nothing_that_is_read_runs(tmp_path, monkeypatch, command, name, is_pick
     np.save("labels.npy", np.zeros(3, int))
     path = tmp_path / name
     a_pickle(path) if is_pickle else WRITERS.get(path.suffix, a_pickle)(path)
-    done = CliRunner().invoke(app, [each.format(name) for each in command])
+    done = CliRunner().invoke(app, [argument.format(name) for argument in command])
     assert not (tmp_path / RAN).exists()
     assert (done.exit_code, "Traceback" in done.output) == (2, False), done.output
 

@@ -37,8 +37,8 @@ def test_thresholds_of_probabilities_from_elsewhere(tmp_path):
     page = ("--report", tmp_path / "page.html")
     usual = run("report", tmp_path / "p.npy", *page)
     assert "sure of none of 2 rows, leans towards an answer on 1" in " ".join(usual.stdout.split())
-    told = run("report", tmp_path / "p.npy", *page, *LIMITS)
-    assert "sure of 1 of 2 rows, leans towards an answer on 1" in " ".join(told.stdout.split())
+    limited = run("report", tmp_path / "p.npy", *page, *LIMITS)
+    assert "sure of 1 of 2 rows, leans towards an answer on 1" in " ".join(limited.stdout.split())
     howsure.Certainty.from_probabilities(np.load(tmp_path / "p.npy")).save(tmp_path / "saved.parquet")
     saved = run("report", tmp_path / "saved.parquet", *page, *LIMITS)
     assert saved.exit_code == 2
@@ -54,7 +54,7 @@ def test_members_of_a_classifier_alone_are_an_ensemble_too(tmp_path):
         joblib.dump(model, tmp_path / f"{number}.joblib")
         probabilities.append(model.predict_proba(x))
     np.save(tmp_path / "x.npy", x)
-    given = (
+    arguments = (
         "assess",
         tmp_path / "0.joblib",
         tmp_path / "x.npy",
@@ -62,7 +62,7 @@ def test_members_of_a_classifier_alone_are_an_ensemble_too(tmp_path):
         "--out",
         tmp_path / "t.parquet",
     )
-    done = run(*given, "--set", f"members={tmp_path / '1.joblib'}")
+    done = run(*arguments, "--set", f"members={tmp_path / '1.joblib'}")
     assert done.exit_code == 0, done.stderr
-    found = howsure.load(tmp_path / "t.parquet").probabilities
-    np.testing.assert_allclose(found, np.mean(probabilities, axis=0), atol=1e-6)
+    ensemble = howsure.load(tmp_path / "t.parquet").probabilities
+    np.testing.assert_allclose(ensemble, np.mean(probabilities, axis=0), atol=1e-6)

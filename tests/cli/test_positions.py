@@ -39,29 +39,29 @@ def test_a_table_for_other_programs_says_that_it_has_no_maps(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--set", "tile=big"), "`tile` cannot be used. Expected: a whole number or a list, a,b"),
         (("--set", "overlap=4"), "`overlap` has no effect without `tile`"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, said, data, tmp_path):
-    assert said in refused("assess", MODEL, data, "--out", tmp_path / "t.parquet", *GIVEN, *options)
+def test_options_that_do_not_fit_are_refused(options, message, data, tmp_path):
+    assert message in refused("assess", MODEL, data, "--out", tmp_path / "t.parquet", *GIVEN, *options)
     assert not (tmp_path / "t.parquet").exists()
 
 
 @pytest.mark.parametrize("out", ["t.parquet", "folder"])
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--set", "class_axis=1"), "`class_axis` has no effect on one class per row"),
         (("--set", "keep=probabilities"), "`keep` has no effect on one class per row"),
         (("--set", "tile=4"), "cannot be assessed in tiles"),
     ],
 )
-def test_other_kinds_of_answers_are_refused(options, said, out, tmp_path):
+def test_other_kinds_of_answers_are_refused(options, message, out, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)))
-    assert said in refused("assess", ROWS, tmp_path / "x.npy", "--out", tmp_path / out, *PASSES, *options)
+    assert message in refused("assess", ROWS, tmp_path / "x.npy", "--out", tmp_path / out, *PASSES, *options)
 
 
 def test_an_audit_says_how_the_output_is_read(data):
@@ -86,8 +86,8 @@ def test_labels_of_pixels(form, out, data, tmp_path):
     else:
         labels = folder_of(tmp_path / "y", truth)
     into(data, tmp_path / out, "--labels", labels, *(("--set", "part_rows=3") if out == "folder" else ()))
-    found = np.asarray(howsure.load(tmp_path / out).truth)
-    np.testing.assert_array_equal(found, np.where(truth == 255, -1, truth.astype(int)))
+    labels_read = np.asarray(howsure.load(tmp_path / out).truth)
+    np.testing.assert_array_equal(labels_read, np.where(truth == 255, -1, truth.astype(int)))
 
 
 def test_labels_that_do_not_fit_are_refused(tmp_path, data):

@@ -12,13 +12,13 @@ from howsure.cli.settings import Settings, read_settings, sentences_of
 from howsure.errors import HowsureError
 from tests.commands import refused, run
 
-NAMES = [each.name for each in fields(Settings)]
+NAMES = [field.name for field in fields(Settings)]
 PAGE = Path(__file__).parent.parent.parent / "docs" / "command-line.md"
 TAKEN = {command.name(): command.takes for command in COMMANDS}
 
 
-def read(*given):
-    return read_settings(given, NAMES, "assess")
+def read(*typed):
+    return read_settings(typed, NAMES, "assess")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -29,14 +29,14 @@ def test_every_setting_has_a_sentence_and_a_command(name):
 
 def test_the_page_has_a_line_for_each_setting():
     listed = re.findall(r"^\| `(\w+)` \| (.*?) \|$", PAGE.read_text(encoding="utf-8"), re.M)
-    assert {name: said for name, said in listed if name in NAMES} == sentences_of(Settings)
+    assert {name: sentence for name, sentence in listed if name in NAMES} == sentences_of(Settings)
 
 
 def test_no_command_has_more_than_twelve_options():
     for name, command in typer.main.get_command(app).commands.items():
-        options = [each for each in command.params if each.param_type_name == "option"]
-        assert len([each for each in options if each.name != "help"]) <= 12, name
-        assert not {each.name for each in options} & {*NAMES}, name
+        options = [option for option in command.params if option.param_type_name == "option"]
+        assert len([option for option in options if option.name != "help"]) <= 12, name
+        assert not {option.name for option in options} & {*NAMES}, name
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_no_command_has_more_than_twelve_options():
 def test_a_text_and_a_line_of_a_file_give_the_same(text, line, value, tmp_path):
     (tmp_path / "s.toml").write_text(line, encoding="utf-8")
     name = text.partition("=")[0]
-    found = [getattr(read(given), name) for given in (text, str(tmp_path / "s.toml"))]
-    assert found == [value, value]
-    assert [type(each) for each in found] == [type(value)] * 2
+    values = [getattr(read(source), name) for source in (text, str(tmp_path / "s.toml"))]
+    assert values == [value, value]
+    assert [type(read_value) for read_value in values] == [type(value)] * 2
 
 
 def test_a_text_goes_before_a_line(tmp_path):
     (tmp_path / "s.toml").write_text('passes = 3\noutputs = "logits"\nbackground = 0', encoding="utf-8")
-    found = read("passes=5", str(tmp_path / "s.toml"))
-    assert (found.passes, found.outputs, found.background) == (5, "logits", 0)
-    assert found.given == ["outputs", "passes", "background"]
+    settings = read("passes=5", str(tmp_path / "s.toml"))
+    assert (settings.passes, settings.outputs, settings.background) == (5, "logits", 0)
+    assert settings.given == ["outputs", "passes", "background"]
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("setting", "message"),
     [
         ("passes=many", "`passes` cannot be used. Expected: a whole number. Received: 'many'."),
         ("passes=2.5", "`passes` cannot be used"),
@@ -108,14 +108,14 @@ def test_a_text_goes_before_a_line(tmp_path):
         ("passes = 50\npasses = 60", "'s.toml' is no TOML: Cannot overwrite a value"),
     ],
 )
-def test_what_cannot_be_read_is_said(given, said, tmp_path, monkeypatch):
+def test_what_cannot_be_read_is_said(setting, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if " = " in given:
-        Path("s.toml").write_text(given, encoding="utf-8")
-        given = "s.toml"
+    if " = " in setting:
+        Path("s.toml").write_text(setting, encoding="utf-8")
+        setting = "s.toml"
     with pytest.raises(HowsureError) as error:
-        read(given)
-    assert said in str(error.value)
+        read(setting)
+    assert message in str(error.value)
 
 
 def test_a_setting_that_is_given_twice_is_refused():
@@ -124,7 +124,7 @@ def test_a_setting_that_is_given_twice_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         ("assess m.keras x.npz --passes 50", "--passes is a setting: write --set passes=50"),
         ("assess m.keras x.npz --passes=50", "--passes is a setting: write --set passes=50"),
@@ -138,16 +138,16 @@ def test_a_setting_that_is_given_twice_is_refused():
         ),
     ],
 )
-def test_an_option_that_is_a_setting_now_says_what_to_type(command, said):
-    assert said in refused(*command.split())
+def test_an_option_that_is_a_setting_now_says_what_to_type(command, message):
+    assert message in refused(*command.split())
 
 
 def test_an_option_that_there_never_was_is_none():
-    found = run("evaluate", "t.csv", "--magic", "3")
-    assert (found.exit_code, "No such option" in found.stderr) == (2, True)
+    finished = run("evaluate", "t.csv", "--magic", "3")
+    assert (finished.exit_code, "No such option" in finished.stderr) == (2, True)
 
 
 def test_help_tells_the_settings_of_a_command():
-    said = run("evaluate", "-h", env={"COLUMNS": "200"}).stdout
-    assert "normalise: Divide the probabilities of each row by their sum." in said
-    assert "passes" not in said
+    help_text = run("evaluate", "-h", env={"COLUMNS": "200"}).stdout
+    assert "normalise: Divide the probabilities of each row by their sum." in help_text
+    assert "passes" not in help_text

@@ -22,17 +22,17 @@ KNOWN, NEW = slice(0, 400), slice(400, 500)
 
 
 def done(*arguments):
-    found = run(*arguments)
-    assert found.exit_code == 0, found.stderr
-    assert found.stderr == ""
-    return flat(found.stdout)
+    finished = run(*arguments)
+    assert finished.exit_code == 0, finished.stderr
+    assert finished.stderr == ""
+    return flat(finished.stdout)
 
 
 def refused(*arguments):
-    found = run(*arguments)
-    assert found.exit_code == 2
-    assert "Traceback" not in found.stderr
-    return flat(found.stderr)
+    finished = run(*arguments)
+    assert finished.exit_code == 2
+    assert "Traceback" not in finished.stderr
+    return flat(finished.stderr)
 
 
 def write(path, rows, columns, extra=None):
@@ -70,9 +70,9 @@ def result():
 
 
 def test_a_calibrator_is_learnt_kept_and_applied(known, new, result, tmp_path):
-    said = done("calibrate", known, "--out", tmp_path / "calibrator.json")
+    output = done("calibrate", known, "--out", tmp_path / "calibrator.json")
     calibrator = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])
-    assert flat(calibrator.in_words()) in said
+    assert flat(calibrator.in_words()) in output
     done("calibrate", new, "--calibrator", tmp_path / "calibrator.json", "--out", tmp_path / "mended.parquet")
     mended = howsure.load(tmp_path / "mended.parquet")
     np.testing.assert_allclose(mended.probabilities, calibrator(result[NEW]).probabilities, rtol=1e-9)
@@ -84,30 +84,30 @@ def test_a_calibrator_is_learnt_kept_and_applied(known, new, result, tmp_path):
     assert shown.stdout == (tmp_path / "mended.csv").read_text()
     lines = lines_of(tmp_path / "mended.csv")
     assert [float(line["probabilities.cow"]) for line in lines] == mended.probabilities[:, 2].tolist()
-    said = refused(
+    output = refused(
         *("calibrate", tmp_path / "mended.parquet", "--calibrator", tmp_path / "calibrator.json"),
         *("--out", tmp_path / "twice.parquet"),
     )
-    assert "These rows are calibrated already" in said
+    assert "These rows are calibrated already" in output
 
 
 def test_a_report_says_what_is_known_and_nothing_of_passes(known, tmp_path):
-    said = done("report", known, "--report", tmp_path / "page.html")
-    assert "of 400 rows" in said
+    output = done("report", known, "--report", tmp_path / "page.html")
+    assert "of 400 rows" in output
     assert "known.csv" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_two_tables_are_compared(known, tmp_path):
     ids = {"id": [line["id"] for line in lines_of(known)]}
     other = write(tmp_path / "other.csv", P[KNOWN], NAMES, (ids, {}))
-    said = done("compare", known, other, "--report", tmp_path / "page.html")
+    output = done("compare", known, other, "--report", tmp_path / "page.html")
     results = {
         "known": Certainty.from_probabilities(SHARP[KNOWN], NAMES),
         "other": Certainty.from_probabilities(np.round(P[KNOWN], 3), NAMES),
     }
-    assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in said
-    assert "Take calibrated 'known'" in said
-    assert "plain predictions" not in said
+    assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in output
+    assert "Take calibrated 'known'" in output
+    assert "plain predictions" not in output
     for option in (("--set", "batch_size=8"), ("--set", f"members={known}")):
         assert "howsure compare of two tables takes no setting" in refused("compare", known, other, *option)
     assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -122,19 +122,19 @@ def test_a_saved_result_is_read_whole(tmp_path):
     result = Certainty.from_passes(passes.transpose(1, 0, 2), NAMES)
     result.save(tmp_path / "saved.parquet")
     np.save(tmp_path / "y.npy", TRUTH)
-    said = done(
+    output = done(
         "report", tmp_path / "saved.parquet", "--labels", tmp_path / "y.npy", "--report", tmp_path / "r.html"
     )
-    assert "more passes could still change the verdict" in said
-    said = refused("evaluate", tmp_path / "saved.parquet", "--set", "label_column=y")
-    assert "is a saved result, which says itself what its columns are" in said
+    assert "more passes could still change the verdict" in output
+    output = refused("evaluate", tmp_path / "saved.parquet", "--set", "label_column=y")
+    assert "is a saved result, which says itself what its columns are" in output
 
 
 def test_a_table_that_howsure_wrote_as_csv_is_refused(result, tmp_path):
     result.save(tmp_path / "table.csv")
-    said = refused("evaluate", tmp_path / "table.csv")
-    assert "is a table that howsure wrote as csv" in said
-    assert "the .parquet form of this table" in said
+    output = refused("evaluate", tmp_path / "table.csv")
+    assert "is a table that howsure wrote as csv" in output
+    assert "the .parquet form of this table" in output
 
 
 def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
@@ -149,13 +149,13 @@ def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
 def test_columns_are_named_dropped_and_chosen(tmp_path):
     extra = {"name": ["x"] * 500, "customer": range(7, 507)}, {"label": np.array(NAMES)[TRUTH]}
     table = write(tmp_path / "p.csv", SHARP, NAMES, extra)
-    said = refused("evaluate", table)
-    assert "have columns without numbers: 'name', 'label'" in said
-    assert "label_column=label" in said
+    output = refused("evaluate", table)
+    assert "have columns without numbers: 'name', 'label'" in output
+    assert "label_column=label" in output
     chosen = done("evaluate", table, "--set", "label_column=label", "--class-names", "cat,dog,cow")
-    told = ("--set", "label_column=label", "--set", "drop=name", "--id-column", "customer")
-    assert done("evaluate", table, *told) == chosen
-    done("handover", table, *told, "--out", tmp_path / "check.csv", "--most", 1)
+    columns = ("--set", "label_column=label", "--set", "drop=name", "--id-column", "customer")
+    assert done("evaluate", table, *columns) == chosen
+    done("handover", table, *columns, "--out", tmp_path / "check.csv", "--most", 1)
     assert "customer" in (tmp_path / "check.csv").read_text().splitlines()[0]
     assert "has no column 'none'" in refused("evaluate", table, "--set", "drop=none")
     assert "have no columns 'cows'" in refused("evaluate", table, "--class-names", "cat,dog,cows")
@@ -166,23 +166,23 @@ def test_class_names_say_the_order_or_give_names(tmp_path, result):
     np.save(tmp_path / "y.npy", np.array([2, 1, 0])[TRUTH])
     turned = done("evaluate", table, "--class-names", "cow,dog,cat", "--labels", tmp_path / "y.npy")
     assert flat(str(howsure.evaluate(result, TRUTH).nll)) in turned
-    said = done("report", table, "--class-names", "tom,rex,moo", "--report", tmp_path / "r.html")
-    assert "'tom'" in said
+    output = done("report", table, "--class-names", "tom,rex,moo", "--report", tmp_path / "r.html")
+    assert "'tom'" in output
 
 
 def test_one_column_is_the_second_of_two_classes(tmp_path):
     table = write(tmp_path / "p.csv", SHARP[:, :1], ["spam"])
-    said = done("report", table, "--class-names", "fine,spam", "--report", tmp_path / "r.html")
-    assert "of 500 rows" in said
-    assert "'spam'" in said
-    said = refused("report", table, "--report", tmp_path / "r.html")
-    assert "too few columns" in " ".join(said.split())
-    assert "--class-names and `several_labels` say" in " ".join(said.split())
+    output = done("report", table, "--class-names", "fine,spam", "--report", tmp_path / "r.html")
+    assert "of 500 rows" in output
+    assert "'spam'" in output
+    output = refused("report", table, "--report", tmp_path / "r.html")
+    assert "too few columns" in " ".join(output.split())
+    assert "--class-names and `several_labels` say" in " ".join(output.split())
     assert "of 500 answers" in done(
         "report", table, "--set", "several_labels=true", "--report", tmp_path / "r.html"
     )
-    said = refused("report", table, "--class-names", "spam,fine", "--report", tmp_path / "r.html")
-    assert "that of the second of two classes" in " ".join(said.split())
+    output = refused("report", table, "--class-names", "spam,fine", "--report", tmp_path / "r.html")
+    assert "that of the second of two classes" in " ".join(output.split())
 
 
 def test_several_labels(tmp_path):
@@ -203,13 +203,15 @@ def test_several_labels(tmp_path):
 
 def accuracy_of(*arguments):
     """The line of the accuracy, and what was said aloud."""
-    found = run("evaluate", *arguments)
-    assert found.exit_code == 0, found.stderr
-    return next(line for line in found.stdout.splitlines() if line.startswith("accuracy")), flat(found.stderr)
+    finished = run("evaluate", *arguments)
+    assert finished.exit_code == 0, finished.stderr
+    return next(line for line in finished.stdout.splitlines() if line.startswith("accuracy")), flat(
+        finished.stderr
+    )
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "said"),
+    ("content", "options", "message"),
     [
         ("cat,dog\n90%,10%\n20%,80%\n", (), "Leave out the per cent signs"),
         ("cat,dog\n90,10\n20,80\n", (), "They look like percentages: divide them by 100"),
@@ -219,9 +221,9 @@ def accuracy_of(*arguments):
         ("cat,dog\n0.9,0.1\n", ("--set", "decimal=;"), "The decimal sign of a csv file cannot be used"),
     ],
 )
-def test_forms_that_are_not_read(content, options, said, tmp_path):
+def test_forms_that_are_not_read(content, options, message, tmp_path):
     (tmp_path / "p.csv").write_text(content)
-    assert said in refused("report", tmp_path / "p.csv", *options, "--report", tmp_path / "page.html")
+    assert message in refused("report", tmp_path / "p.csv", *options, "--report", tmp_path / "page.html")
 
 
 def test_a_separator_needs_a_csv_file(tmp_path, result):
@@ -234,9 +236,9 @@ def test_a_separator_needs_a_csv_file(tmp_path, result):
 def test_sums_that_rounding_does_not_explain_are_divided_out_where_that_is_asked_for(tmp_path):
     (tmp_path / "p.csv").write_text("cat,dog,y\n0.898,0.1,cat\n0.2,0.798,dog\n")
     assert "On the command line: --set normalise=true" in refused("evaluate", tmp_path / "p.csv")
-    accuracy, told = accuracy_of(tmp_path / "p.csv", "--set", "normalise=true")
+    accuracy, warned = accuracy_of(tmp_path / "p.csv", "--set", "normalise=true")
     assert "1.0" in accuracy
-    assert "divided by their sums, which are 0.998 to 0.998" in told
+    assert "divided by their sums, which are 0.998 to 0.998" in warned
     saved = tmp_path / "saved.parquet"
     Certainty.from_probabilities(SHARP, NAMES).with_truth(TRUTH).save(saved)
     for name in ("normalise", "several_labels"):
@@ -259,16 +261,16 @@ def test_a_classifier_in_a_file_is_assessed_where_it_may_run_code(tmp_path, monk
     assert "runs code when it is opened, so it was not" in refused(*asked, "o.parquet", *columns)
     asked = (*asked, "o.parquet", "--allow-code")
     done(*asked, *columns)
-    found = howsure.load("o.parquet")
-    np.testing.assert_allclose(found.probabilities, forest.predict_proba(frame), atol=1e-6)
-    assert (found.truth.tolist(), found.ids[3]) == (y.tolist(), "r3")
-    for option, said in (
+    result = howsure.load("o.parquet")
+    np.testing.assert_allclose(result.probabilities, forest.predict_proba(frame), atol=1e-6)
+    assert (result.truth.tolist(), result.ids[3]) == (y.tolist(), "r3")
+    for option, message in (
         (("--set", "passes=4"), "Passes and plans have no effect with a classifier"),
         (("--set", "divide_by=2"), "columns that a classifier takes by name"),
         (("--out", "folder/"), "One table is needed"),
         (("--set", "skip_unreadable=true"), "`skip_unreadable` is for images"),
     ):
-        assert said in refused(*asked, *columns, *option)
+        assert message in refused(*asked, *columns, *option)
     joblib.dump(data, "array.joblib")
     (tmp_path / "none.joblib").write_bytes(b"none")
     assert "gives no probabilities" in refused("assess", "array.joblib", *asked[2:])
@@ -303,7 +305,7 @@ def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
     assert "would overwrite" in refused("handover", known, "--out", known)
     assert "--new and --out need each other" in refused("sets", known, "--out", tmp_path / "sets.csv")
     assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "temperature")
-    said = refused("calibrate", known, "--calibrator", kept)
-    assert "needs a file for the calibrated table" in said
-    said = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")
-    assert "is not a saved calibrator" in said
+    output = refused("calibrate", known, "--calibrator", kept)
+    assert "needs a file for the calibrated table" in output
+    output = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")
+    assert "is not a saved calibrator" in output

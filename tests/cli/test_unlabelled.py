@@ -22,7 +22,7 @@ def known(tmp_path):
     random = np.random.default_rng(0)
     p = random.beta(0.5, 0.5, 300)
     words = np.where(random.random(300) < p, "dog", "cat")
-    lines = [f"{1 - each:.6f},{each:.6f},{word}" for each, word in zip(p, words, strict=True)]
+    lines = [f"{1 - share:.6f},{share:.6f},{word}" for share, word in zip(p, words, strict=True)]
     path = tmp_path / "known.csv"
     path.write_text("\n".join(["cat,dog,y", *lines]) + "\n")
     return path
@@ -39,10 +39,12 @@ def test_labels_with_gaps_are_left_out_where_none_are_needed(tmp_path, known, na
         ("sets", known, "--new", path, "--out", tmp_path / "sets.csv"),
         ("abstain", known, "--risk", "0.3", "--new", path, "--out", tmp_path / "rows.csv"),
     ):
-        found = run(*command)
-        assert found.exit_code == 0, found.stderr
-        said = "has empty cells in column 'y', in row 1. So its labels are left out" in flat(found.stderr)
-        assert said == (name == "some")
+        finished = run(*command)
+        assert finished.exit_code == 0, finished.stderr
+        is_said = "has empty cells in column 'y', in row 1. So its labels are left out" in flat(
+            finished.stderr
+        )
+        assert is_said == (name == "some")
     assert len(lines_of(tmp_path / "for-a-person.csv")) == 2
     truth = howsure.load(tmp_path / "calibrated.parquet").truth
     assert (truth is None) == (name != "full")
@@ -52,9 +54,9 @@ def test_labels_with_gaps_are_left_out_where_none_are_needed(tmp_path, known, na
 def test_true_numbers_with_gaps_too(tmp_path, columns):
     path = tmp_path / "numbers.csv"
     path.write_text(f"id,{','.join(columns)},y\n1,1.0,0.5,\n2,2.0,0.5,2.1\n")
-    said = run("report", path, "--report", tmp_path / "page.html")
-    assert said.exit_code == 0
-    assert "in row 0. So its labels are left out" in flat(said.stderr)
+    finished = run("report", path, "--report", tmp_path / "page.html")
+    assert finished.exit_code == 0
+    assert "in row 0. So its labels are left out" in flat(finished.stderr)
     assert "empty cells in column 'y', in row 0" in refused("evaluate", path)
 
 

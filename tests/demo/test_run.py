@@ -43,16 +43,16 @@ def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
     assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
     model = keras.models.load_model(tmp_path / "model.keras")
     assert model.count_params() == 1_719_306
-    said = console.file.getvalue()
+    output = console.file.getvalue()
     for part in (
         "strokes made for this test",
         "The 10 most undecided images:",
         "of 20 images",
         "Comparing softmax, MC dropout",
     ):
-        assert part in said
-    assert str(tmp_path / "report.html") in said.splitlines()[-4]
-    assert str(tmp_path / "comparison.html") in said.splitlines()[-3]
+        assert part in output
+    assert str(tmp_path / "report.html") in output.splitlines()[-4]
+    assert str(tmp_path / "comparison.html") in output.splitlines()[-3]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Which method is better here?" in page
     compared = (tmp_path / "comparison.html").read_text(encoding="utf-8")

@@ -130,10 +130,10 @@ def test_columns_are_those_of_numpy(plan, answer, random):
 )
 def test_nodes_do_not_grow_with_passes(few, many):
     outcome, outputs = OUTCOMES["logits"]
-    nodes = [
-        len(columns_graph(outcome, first_passes(Plan(each), LEVELS, 0, outcome), (outputs,)).graph.node)
-        for each in (few, many)
-    ]
+    nodes = []
+    for plan_design in (few, many):
+        first = first_passes(Plan(plan_design), LEVELS, 0, outcome)
+        nodes.append(len(columns_graph(outcome, first, (outputs,)).graph.node))
     assert nodes[0] == nodes[1] < 200
 
 

@@ -124,8 +124,12 @@ def test_calibrated_numbers_are_held_against_the_calibrated_result(path):
 
 def test_a_familiarity_is_held_against_what_rounding_allows(path):
     allowed = np.array([0.1, 0.5, 0.9]), np.array([0.1, 0.6, 0.9])
-    for given, fits in [([0.1, 0.55, 0.9], True), ([0.1, 0.61, 0.9], False), ([0.1, np.nan, 0.9], False)]:
-        graph = constant_graph(path, result(), familiarity=np.array(given, np.float32))
+    for familiarity, fits in [
+        ([0.1, 0.55, 0.9], True),
+        ([0.1, 0.61, 0.9], False),
+        ([0.1, np.nan, 0.9], False),
+    ]:
+        graph = constant_graph(path, result(), familiarity=np.array(familiarity, np.float32))
         if fits:
             assert check_graph(graph, ROWS, result(), familiar=allowed) < 1e-7
             continue
@@ -147,9 +151,9 @@ def test_constants_that_are_equal_are_kept_once_also_for_graphs_inside():
 
     out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])
     inside = [
-        helper.make_graph([helper.make_node("Add", ["x", each], [f"{each} sum"])], each, [], [inner])
-        for each in ("a", "b")
-        for inner in [helper.make_tensor_value_info(f"{each} sum", TensorProto.FLOAT, [2])]
+        helper.make_graph([helper.make_node("Add", ["x", branch], [f"{branch} sum"])], branch, [], [inner])
+        for branch in ("a", "b")
+        for inner in [helper.make_tensor_value_info(f"{branch} sum", TensorProto.FLOAT, [2])]
     ]
     node = helper.make_node("If", ["yes"], ["y"], then_branch=inside[0], else_branch=inside[1])
     inputs = [
@@ -159,7 +163,7 @@ def test_constants_that_are_equal_are_kept_once_also_for_graphs_inside():
     constants = [made("a", [1, 2]), made("b", [1, 2]), made("c", [[1, 2]])]
     graph = helper.make_graph([node], "branches", inputs, [out], constants)
     keep_one_of_equals(graph)
-    assert [each.name for each in graph.initializer] == ["a", "c"]
+    assert [constant.name for constant in graph.initializer] == ["a", "c"]
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     for yes in (True, False):
         output = run(model, {"x": np.zeros(2, np.float32), "yes": np.array(yes)})["y"]
@@ -167,14 +171,14 @@ def test_constants_that_are_equal_are_kept_once_also_for_graphs_inside():
 
 
 def test_an_input_called_like_a_column_is_refused():
-    given = helper.make_tensor_value_info("label", TensorProto.FLOAT, ["rows"])
+    input_info = helper.make_tensor_value_info("label", TensorProto.FLOAT, ["rows"])
     raw = helper.make_tensor_value_info("raw", TensorProto.FLOAT, ["rows"])
     wanted = helper.make_tensor_value_info("label", TensorProto.FLOAT, ["rows"])
     one, other = (
         helper.make_model(
             helper.make_graph([helper.make_node("Identity", [a.name], [b.name])], "g", [a], [b])
         )
-        for a, b in ((given, raw), (raw, wanted))
+        for a, b in ((input_info, raw), (raw, wanted))
     )
     with pytest.raises(ModelError, match="Input 'label' of model 'm' is called like an output"):
         whole_graph(one, other, "m")

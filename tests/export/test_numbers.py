@@ -26,10 +26,10 @@ def rows(random):
     return random.normal(size=(70, 4)).astype(np.float32)
 
 
-def check_alike(found, expected, columns):
-    assert set(found) == set(columns)
+def check_alike(outputs, expected, columns):
+    assert set(outputs) == set(columns)
     for name in columns:
-        apart = np.abs(found[name] - getattr(expected, name))
+        apart = np.abs(outputs[name] - getattr(expected, name))
         assert (apart <= 1e-4 * expected.spread + 1e-6 * np.abs(expected.mean).max(axis=0)).all(), name
 
 

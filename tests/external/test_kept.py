@@ -18,8 +18,8 @@ P = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.9, 0.05, 0.05]]
 def test_codes_of_classes_keep_their_zeros(tmp_path):
     path = tmp_path / "codes.csv"
     path.write_text("id,a,b,c,y\nr1,0.9,0.05,0.05,01\nr2,0.05,0.9,0.05,02\nr3,0.9,0.05,0.05,01\n")
-    found = read_result(path, FileColumns(("01", "02", "03")))
-    assert found.truth.tolist() == [0, 1, 0]
+    result = read_result(path, FileColumns(("01", "02", "03")))
+    assert result.truth.tolist() == [0, 1, 0]
 
 
 def test_frames_of_numbered_columns():
@@ -46,9 +46,9 @@ def test_labels_of_a_file_are_brought_into_the_order_of_the_ids(tmp_path):
 
 def test_passes_of_rows_in_another_order_are_aligned():
     frame = pd.DataFrame({"a": [0.2, 0.9], "b": [0.8, 0.1]}, index=["r0", "r1"])
-    found = howsure.Certainty.from_passes([frame, frame.iloc[::-1]])
-    assert found.ids.tolist() == ["r0", "r1"]
-    assert np.array_equal(found.probabilities, frame)
+    result = howsure.Certainty.from_passes([frame, frame.iloc[::-1]])
+    assert result.ids.tolist() == ["r0", "r1"]
+    assert np.array_equal(result.probabilities, frame)
     with pytest.raises(HowsureError, match="Pass 1 holds probabilities of other rows"):
         howsure.Certainty.from_passes([frame, frame.set_axis(["r0", "r2"])])
 

@@ -25,19 +25,19 @@ def refused(*arguments, **named):
 
 
 def test_what_was_given_comes_back():
-    given = Certainty.from_probabilities(SHARP, source="elsewhere")
-    np.testing.assert_allclose(given.probabilities, SHARP, rtol=1e-12)
-    np.testing.assert_allclose(given.entropy, stats.entropy(SHARP, axis=1), rtol=1e-9)
-    np.testing.assert_array_equal(given.label, SHARP.argmax(axis=1))
-    assert not given.mc_error.any()
-    assert not given.mutual_information.any()
-    assert np.isnan(given.mutual_information_error).all()  # nobody knows
-    assert np.isnan(given.disagreement_error).all()
-    assert given.settled.all()
-    assert set(given.reason) == {None}
-    assert set(given.passes) == {1}
-    assert given.method["source"] == "elsewhere"
-    assert given.method["name"] == "given probabilities"
+    result = Certainty.from_probabilities(SHARP, source="elsewhere")
+    np.testing.assert_allclose(result.probabilities, SHARP, rtol=1e-12)
+    np.testing.assert_allclose(result.entropy, stats.entropy(SHARP, axis=1), rtol=1e-9)
+    np.testing.assert_array_equal(result.label, SHARP.argmax(axis=1))
+    assert not result.mc_error.any()
+    assert not result.mutual_information.any()
+    assert np.isnan(result.mutual_information_error).all()  # nobody knows
+    assert np.isnan(result.disagreement_error).all()
+    assert result.settled.all()
+    assert set(result.reason) == {None}
+    assert set(result.passes) == {1}
+    assert result.method["source"] == "elsewhere"
+    assert result.method["name"] == "given probabilities"
 
 
 def test_scores_are_those_of_scikit_learn():
@@ -50,17 +50,17 @@ def test_scores_are_those_of_scikit_learn():
 
 def test_the_probability_of_the_second_of_two_classes_is_enough():
     for p in ([0.2, 0.97], np.array([[0.2], [0.97]])):
-        given = Certainty.from_probabilities(p, ["no", "yes"])
-        np.testing.assert_allclose(given.probabilities, [[0.8, 0.2], [0.03, 0.97]])
-    assert str(given[1]) == "97.0 % 'yes': sure."
+        result = Certainty.from_probabilities(p, ["no", "yes"])
+        np.testing.assert_allclose(result.probabilities, [[0.8, 0.2], [0.03, 0.97]])
+    assert str(result[1]) == "97.0 % 'yes': sure."
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 def test_rounding_of_a_type_is_divided_out(dtype):
-    given = softmax(RANDOM.normal(0, 3, (300, 50)), axis=1).astype(dtype)
-    found = Certainty.from_probabilities(given).probabilities
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
-    assert np.abs(found - given).max() <= 0.005
+    rounded = softmax(RANDOM.normal(0, 3, (300, 50)), axis=1).astype(dtype)
+    probabilities = Certainty.from_probabilities(rounded).probabilities
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+    assert np.abs(probabilities - rounded).max() <= 0.005
 
 
 def test_tensors_are_taken():
@@ -77,33 +77,33 @@ def test_tensors_are_taken():
 def test_each_number_keeps_the_decimals_it_had(decimals):
     printed = np.round(SHARP, decimals)
     assert np.abs(printed.sum(axis=1) - 1).max() > 10.0**-decimals / 2
-    found = Certainty.from_probabilities(printed).probabilities
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
-    np.testing.assert_allclose(found, printed, atol=(0.5 + 1e-6) * 10.0**-decimals)
+    probabilities = Certainty.from_probabilities(printed).probabilities
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(probabilities, printed, atol=(0.5 + 1e-6) * 10.0**-decimals)
 
 
 def test_what_many_classes_lost_to_rounding_does_not_make_the_first_certain():
     p = np.full((2, 401), 0.001)
     p[:, 0] = 0.6
-    found = Certainty.from_probabilities(np.round(p, 2)).probabilities
-    np.testing.assert_allclose(found[:, 0], 0.6, atol=0.005)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
+    probabilities = Certainty.from_probabilities(np.round(p, 2)).probabilities
+    np.testing.assert_allclose(probabilities[:, 0], 0.6, atol=0.005)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("decimals", [2, 3])
 def test_more_than_rounding_explains_is_refused(decimals):
     printed = np.round(SHARP, decimals)
     printed[[3, 7], 0] += 11 * 10.0**-decimals
-    said = refused(np.clip(printed, 0, 1))
-    assert "do not sum to 1 in 2 rows: 3, 7" in said
+    output = refused(np.clip(printed, 0, 1))
+    assert "do not sum to 1 in 2 rows: 3, 7" in output
 
 
 def test_what_half_precision_left_beside_a_sum_of_1_is_divided_out():
     """Such a row was refused as having a sum below 1."""
-    for given in ([[0.5, 0.5002]], [[0.51234567, 0.48785433]], [[0.5, 0.4997]]):
-        np.testing.assert_allclose(Certainty.from_probabilities(given).probabilities.sum(axis=1), 1)
-    said = refused(np.array([[0.5, 0.5013], [0.4, 0.6]]))
-    assert "a sum of 1.0013." in said
+    for p in ([[0.5, 0.5002]], [[0.51234567, 0.48785433]], [[0.5, 0.4997]]):
+        np.testing.assert_allclose(Certainty.from_probabilities(p).probabilities.sum(axis=1), 1)
+    output = refused(np.array([[0.5, 0.5013], [0.4, 0.6]]))
+    assert "a sum of 1.0013." in output
     assert "No row sums to more than 1" in refused(np.array([[0.5123, 0.4], [0.4, 0.6]]))
 
 
@@ -126,7 +126,7 @@ def test_nothing_but_zeros_is_no_distribution_however_many_classes_there_are():
 
 
 @pytest.mark.parametrize(
-    ("p", "said"),
+    ("p", "message"),
     [
         (100 * SHARP, "They look like percentages: divide them by 100"),
         (np.log(SHARP), "They look like logarithms of probabilities"),
@@ -147,8 +147,8 @@ def test_nothing_but_zeros_is_no_distribution_however_many_classes_there_are():
         (np.ma.masked_array([[0.5, 0.5]], [[0, 1]]), "are masked in row 0"),
     ],
 )
-def test_what_is_no_distribution_is_refused_with_its_likely_cause(p, said):
-    assert said in refused(p)
+def test_what_is_no_distribution_is_refused_with_its_likely_cause(p, message):
+    assert message in refused(p)
 
 
 def test_names_and_settings_have_to_fit():
@@ -169,11 +169,11 @@ def frame_of(pd, **columns):
 def test_the_columns_of_a_frame_are_the_classes():
     pd = pytest.importorskip("pandas")
     frame = frame_of(pd, cat=[0.9, 0.2], dog=[0.1, 0.8])
-    given = Certainty.from_probabilities(frame)
-    assert given.class_names == ("cat", "dog")
-    assert [row.label_name for row in given] == ["cat", "dog"]
+    result = Certainty.from_probabilities(frame)
+    assert result.class_names == ("cat", "dog")
+    assert [row.label_name for row in result] == ["cat", "dog"]
     swapped = Certainty.from_probabilities(frame, class_names=["dog", "cat"])
-    np.testing.assert_allclose(swapped.probabilities, given.probabilities[:, ::-1])
+    np.testing.assert_allclose(swapped.probabilities, result.probabilities[:, ::-1])
     renamed = Certainty.from_probabilities(frame, class_names=["tom", "rex"])
     assert renamed.class_names == ("tom", "rex")
 
@@ -201,29 +201,29 @@ def test_class_names_choose_among_the_columns():
 def test_one_column_and_two_names_are_the_second_of_two_classes():
     pd = pytest.importorskip("pandas")
     frame = frame_of(pd, p=[0.2, 0.9], y=["no", "yes"], id=["x7", "y9"])
-    given = Certainty.from_probabilities(frame, class_names=["no", "yes"])
-    assert given.class_names == ("no", "yes")
-    assert given.probabilities == pytest.approx(np.array([[0.8, 0.2], [0.1, 0.9]]))
-    assert list(given.ids) == ["x7", "y9"]
-    assert list(given.truth) == [0, 1]
+    result = Certainty.from_probabilities(frame, class_names=["no", "yes"])
+    assert result.class_names == ("no", "yes")
+    assert result.probabilities == pytest.approx(np.array([[0.8, 0.2], [0.1, 0.9]]))
+    assert list(result.ids) == ["x7", "y9"]
+    assert list(result.truth) == [0, 1]
     named = frame.rename(columns={"p": "yes"})
     assert np.array_equal(
-        Certainty.from_probabilities(named, ["no", "yes"]).probabilities, given.probabilities
+        Certainty.from_probabilities(named, ["no", "yes"]).probabilities, result.probabilities
     )
     assert "'yes' as the second of the class names" in refused(named, class_names=["yes", "no"])
     assert "give both names: class_names=['other', 'yes']" in refused(named)
     assert "have no columns 'no', 'perhaps'" in refused(named, class_names=["no", "perhaps", "yes"])
     passes = Certainty.from_passes([frame, frame], class_names=["no", "yes"])
-    assert passes.probabilities == pytest.approx(given.probabilities)
+    assert passes.probabilities == pytest.approx(result.probabilities)
 
 
 def test_ids_of_a_frame_stay_with_its_rows(tmp_path):
     pd = pytest.importorskip("pandas")
     frame = frame_of(pd, id=["x7", "y9"], cat=[0.9, 0.2], dog=[0.1, 0.8])
-    given = Certainty.from_probabilities(frame)
-    assert given.class_names == ("cat", "dog")
-    assert [row.called for row in given] == ["id x7", "id y9"]
-    given.save(tmp_path / "given.parquet")
+    result = Certainty.from_probabilities(frame)
+    assert result.class_names == ("cat", "dog")
+    assert [row.called for row in result] == ["id x7", "id y9"]
+    result.save(tmp_path / "given.parquet")
     assert list(howsure.load(tmp_path / "given.parquet").ids) == ["x7", "y9"]
     indexed = frame.drop(columns="id").set_index(pd.Index([70, 90], name="customer"))
     assert [row.called for row in Certainty.from_probabilities(indexed)] == ["customer 70", "customer 90"]
@@ -240,29 +240,29 @@ def test_numbers_of_pandas_own_types_may_be_missing():
 
 def test_tables_of_arrow_are_frames():
     pa = pytest.importorskip("pyarrow")
-    given = Certainty.from_probabilities(pa.table({"cat": [0.9, 0.2], "dog": [0.1, 0.8]}))
-    assert given.class_names == ("cat", "dog")
-    np.testing.assert_array_equal(given.label, [0, 1])
+    result = Certainty.from_probabilities(pa.table({"cat": [0.9, 0.2], "dog": [0.1, 0.8]}))
+    assert result.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(result.label, [0, 1])
 
 
 def test_labels_that_come_with_a_frame_are_the_truth():
     pd = pytest.importorskip("pandas")
     frame = frame_of(pd, cat=[0.9, 0.2], y=["cat", "cat"], dog=[0.1, 0.8])
-    given = Certainty.from_probabilities(frame)
-    assert given.class_names == ("cat", "dog")
-    np.testing.assert_array_equal(given.truth, [0, 0])
-    assert howsure.evaluate(given).accuracy.value == 0.5
+    result = Certainty.from_probabilities(frame)
+    assert result.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(result.truth, [0, 0])
+    assert howsure.evaluate(result).accuracy.value == 0.5
     y = frame_of(pd, x=[0.9, 0.2], y=[0.1, 0.8])
     assert Certainty.from_probabilities(y, class_names=["x", "y"]).class_names == ("x", "y")
 
 
 def test_a_series_is_the_second_of_two_classes():
     pd = pytest.importorskip("pandas")
-    given = Certainty.from_probabilities(
+    result = Certainty.from_probabilities(
         pd.Series([0.2, 0.97], index=["a7", "b9"], name="spam"), ["no", "spam"]
     )
-    assert [row.label_name for row in given] == ["no", "spam"]
-    assert list(given.ids) == ["a7", "b9"]
+    assert [row.label_name for row in result] == ["no", "spam"]
+    assert list(result.ids) == ["a7", "b9"]
 
 
 # --- several labels ---------------------------------------------------------------------------
@@ -270,12 +270,12 @@ def test_a_series_is_the_second_of_two_classes():
 
 def test_several_labels_may_all_hold():
     p = np.array([[0.9, 0.97, 0.2], [0.5, 0.1, 0.0]])
-    given = MultilabelCertainty.from_probabilities(p, ["rain", "wind", "snow"])
-    np.testing.assert_allclose(given.probabilities, p)
-    np.testing.assert_allclose(given.entropy, stats.entropy(np.stack([p, 1 - p]), axis=0), rtol=1e-9)
-    assert not given.mc_error.any()
+    result = MultilabelCertainty.from_probabilities(p, ["rain", "wind", "snow"])
+    np.testing.assert_allclose(result.probabilities, p)
+    np.testing.assert_allclose(result.entropy, stats.entropy(np.stack([p, 1 - p]), axis=0), rtol=1e-9)
+    assert not result.mc_error.any()
     assert (
-        str(given[0]) == "'rain': 90.0 % yes, leaning. 'wind': 97.0 % yes, sure. 'snow': 80.0 % no, leaning."
+        str(result[0]) == "'rain': 90.0 % yes, leaning. 'wind': 97.0 % yes, sure. 'snow': 80.0 % no, leaning."
     )
     with pytest.raises(howsure.InputError, match="not from 0 to 1 in row 1"):
         MultilabelCertainty.from_probabilities([[0.5], [1.5]])
