@@ -13,7 +13,6 @@ from howsure.arguments import check_choice, check_type, check_whole
 from howsure.errors import InputError
 from howsure.inputs.rows import MOST_AXES
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Outcome
 
 KEEP_PROBABILITIES, KEEP_GROUPS = "probabilities", "groups"
 """The values of `keep`."""
@@ -35,7 +34,7 @@ class Request:
     class_names: Sequence[str] | None = None
     thresholds: Thresholds | None = None
     output: str | int | None = None
-    outcome: Outcome | type[Outcome] | None = None
+    outcome: Any = None
     class_axis: int | None = None
     keep: str | None = None
     tile: int | Sequence[int] | None = None
@@ -61,13 +60,6 @@ class Request:
         if self.thresholds is not None:
             example = "howsure.Thresholds(sure=0.95, coin_flip=0.2)"
             check_type(self.thresholds, Thresholds, "thresholds", example)
-        kind = self.outcome if isinstance(self.outcome, type) else type(self.outcome)
-        if self.outcome is not None and not issubclass(kind, Outcome):
-            raise InputError(
-                "`outcome` cannot be used",
-                expected="a `howsure.sampling.outcome.Outcome`, a class of them, or None",
-                received=repr(self.outcome),
-            )
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Self:

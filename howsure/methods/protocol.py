@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from howsure.inputs.transforms import Change
-from howsure.sampling.outcome import Booleans, Estimates, Integers, Outcome, ResultMetadata
-from howsure.sampling.run import InputRows, OnPass, Pay
+from howsure.sampling.outcome import Booleans, Estimates, InputRows, Integers, Outcome, ResultMetadata
+from howsure.sampling.run import OnPass, Pay
 
 Progress = Callable[[int], None]
 """Called with the number of rows that have just been finished."""

@@ -30,7 +30,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,9 +38,6 @@ from numpy.typing import ArrayLike, NDArray
 from howsure import tuning
 from howsure.inputs.typed_json import COUNT, FROM_0, POSITIVE
 from howsure.statistics import widening
-
-if TYPE_CHECKING:
-    from howsure.sampling.design import Design
 
 UNSEEN = 0.0001
 """Added to p (1 − p) for nearly certain rows: one that happens to have seen none of the rare passes that
@@ -92,6 +89,30 @@ class Columns(Protocol):
 
     def spread(self, spread: Any) -> Any:
         """(…, C) as `Outcome.spread`."""
+        ...
+
+
+class ErrorDesign(Protocol):
+    """The cells of passes whose errors were measured in a pilot; a `Design` has them."""
+
+    @property
+    def cells(self) -> int:
+        """Cells in a group."""
+        ...
+
+    @property
+    def one(self) -> EarlyError:
+        """As `Design.one`."""
+        ...
+
+    @property
+    def group(self) -> EarlyError:
+        """As `Design.group`."""
+        ...
+
+    @property
+    def is_flat(self) -> bool:
+        """As `Design.is_flat`."""
         ...
 
 
@@ -233,7 +254,7 @@ def unmet(units: Units, columns: Columns) -> Floats:
     return missed
 
 
-def error_of(units: Units, columns: Columns, design: Design | None = None) -> tuple[Floats, Floats]:
+def error_of(units: Units, columns: Columns, design: ErrorDesign | None = None) -> tuple[Floats, Floats]:
     """The error of the mean over all passes of some rows.
 
     Args:

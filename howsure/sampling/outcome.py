@@ -19,25 +19,32 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.adapters.protocol import Model, ModelInfo, RawOutputs
+from howsure.adapters.protocol import Array, Model, ModelInfo, RawOutputs
 from howsure.errors import InputError, ModelError
 from howsure.inputs.rows import as_array
+from howsure.inputs.transforms import Layout
+from howsure.sampling.error import Pairs
 
 if TYPE_CHECKING:
-    from howsure.inputs.transforms import Layout
     from howsure.request import Request
-    from howsure.sampling.error import Pairs
-    from howsure.sampling.run import InputRows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
+
+
+class InputRows(Protocol):
+    """Rows of one input."""
+
+    def __getitem__(self, numbers: Any) -> Array:
+        """Rows (n, …) with these numbers (n,), in the type of the input."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

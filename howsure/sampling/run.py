@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.adapters.protocol import Array, PassModel, RawOutputs
-from howsure.sampling.outcome import Outcome
+from howsure.sampling.outcome import InputRows, Outcome
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -33,14 +33,6 @@ several."""
 
 ChunksOf = Callable[[Integers], Iterator[Chunk]]
 """Yields the rows at given positions, chunk by chunk."""
-
-
-class InputRows(Protocol):
-    """Rows of one input."""
-
-    def __getitem__(self, numbers: Any) -> Array:
-        """Rows (n, …) with these numbers (n,), in the type of the input."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -383,6 +383,13 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
         InputError: Names that do not fit, or `outputs` is unknown.
         ModelError: The output is of no kind that howsure knows, or does not say what it is.
     """
+    kind = request.outcome if isinstance(request.outcome, type) else type(request.outcome)
+    if request.outcome is not None and not issubclass(kind, Outcome):
+        raise InputError(
+            "`outcome` cannot be used",
+            expected="a `howsure.sampling.outcome.Outcome`, a class of them, or None",
+            received=repr(request.outcome),
+        )
     if isinstance(request.outcome, Outcome):
         return _at_positions(request.outcome, request, "these answers")
     names = request.class_names

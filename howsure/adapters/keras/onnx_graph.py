@@ -10,8 +10,9 @@ Masks and weights are constants of the graph.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -20,11 +21,9 @@ from numpy.typing import NDArray
 from howsure.adapters.keras.private import layers_below
 from howsure.errors import ModelError
 from howsure.inputs.reading import is_out_of_memory
+from howsure.inputs.rows import InputSpec
 from howsure.onnx import OPSET, cannot_write, check_type_of, quiet, rename_inputs
 from howsure.optional import needs
-
-if TYPE_CHECKING:
-    from howsure.adapters.keras.model import KerasModel
 
 Array = NDArray[Any]
 
@@ -35,8 +34,25 @@ TRACED = 3
 """Number of rows for the export on PyTorch. There, 0 and 1 would be fixed sizes, not any number of rows."""
 
 
+class GraphModel(Protocol):
+    """A Keras model whose passes a graph can hold; `KerasModel` is one."""
+
+    model: Any
+    name: str
+    backend: str
+    inputs: list[InputSpec]
+
+    def run_whole(self, masks: Sequence[Any], rows: Sequence[Any], features: bool = False) -> list[Any]:
+        """As `KerasModel.run_whole`."""
+        ...
+
+    def as_found(self) -> AbstractContextManager[None]:
+        """As `KerasModel.as_found`."""
+        ...
+
+
 def passes_graph(
-    model: KerasModel, masks: Sequence[Array], like: Sequence[Array], features: bool = False
+    model: GraphModel, masks: Sequence[Array], like: Sequence[Array], features: bool = False
 ) -> Any:
     """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
     for layer in layers_below(model.model):
@@ -52,7 +68,7 @@ def passes_graph(
     return write(model, masks, like, features)
 
 
-def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Array], features: bool) -> Any:
+def _on_tensorflow(model: GraphModel, masks: Sequence[Array], like: Sequence[Array], features: bool) -> Any:
     import tensorflow as tf
 
     with (
@@ -127,7 +143,7 @@ def without_erfc(graph: Any) -> None:
         graph.node.extend(nodes)
 
 
-def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array], features: bool) -> Any:
+def _on_torch(model: GraphModel, masks: Sequence[Array], like: Sequence[Array], features: bool) -> Any:
     import torch
 
     from howsure.adapters.torch.onnx_graph import graph_of
@@ -140,7 +156,7 @@ def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array], 
         return graph_of(passes, some, names, model.name, hint="Export it with KERAS_BACKEND=tensorflow")
 
 
-def _refused(model: KerasModel, why: object) -> ModelError:
+def _refused(model: GraphModel, why: object) -> ModelError:
     message = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
     hint = "Replace the layer by others that do the same"
     return cannot_write("tf2onnx", model.name, message.strip().partition("\n")[0], hint)

@@ -36,8 +36,7 @@ from howsure.inputs.rows import in_rows, row_number
 from howsure.inputs.transforms import Change, Layout
 from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, ResultMetadata
-from howsure.sampling.run import InputRows
+from howsure.sampling.outcome import Booleans, Estimates, Floats, InputRows, Integers, ResultMetadata
 from howsure.statistics import total_entropy
 from howsure.tasks.distributions import OneOfClasses
 from howsure.tasks.multilabel.outcome import Labels

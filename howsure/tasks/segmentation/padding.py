@@ -11,8 +11,7 @@ import numpy as np
 from howsure.adapters.protocol import MaskedModel, Model
 from howsure.errors import InputError, warn
 from howsure.inputs.rows import as_array, in_rows
-from howsure.sampling.outcome import Booleans
-from howsure.sampling.run import InputRows
+from howsure.sampling.outcome import Booleans, InputRows
 
 ATTENTION_MASK = "attention_mask"
 """Name of the input of `transformers` that is 1 at tokens and 0 at padding."""
