@@ -18,7 +18,7 @@ from rich.text import Text
 
 from howsure.atomic import TABLES, TEMPORARY
 from howsure.cli.command import check_output
-from howsure.compare import comparison as compared
+from howsure.compare import findings
 from howsure.compare.comparison import Comparison
 from howsure.errors import warn
 from howsure.report.page import write_report
@@ -126,13 +126,13 @@ def undecided_table(result: Result[Any], count: int) -> Table:
 def comparison_table(comparison: Comparison) -> Table:
     """Methods with their scores on the rows as they are, best of each in bold, and what they cost."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    method, *headings = compared.head_of(comparison)
+    method, *headings = findings.head_of(comparison)
     table.add_column(method, overflow="fold")
     for heading in headings:
         table.add_column(
-            heading, justify="right", overflow="fold" if heading == compared.COST else "ellipsis"
+            heading, justify="right", overflow="fold" if heading == findings.COST else "ellipsis"
         )
-    for line in compared.lines_of(comparison):
+    for line in findings.lines_of(comparison):
         cells = [
             Text(value, style="bold" if best else "")
             for value, best in zip(line.values, line.best, strict=True)

@@ -1,36 +1,260 @@
-"""The result of a comparison of methods: their scores on the same rows, paired, and which is the best."""
+"""The result of a comparison of methods: their scores on the same rows, paired, and which is the best.
+
+`Comparing` is the part `compare` of a kind of answer: how its results are scored side by side, and told.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.adapters.protocol import Model
 from howsure.arguments import check_choice
 from howsure.atomic import LINES, check_ending
-from howsure.compare.findings import lead
 from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
-from howsure.compare.protocol import AS_THEY_ARE, GIVEN, Comparing, Words, cost_in_words, networks_of
+from howsure.compare.passes import Alone, MemberLosses
 from howsure.displayed import Displayed
-from howsure.errors import InputError
+from howsure.errors import InputError, ModelError
+from howsure.evaluation.metrics import Metric
 from howsure.evaluation.paired import Comparable
-from howsure.evaluation.score import OUTSIDE, Measured, Score
+from howsure.evaluation.score import Measured, Score
 from howsure.inputs.rows import quoted
-from howsure.methods.protocol import Method
+from howsure.methods.protocol import Job, Method, Needs, Passes
 from howsure.results.export import write_csv_file
 from howsure.sampling.outcome import Floats
 from howsure.statistics import simultaneous_critical_value
 from howsure.tasks.task import task_of
-from howsure.words import UNIT, counted
+from howsure.words import counted
 
-if TYPE_CHECKING:
-    from howsure.compare.passes import MemberLosses
+AS_THEY_ARE = "as they are"
+"""Name of the unchanged rows."""
+
+CALIBRATED = "{}, calibrated"
+"""Name of a method after temperature scaling."""
+
+LEAST_CALIBRATED = 10
+"""Least rows for calibrated methods: two for each of five folds."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The words for the answer to one question.
+
+    Attributes:
+        question: A heading.
+        has: The advantage of the best method.
+        does: A sentence about the method `it` with the `value` of its score.
+        beside: Whether the best value is above or below that of another.
+    """
+
+    question: str
+    has: str
+    does: str
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class ShiftWording:
+    """The words for changed rows.
+
+    Attributes:
+        said: Sentence about the baseline, `{baseline}`.
+        asked: The question that the other method named answers.
+        does: A sentence about a better `{method}` and the `{gap}` to the baseline.
+        nothing: The sentence if no method is better.
+    """
+
+    said: str
+    asked: str
+    does: str
+    nothing: str
+
+
+class Words(Protocol):
+    """How a comparison of results of one kind is told.
+
+    Attributes:
+        main: The score that decides which method to take.
+        questions: By score, the most important first.
+        changed: Scores of a page on changed rows.
+        short: Headings and scores of the short table.
+        given: Description of given results, a sentence.
+        shift: The words for changed rows.
+        reasons: Meaning of a part of the difference in `main`, by whether it is better: end of a sentence.
+        one_number: Sentence on the quantities that calibration by one number leaves as they are.
+        page: The template of the page.
+    """
+
+    main: str
+    questions: Mapping[str, Wording]
+    changed: Sequence[str]
+    short: Sequence[tuple[str, str]]
+    given: str
+    shift: ShiftWording
+    reasons: Mapping[tuple[str, bool], str]
+    one_number: str
+    page: str
+
+    def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
+        """To take a method that is better than the baseline, but worse on some changed rows."""
+
+    def keep(self, comparison: Comparison) -> str:
+        """To take the baseline."""
+
+    def nothing(self, comparison: Comparison) -> str:
+        """That `main` is not defined for any method."""
+
+    def better_if(self, method: str) -> str:
+        """That a method is better, the end of a sentence about changed rows."""
+
+    def doubt(self, comparison: Comparison, name: str) -> str:
+        """Why a score cannot be decided, or nothing."""
+
+    def value(self, comparison: Comparison, method: str, name: str, rows: str) -> str:
+        """A score in a sentence, with its interval."""
+
+    def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
+        """By how much a method is better than another one."""
+
+    def note(self, comparison: Comparison, name: str) -> str:
+        """The meaning of the technical term, or nothing."""
+
+    def cell(self, score: Score, per_cent: bool) -> tuple[str, str]:
+        """A score and its interval in a table."""
+
+    def shifted_value(self, comparison: Comparison, rows: str) -> str:
+        """The value of the baseline on changed rows, in words."""
+
+    def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
+        """By how much a method is better than the baseline in `main`, on changed rows."""
+
+    def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
+        """A difference in `main` in words: `gives the true class 8 % more than the softmax (4 to 12 %)`."""
+
+    def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
+        """`does` in the plural, for members together."""
+
+    def amount(self, comparison: Comparison, gap: Score) -> str:
+        """A part of a difference in `main`, with its sign: `+8 % (4 to 12 %)`."""
+
+    def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
+        """That `it` is too sure, or too modest, and by how much."""
+
+    def claimed(self, claims: Claims) -> str:
+        """The claims beside the truth, in short."""
+
+    def scale_in_words(self, scale: Score) -> str:
+        """The best temperature, or factor, in brackets."""
+
+    def gains(self, gaps: Mapping[Any, Score]) -> Mapping[Any, tuple[str, str]]:
+        """Differences from the baseline in `main`, each as its value and its interval."""
+
+
+def order_of(names: Sequence[str], own: Sequence[str], what: str) -> list[int] | None:
+    """Places of names among a result's own; None if both are the same. Others are an `InputError`."""
+    if tuple(own) == tuple(names):
+        return None
+    if sorted(own) != sorted(names):
+        raise InputError(what, expected=quoted(names), received=quoted(own))
+    return [own.index(name) for name in names]
+
+
+def in_memory(blocks: Iterator[Any], rows: int, folder: Path) -> Any:
+    """Blocks of a result as one in memory."""
+    del rows, folder
+    first, *others = blocks
+    return first.joined([first, *others])
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """How results of one kind are scored side by side.
+
+    Attributes:
+        truth: From labels as a caller gives them, how many rows there are, and the plain prediction of the
+            first of them, to the true answers; an `InputError` for what they cannot be.
+        known: From a result, and labels or None, to the true answers.
+        aligned: From name and result, and name and result of the baseline, to the result with its classes
+            in the order of the baseline; an `InputError` if the classes differ.
+        scored: From a result, the true answers, a seed, and what `calibrated` says of fits, or None, to an
+            evaluation with a score by each name. With a class at each position, also without a `background`.
+        beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both. None if OOD
+            rows are not scored.
+        calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
+            all of them calibrated: those of the known rows, and the OOD ones. Then for each of the former
+            what rows do to its scores through cross-fits, by name, where the result itself does not
+            tell: `howsure.evaluation.cross_fit.FitInfluence`. Takes `seed`.
+        completed: The same for what a result lacks to be scored, which is learned from the other rows; it
+            returns a result that lacks nothing as it is. None if nothing can be missing.
+        mistakes: From a result and the true answers to the number of wrong ones; None if answers are not
+            right or wrong.
+        parts: From a result, the true answers and its evaluation to the `Parts` of its NLL, or None.
+        claims: From the same to the `Claims` beside what came true, or None.
+        alone: Scores of a network alone; see `howsure.compare.passes.Alone`. None if it is not scored.
+        metrics: The scores by name.
+        plain: Name of the plain prediction among the methods that a model allows.
+        needs: Name of the true answers: `true classes`.
+        words: How the comparison is told.
+        keep: Fields that results need for the scores, as `keep` of `howsure.assess`.
+        gathered: From blocks, the number of rows, and a folder for temporary files, to one result.
+        kept: From a scored result to what a comparison keeps of it.
+    """
+
+    truth: Callable[[Any, int, Any], Any]
+    known: Callable[[Any, Any], Any]
+    aligned: Callable[[str, Any, str, Any], Any]
+    scored: Callable[..., Any]
+    calibrated: Callable[..., tuple[list[Any], list[Any], list[Any]]]
+    parts: Callable[[Any, Any, Any], Parts | None]
+    claims: Callable[[Any, Any, Any], Claims | None]
+    metrics: Mapping[str, Metric]
+    plain: str
+    needs: str
+    words: Words
+    beside: Callable[[Any, Any, Any], Any] | None = None
+    completed: Callable[..., tuple[list[Any], list[Any], list[Any]]] | None = None
+    mistakes: Callable[[Any, Any], int] | None = None
+    alone: Alone | None = None
+    keep: str | None = None
+    gathered: Callable[[Iterator[Any], int, Path], Any] = in_memory
+    kept: Callable[[Any], Any] = lambda result: result
+
+
+GIVEN = "given"
+"""Name of the method of a result that existed before."""
+
+
+@dataclass(frozen=True)
+class GivenMethod:
+    """Stands in for the method of a given result. It cannot run.
+
+    Args:
+        in_words: Description of the results, a sentence.
+    """
+
+    in_words: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """A name."""
+        return {"name": GIVEN}
+
+    @property
+    def needs(self) -> Needs:
+        """Nothing that a model could have."""
+        return Needs(Model, fitted=True)
+
+    def begin(self, job: Job) -> Passes:
+        """Raise a `ModelError`."""
+        raise ModelError("A given result has no method that can run", expected="a method")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +347,8 @@ class Comparison(Displayed):
         return f"<Comparison of {len(self.methods)} methods on {counted(self.rows, self.kind)}>"
 
     def __str__(self) -> str:
+        from howsure.compare.findings import text_of
+
         return text_of(self)
 
     def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
@@ -162,6 +388,8 @@ class Comparison(Displayed):
         Example:
             >>> howsure.compare(model, x, labels, shifts={}).to_csv("comparison.csv")
         """
+        from howsure.compare.findings import score_lines
+
         check_ending(path, LINES, needed=False)
         write_csv_file(score_lines(self), path)
 
@@ -344,122 +572,3 @@ class Ranking:
     rows: str
     best: str | None
     tied: tuple[str, ...]
-
-
-# --- as text ---------------------------------------------------------------------------------------------
-
-
-COST = "plain predictions"
-
-
-@dataclass(frozen=True)
-class MethodLine:
-    """One method in the short table.
-
-    Attributes:
-        method: Its name.
-        values: A text for each score, and for the cost if the methods ran.
-        best: Whether each of them is marked as the best.
-    """
-
-    method: str
-    values: tuple[str, ...]
-    best: tuple[bool, ...]
-
-
-def head_of(comparison: Comparison) -> list[str]:
-    """Headings of the short table: the method, the scores, and the cost if the methods ran."""
-    return [
-        "method",
-        *(heading for heading, _ in comparison.words.short),
-        *([COST] if comparison.has_costs else []),
-    ]
-
-
-def lines_of(comparison: Comparison) -> list[MethodLine]:
-    """Methods with their scores on the unchanged rows, and their cost, or a dash if it is unknown."""
-    words = comparison.words
-    best = {name: comparison.ranked(name).best for _, name in words.short}
-    best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
-    lines = []
-    for method in comparison.methods:
-        values = [_cell(comparison, method, name) for _, name in words.short]
-        marked = [best[name] == method for _, name in words.short]
-        if comparison.has_costs:
-            cost = comparison.costs[method]
-            values.append(cost_in_words(cost) if np.isfinite(cost) else "–")
-            marked.append(False)
-        lines.append(MethodLine(method, tuple(values), tuple(marked)))
-    return lines
-
-
-def _cell(comparison: Comparison, method: str, name: str) -> str:
-    per_cent = comparison.comparing.metrics[name].per_cent
-    value, _ = comparison.words.cell(comparison.score(method, name), per_cent)
-    return f"{value}{UNIT}" if per_cent else value
-
-
-def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:
-    """Whether a method may be marked as the best: not if too few rows decide its score."""
-    if best is None:
-        return False
-    always = comparison.comparing.metrics[name].alone or rows in comparison.outside
-    decided = always or comparison.score(best, comparison.words.main, rows).known
-    return decided and comparison.score(best, name, rows).known
-
-
-def text_of(comparison: Comparison) -> str:
-    """The answer in a few sentences, below it the short table, and what was noticed."""
-    lines = lines_of(comparison)
-    table = [head_of(comparison)]
-    for line in lines:
-        scores = [value + ("*" if best else " ") for value, best in zip(line.values, line.best, strict=True)]
-        short = len(comparison.words.short)
-        table.append([line.method, *scores[:short], *line.values[short:]])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    text_lines = [lead(comparison), ""]
-    for first, *others in table:
-        cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))]
-        text_lines.append("  ".join(cells).rstrip())
-    if any(any(line.best) for line in lines):
-        text_lines += ["", "* the best of its column, perhaps by chance"]
-    return "\n".join([*text_lines, *(f"\n{notice}" for notice in comparison.noticed)])
-
-
-SCORE_COLUMNS = (
-    *("method", "rows", "score", "value", "low", "high"),
-    *("difference", "difference_low", "difference_high"),
-)
-
-
-def score_lines(comparison: Comparison) -> list[list[Any]]:
-    """The names of the columns, then a line for each method, set of rows and score; see `to_csv`."""
-    lines: list[list[Any]] = [[*SCORE_COLUMNS]]
-    baseline = comparison.methods[0]
-
-    def add(method: str, rows: str, name: str, score: Score, gap: Score | None = None) -> None:
-        apart = [np.nan] * 3 if gap is None or method == baseline else _ends(gap)
-        lines.append([method, rows, name, *_ends(score), *apart])
-
-    for rows in (*comparison.sets, *comparison.outside):
-        beside = rows in comparison.outside
-        for name in (metric for metric in comparison.comparing.metrics if (metric in OUTSIDE) == beside):
-            for method in comparison.methods:
-                gap = comparison.difference(method, baseline, name, rows)
-                add(method, rows, name, comparison.score(method, name, rows), gap)
-    for method in comparison.parts:
-        parts = comparison.parts_of(method)
-        for name in (*PARTS, DISCRIMINATION):
-            part = parts[name].score(0.95)
-            add(method, AS_THEY_ARE, f"nll_{name}", part, comparison.part(method, name))
-        add(method, AS_THEY_ARE, "scale", Score(*np.exp(_ends(parts.scale.score(0.95))).tolist()))
-    if comparison.has_costs:
-        for method, cost in comparison.costs.items():
-            add(method, AS_THEY_ARE, "cost", Score(cost, np.nan, np.nan))
-        for method, kind in comparison.kinds.items():
-            add(method, AS_THEY_ARE, "networks", Score(networks_of(kind), np.nan, np.nan))
-    return lines
-
-
-def _ends(score: Score) -> list[float]:
-    return [float(end) for end in (score.value, score.low, score.high)]

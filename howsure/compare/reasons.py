@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
 
+from howsure.compare.comparison import AS_THEY_ARE, LEAST_CALIBRATED, Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS, ends_of
-from howsure.compare.protocol import AS_THEY_ARE, LEAST_CALIBRATED, joined, the
+from howsure.compare.sentences import joined, the
 from howsure.evaluation.score import NORMAL, Measured, Score
 from howsure.sampling.outcome import Floats
 from howsure.words import counted, listed, upper
-
-if TYPE_CHECKING:
-    from howsure.compare.comparison import Comparison
 
 WHOLE = "whole"
 """The claim that a method is better or worse than the baseline."""

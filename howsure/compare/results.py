@@ -12,10 +12,16 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from howsure.arguments import check_by_name, check_flag, check_whole
-from howsure.compare.comparison import Comparison
+from howsure.compare.comparison import (
+    AS_THEY_ARE,
+    CALIBRATED,
+    LEAST_CALIBRATED,
+    Comparing,
+    Comparison,
+    GivenMethod,
+)
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.passes import MemberLosses, PassGroups, contributions
-from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, warn
 from howsure.evaluation.fitted_rows import FittedRows, digests, in_words, warn_of_copies
 from howsure.evaluation.paired import Comparable

@@ -19,9 +19,8 @@ from howsure.adapters.protocol import PassModel
 from howsure.adapters.resolve import adapt, rows_for
 from howsure.arguments import accept_alias, check_by_name, check_flag, check_progress
 from howsure.assess import streamed
-from howsure.compare.comparison import Comparison
+from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.compare.passes import InGroups, MemberRecorder, PassGroups, RecordingEnsemble
-from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.results import MethodScores, keeping_what_is_said, warn_of_learnt, without
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, row_context, warn
 from howsure.inputs.align import RowNames, aligned, places

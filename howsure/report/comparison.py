@@ -13,11 +13,11 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from howsure.atomic import PAGES, check_ending, write_whole
-from howsure.compare.comparison import Comparison, is_known
-from howsure.compare.findings import WHY, chosen, findings, lead, leading
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.findings import WHY, chosen, findings, is_known, lead, leading
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
-from howsure.compare.protocol import AS_THEY_ARE, cost_in_words, the
 from howsure.compare.reasons import WHOLE, reasons
+from howsure.compare.sentences import cost_in_words, the
 from howsure.evaluation.metrics import Metric
 from howsure.evaluation.score import LEAST_MISTAKES, OUTSIDE
 from howsure.report.notebook import ViewTable

@@ -162,7 +162,7 @@ class Task(ABC, Generic[R]):
 
     @abstractmethod
     def compare(self, result: R | None = None) -> Any:
-        """The `howsure.compare.protocol.Comparing`: how results are scored side by side, and told."""
+        """The `howsure.compare.comparison.Comparing`: how results are scored side by side, and told."""
 
     # --- decisions --------------------------------------------------------------------------------
 

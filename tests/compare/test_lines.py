@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.compare.comparison import AS_THEY_ARE
 from howsure.compare.parts import DISCRIMINATION, PARTS
-from howsure.compare.protocol import AS_THEY_ARE
 from howsure.errors import InputError
 from tests.report.comparisons import COMPARISONS, full
 

@@ -9,9 +9,9 @@ from scipy.special import softmax
 from scipy.stats import t
 
 import howsure
+from howsure.compare.comparison import AS_THEY_ARE
 from howsure.compare.parts import PARTS
 from howsure.compare.passes import FEWEST_GROUPS, GROUPS, KEPT, PassGroups, contributions
-from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import reasons
 from howsure.sampling.outcome import Estimates
 

@@ -10,8 +10,8 @@ import howsure
 from howsure.compare.findings import findings, lead
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
 from howsure.compare.passes import MemberRecorder
-from howsure.compare.protocol import scale_in_words
 from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims
+from howsure.compare.sentences import scale_in_words
 from howsure.digits import measured
 from howsure.methods.ensemble import Ensemble
 from howsure.tasks.classification import comparison_words as class_words

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.assess import Method
-from howsure.compare.comparison import Comparison
-from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
+from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.evaluation.evaluate import evaluate
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout

@@ -8,11 +8,11 @@ import re
 import numpy as np
 import pytest
 
-from howsure.compare.comparison import Comparison
+from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.compare.findings import WHY, better, chosen, findings, lead, leading
 from howsure.compare.parts import PARTS
-from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, in_numbers, the
 from howsure.compare.reasons import WHOLE, reasons
+from howsure.compare.sentences import in_numbers, the
 from howsure.evaluation.score import OUTSIDE, Score, value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from howsure.compare.comparison import Comparing, order_of
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
-from howsure.compare.protocol import Comparing, order_of
 from howsure.evaluation.score import SMALLEST, Mean
 from howsure.evaluation.temperature import least, losses
 from howsure.inputs.labels import check_labels, error_if_misread

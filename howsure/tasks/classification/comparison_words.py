@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from howsure.compare.comparison import Comparison
+from howsure.compare.comparison import AS_THEY_ARE, Comparison, ShiftWording, Wording
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
-from howsure.compare.protocol import (
-    AS_THEY_ARE,
-    ShiftWording,
-    Wording,
+from howsure.compare.sentences import (
     in_numbers,
     joined,
     quoted_list,
@@ -26,7 +23,7 @@ from howsure.words import UNIT, counted, rate, upper
 
 
 class ClassWords:
-    """The words of one class per row; see `howsure.compare.protocol.Words`."""
+    """The words of one class per row; see `howsure.compare.comparison.Words`."""
 
     main = "nll"
     questions: Mapping[str, Wording] = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import chosen, lead
-from howsure.compare.protocol import the
+from howsure.compare.sentences import the
 from howsure.report.drawing import Pictures, drawn
 from howsure.report.figures import (
     Proportion,

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from howsure.compare.comparison import Comparing
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
-from howsure.compare.protocol import Comparing
 from howsure.evaluation.cross_fit import FitInfluence, fit_influence, random_folds
 from howsure.evaluation.paired import Comparable, Compared, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Mean, Measured, centred, through_cross_fits

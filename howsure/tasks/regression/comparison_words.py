@@ -7,19 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from howsure.compare.comparison import Comparison
+from howsure.compare.comparison import LEAST_CALIBRATED, Comparison, ShiftWording, Wording
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
-from howsure.compare.protocol import (
-    LEAST_CALIBRATED,
-    ShiftWording,
-    Wording,
-    besides,
-    joined,
-    quoted_list,
-    scale_in_words,
-    the,
-    with_interval,
-)
+from howsure.compare.sentences import besides, joined, quoted_list, scale_in_words, the, with_interval
 from howsure.digits import measured, significant
 from howsure.evaluation.score import Score
 from howsure.words import counted, listed, rate, upper
@@ -29,7 +19,7 @@ LEVEL = 0.95
 
 
 class NumberWords:
-    """The words of numbers per row; see `howsure.compare.protocol.Words`."""
+    """The words of numbers per row; see `howsure.compare.comparison.Words`."""
 
     main = "nll"
     questions: Mapping[str, Wording] = {

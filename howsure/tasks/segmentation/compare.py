@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from howsure.compare.comparison import Comparison
+from howsure.compare.comparison import Comparing, Comparison, Wording
 from howsure.compare.parts import ACCURACY, Claims, Parts, at_best, of_scale
-from howsure.compare.protocol import Comparing, Wording, besides, in_numbers, joined, the
+from howsure.compare.sentences import besides, in_numbers, joined, the
 from howsure.errors import InputError
 from howsure.evaluation.cross_fit import FitInfluence, fit_influence
 from howsure.evaluation.paired import Compared, Paired, check_enough, with_outside
@@ -222,7 +222,7 @@ def _losses_of_probabilities(p: Floats, truth: Any, rows: Any) -> tuple[Floats, 
 
 
 class PositionWords(ClassWords):
-    """The words of a class at each position; see `howsure.compare.protocol.Words`."""
+    """The words of a class at each position; see `howsure.compare.comparison.Words`."""
 
     questions: Mapping[str, Wording] = {
         "nll": ClassWords.questions["nll"],
