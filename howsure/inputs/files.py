@@ -15,6 +15,7 @@ from howsure.inputs import images
 from howsure.inputs.align import check_ids
 from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.formats import IN_WORDS, format_of, open_table
+from howsure.inputs.loaders import length
 from howsure.inputs.reading import reading
 from howsure.inputs.rows import MOST_AXES, Array, InputSpec, Rows, check_rows
 from howsure.inputs.tables import ANY_VECTOR, LABELS, Roles, labels_of, names_in_column
@@ -170,8 +171,7 @@ def _checked_rows(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows
     except InputError as error:
         raise error.told_of(f"'{source}'") from error
     x = arrays[0] if len(inputs) == 1 else {s.name: a for s, a in zip(inputs, arrays, strict=True)}
-    ids = None if rows.ids is None else check_ids(rows.ids, len(arrays[0]), f"The ids in '{source}'")
-    return check_lengths(replace(rows, x=x, ids=ids), source)
+    return check_lengths(replace(rows, x=x), source)
 
 
 def check_lengths(rows: Rows, source: Path) -> Rows:
@@ -185,14 +185,7 @@ def check_lengths(rows: Rows, source: Path) -> Rows:
         InputError: Arrays of different length, or an array that is a single number.
     """
     arrays = rows.x if isinstance(rows.x, dict) else {"": rows.x}
-    for name, array in arrays.items():
-        if array.ndim == 0:
-            raise InputError(
-                f"'{source}' holds a single value, and no rows",
-                expected="an array of shape (N, …)",
-                received=f"array '{name}' of shape ()" if name else "an array of shape ()",
-            )
-    counts = {name: len(array) for name, array in arrays.items()}
+    counts = {name: length(array, f"The values in '{source}'") for name, array in arrays.items()}
     if len(set(counts.values())) > 1:
         raise InputError(
             f"The arrays in '{source}' differ in their number of rows",
@@ -207,13 +200,8 @@ def check_lengths(rows: Rows, source: Path) -> Rows:
             expected=f"{count} labels, one per row",
             received=f"{len(labels)} in '{LABELS}'",
         )
-    if rows.ids is not None and rows.ids.shape != (count,):
-        raise InputError(
-            f"The ids in '{source}' do not fit the rows",
-            expected=f"{count} of them, one for each row",
-            received=f"an array of shape {rows.ids.shape}",
-        )
-    return replace(rows, labels=labels)
+    ids = None if rows.ids is None else check_ids(rows.ids, count, f"The ids in '{source}'")
+    return replace(rows, labels=labels, ids=ids)
 
 
 def check_label_shape(labels: Array, source: Path) -> Array:

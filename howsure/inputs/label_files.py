@@ -119,16 +119,13 @@ class LabelFile:
         if wanted_ids == [str(name) for name in self.ids[rows].tolist()]:
             return self.labels[rows]
         odd = next((name for name in wanted_ids if name not in self._place), None)
-        if odd is not None:
+        shared = len(self._place) < len(self.labels) or len(set(wanted_ids)) < len(wanted_ids)
+        if shared or odd is not None:
             raise InputError(
-                f"'{self.path}' holds labels of other rows",
-                expected=f"a label for '{odd}'",
-                received=f"labels of {len(self.labels):,} other rows",
-            )
-        if len(self._place) < len(self.labels) or len(set(wanted_ids)) < len(wanted_ids):
-            raise InputError(
-                f"'{self.path}' has its ids in another order than the rows, and some rows share one",
-                expected="the same order, or an id of its own for every row",
+                f"'{self.path}' holds labels of other rows, or in another order where some rows share an id",
+                expected="a label for each row, under an id of its own"
+                + ("" if odd is None else f", '{odd}' among them"),
+                received=f"labels of {len(self.labels):,} rows",
             )
         return self.labels[[self._place[name] for name in wanted_ids]]
 

@@ -246,22 +246,16 @@ def _unwrap(x: object, rank: int) -> object:
 def _as_array(value: object, spec: InputSpec, called: str) -> Array:
     if type(value) in (np.ndarray, np.memmap):
         return np.asanyarray(value)
-    check_unmasked(value, called)
     try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
+        array = as_array(value, called)
+    except InputError as error:
         differs = _first_that_differs(value) if isinstance(value, (list, tuple)) else ""
-        if differs:
-            raise InputError(
-                f"{called} differ in shape{differs}",
-                expected="the same shape for every row",
-                hint="Pad or cut them to one shape",
-            ) from error
+        if not differs:
+            raise
         raise InputError(
-            f"{called} cannot be converted to a numpy array ({error})",
-            expected="an array of numbers",
-            received=_in_words(value),
-            hint="Make one array of them first; of tensors `torch.stack(x).detach().float().cpu().numpy()`",
+            f"{called} differ in shape{differs}",
+            expected="the same shape for every row",
+            hint="Pad or cut them to one shape",
         ) from error
     if array.ndim == 0:
         raise InputError(
@@ -452,56 +446,42 @@ def _check_values(array: Array, spec: InputSpec, called: str) -> None:
 def _check_finite(array: Array, spec: InputSpec, called: str) -> None:
     """Raise for NaN, infinity, and numbers that would be infinite in the input's dtype."""
     limit = _LARGEST.get(spec.dtype, float(np.finfo(np.float64).max))
-    if array.dtype.kind == "f" and float(np.finfo(array.dtype).max) <= limit:
-        _refuse(array, _not_finite, called, "NaN or infinite values", "finite numbers")
+    is_float = array.dtype.kind == "f"
+    if array.dtype.kind == "b" or (not is_float and np.iinfo(array.dtype).max <= limit):
         return
-    if array.dtype.kind == "b" or (array.dtype.kind in "iu" and np.iinfo(array.dtype).max <= limit):
+    if is_float and float(np.finfo(array.dtype).max) <= limit:
+        _refuse(array, _not_finite, called, "NaN or infinite values", "finite numbers")
         return
 
     def unusable(chunk: Array) -> Array:
         return np.asarray(~((chunk <= limit) & (chunk >= -limit)))
 
-    if _rows_where(array, unusable, first=1)[0]:
-        if array.dtype.kind == "f":
-            _refuse(array, _not_finite, called, "NaN or infinite values", "finite numbers")
-        _refuse(
-            array,
-            unusable,
-            called,
-            f"values too large for {spec.dtype}, which the model computes in",
-            f"numbers up to {limit:.4g} in size",
-        )
+    if not _rows_where(array, unusable)[0]:
+        return
+    if is_float:
+        _refuse(array, _not_finite, called, "NaN or infinite values", "finite numbers")
+    what = f"values too large for {spec.dtype}, which the model computes in"
+    _refuse(array, unusable, called, what, f"numbers up to {limit:.4g} in size")
 
 
 def _check_whole(array: Array, spec: InputSpec, called: str) -> None:
     """Raise unless all are whole numbers that the input's dtype can hold."""
-    if spec.dtype == "bool":
-        low, high = 0, 1
-    else:
-        low, high = int(np.iinfo(spec.dtype).min), int(np.iinfo(spec.dtype).max)
-    is_float = array.dtype.kind == "f"
+    is_float, is_bool = array.dtype.kind == "f", spec.dtype == "bool"
     if not is_float and np.can_cast(array.dtype, spec.dtype):
         return
-
-    def out_of_range(chunk: Array) -> Array:
-        above = chunk >= float(high + 1) if is_float else chunk > high
-        return np.asarray((chunk < low) | above)
+    low, high = (0, 1) if is_bool else (int(np.iinfo(spec.dtype).min), int(np.iinfo(spec.dtype).max))
 
     def unusable(chunk: Array) -> Array:
-        return np.asarray(out_of_range(chunk) | _not_whole(chunk))
+        above = chunk >= float(high + 1) if is_float else chunk > high
+        fraction = chunk != np.floor(chunk) if is_float else False
+        return np.asarray((chunk < low) | above | fraction | (chunk != chunk))
 
-    if is_float and _rows_where(array, unusable, first=1)[0]:
-        _refuse(array, _not_finite, called, "NaN or infinite values", "whole numbers")
-        _refuse(array, _not_whole, called, "fractions", f"whole numbers, as the model takes {spec.dtype}")
-    _refuse(array, out_of_range, called, f"values out of range for {spec.dtype}", f"{low} to {high}")
+    what = f"values that {spec.dtype} cannot hold, which the model takes"
+    _refuse(array, unusable, called, what, f"whole numbers from {low} to {high}")
 
 
 def _not_finite(chunk: Array) -> Array:
     return np.asarray(~np.isfinite(chunk))
-
-
-def _not_whole(chunk: Array) -> Array:
-    return np.asarray(chunk != np.floor(chunk))
 
 
 def _not_text(chunk: Array) -> Array:
@@ -509,10 +489,8 @@ def _not_text(chunk: Array) -> Array:
     return ~np.array(is_text, dtype=bool).reshape(chunk.shape)
 
 
-def _rows_where(
-    array: Array, bad: Callable[[Array], Array], first: int | None = None
-) -> tuple[int, list[int]]:
-    """Number of rows with a bad value, and the first row numbers; stops after `first` of them."""
+def _rows_where(array: Array, bad: Callable[[Array], Array]) -> tuple[int, list[int]]:
+    """How many rows have a bad value, and the numbers of the first of them."""
     count, numbers = 0, list[int]()
     step = max(1, _CHUNK_BYTES * len(array) // max(1, array.nbytes))
     for start in range(0, len(array), step):
@@ -520,8 +498,6 @@ def _rows_where(
         rows = np.flatnonzero(bad(chunk).reshape(len(chunk), -1).any(axis=1))
         count += len(rows)
         numbers += [start + int(row) for row in rows[: _SHOWN - len(numbers)]]
-        if first is not None and count >= first:
-            break
     return count, numbers
 
 
