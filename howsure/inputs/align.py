@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from howsure.errors import InputError, warn
 from howsure.inputs.labels import is_missing
-from howsure.inputs.rows import as_array, in_rows, row_number
+from howsure.inputs.rows import as_array, in_rows
 
 Names = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -326,25 +327,17 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
     listed = [
         value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in array.tolist()
     ]
-    missing = [row for row, value in enumerate(listed) if is_missing(value)]
-    if missing:
-        raise InputError(
-            f"{called} are missing {in_rows(len(missing), missing[:5])}",
-            expected=_EXPECTED,
-            received=repr(listed[missing[0]]),
-        )
     if listed and all(isinstance(value, int) and not isinstance(value, bool) for value in listed):
-        try:
+        with suppress(OverflowError):
             return np.array(listed, dtype=np.int64)
-        except OverflowError:
-            pass
-    wrong = next((row for row, value in enumerate(listed) if not _is_text(value)), None)
-    if wrong is not None:
+    wrong = [row for row, value in enumerate(listed) if not _is_text(value)]
+    if wrong:
+        missing = is_missing(listed[wrong[0]])
         raise InputError(
-            f"{called} cannot be kept",
+            f"{called} {'are missing' if missing else 'cannot be kept'} {in_rows(len(wrong), wrong[:5])}",
             expected=_EXPECTED,
-            received=f"{ascii(listed[wrong])[:100]} in row {row_number(wrong)}",
-            hint="Make texts of them",
+            received=ascii(listed[wrong[0]])[:100],
+            hint=None if missing else "Make texts of them",
         )
     texts = np.empty(rows, dtype=object)
     texts[:] = [str(value) for value in listed]

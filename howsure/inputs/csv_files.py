@@ -26,7 +26,7 @@ _LONGEST_LINE = 2**24
 _SEPARATORS = {";": ";", "\t": "tab", "|": "|"}
 """Usual separators besides the comma, as `separator` takes them."""
 
-_UNEVEN = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
+_UNEVEN = re.compile(r"Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
 """Words of pyarrow for a row with more or fewer cells than the header."""
 
 _MISSING = ("?", "-", "--", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "unknown")
@@ -118,7 +118,6 @@ def _read_with_pyarrow(
     types: dict[str, Any],
     *,
     ignore_empty_lines: bool = True,
-    use_threads: bool = True,
 ) -> pa.Table:
     """The table in a file, as `pyarrow.csv.read_csv` reads it with these options."""
     import pyarrow as pa
@@ -131,13 +130,9 @@ def _read_with_pyarrow(
     with reading(source, "csv"):
         try:
             with open_native(source) as file:
-                read = pa.csv.ReadOptions(block_size=_LONGEST_LINE, use_threads=use_threads)
+                read = pa.csv.ReadOptions(block_size=_LONGEST_LINE)
                 table = pa.csv.read_csv(file, read, parse, convert)
         except pa.ArrowInvalid as error:
-            if use_threads and _UNEVEN.search(str(error)):  # only a single thread counts the rows
-                return _read_with_pyarrow(
-                    source, form, types, ignore_empty_lines=ignore_empty_lines, use_threads=False
-                )
             raise _in_our_words(source, error) from error
         if any("\0" in name for name in table.column_names):
             raise _not_utf8(source)
@@ -151,9 +146,9 @@ def _in_our_words(source: Path, error: Exception) -> Exception:
     if "\0" in message or "UTF8" in message:
         return _not_utf8(source)
     if uneven is not None:
-        row, expected, received, text = uneven.groups()
+        expected, received, text = uneven.groups()
         return InputError(
-            f"Row {int(row) - 2} of '{source}' has {counted(int(received), 'cell')}",  # the header is row 1
+            f"A row of '{source}' has {counted(int(received), 'cell')}",
             expected=f"{expected}, as in the header",
             received=text[:80],
             hint="Put cells that contain the separator between quotation marks, or name another separator "

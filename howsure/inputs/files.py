@@ -150,19 +150,13 @@ def _lines_in(source: Path) -> list[str]:
 
 def check_readable(source: Path) -> None:
     """Raise a `FileError` unless this is a file or folder that can be read."""
-    try:
-        if not source.exists():
-            raise FileError("The file does not exist", received=str(source))
+    with reading(source, "known"):
         if source.is_dir():
             next(source.iterdir(), None)
-        elif source.is_file():
-            source.open("rb").close()
-        else:
+        elif source.exists() and not source.is_file():
             raise FileError(f"'{source}' is neither a file nor a folder", expected=_ACCEPTED)
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(f"'{source}' cannot be read ({error.strerror or error})") from error
+        else:
+            source.open("rb").close()
 
 
 def _checked_rows(rows: Rows, source: Path, inputs: Sequence[InputSpec]) -> Rows:

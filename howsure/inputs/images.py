@@ -221,21 +221,13 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
     if source.is_file():
         return [(source, 0)], None
     top = _images_in(source)
-    lost = [entry for entry in top if not is_image_name(entry) and not os.path.exists(entry)]
     folders = [entry for entry in _visible(source) if entry.is_dir()]
     inside = [(file, label) for label, folder in enumerate(folders) for file in _images_in(folder)]
-    if inside and lost:
-        raise FileError(
-            f"'{lost[0]}' is a link that leads nowhere",
-            expected="one sub-folder of images per class",
-            received=f"a link to '{os.readlink(lost[0])}'",
-            hint="Put the folder there, or remove the link",
-        )
     if top and inside:
         raise InputError(
             f"'{source}' holds images both directly and in sub-folders",
             expected="images, or one sub-folder of images per class",
-            received=f"{counted(len(top), 'image')} beside {quoted([folder.name for folder in folders])}",
+            received=f"'{top[0].name}' beside {quoted([folder.name for folder in folders])}",
         )
     deeper = [inner for folder in folders for inner in _visible(folder) if inner.is_dir()]
     if top and not any(map(_holds_images, deeper)):

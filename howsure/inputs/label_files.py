@@ -325,8 +325,6 @@ def _read_columns(
     table = open_table(
         source, form, Roles(label, identity), known_names=() if only_count(names or None) else names
     )
-    if label is None and len(table.names) == 1:
-        return _check_lone_class(labels_of(table, 0), table.names[0], names), RowNames(), ()
     if label is None and not set(names) <= set(table.names):
         label = next((name for name in ANY if table.names.count(name) == 1 and name not in names), None)
     named = next((name for name in (identity, ID) if name in table.names and name != label), None)
@@ -337,34 +335,21 @@ def _read_columns(
     if place is not None:
         others = tuple(_columns_of_possible_ids(table, [at for at in rest if at != place]))
         return _check_lone_class(labels_of(table, place), table.names[place], names), called, others
-    column_names = [table.names[number] for number in rest]
-    places = places_of_names(names, column_names)
+    places = places_of_names(names, [table.names[number] for number in rest])
     by_name = bool(names) and None not in places
     if by_name:
         rest = [rest[at] for at in places if at is not None]
-    elif (
-        not only_count(names or None)
-        and len(rest) == len(names)
-        and not all(map(str.isdecimal, column_names))
-    ):
-        raise InputError(
-            f"The columns of '{source}' are not called like the classes, labels or numbers",
-            expected=f"a column for each of {quoted(names)}",
-            received=quoted(column_names),
-        )
     columns = [values_of(table, number) for number in rest]
     if all(column.dtype.kind in "biuf" for column in columns):
         yes_or_no = all(np.isin(column, (0, 1)).all() for column in columns)
         decimals = any(column.dtype.kind == "f" and np.any(column != np.round(column)) for column in columns)
-        if by_name or yes_or_no or decimals:
+        if by_name or (only_count(names or None) and (yes_or_no or decimals)):
             return np.stack(columns, axis=1), called, ()
-    texts = [
-        table.names[n] for n, column in zip(rest, columns, strict=True) if column.dtype.kind not in "biuf"
-    ]
+    texts = [table.names[at] for at, column in zip(rest, columns, strict=True) if column.dtype.kind in "OU"]
+    wanted = f"each of {quoted(names)}" if names else "each label, of 0 and 1, or for each number of a row"
     raise InputError(
         f"'{source}' does not say which column holds the labels",
-        expected=f"one column named '{LABELS}'; or a column of 0 and 1 for each label; or a column for each "
-        "number of a row, named like it",
+        expected=f"one column named '{LABELS}'; or a column for {wanted}",
         received=f"columns {quoted(table.names)}",
         hint=f"Name it: on the command line --set label_column={(texts or [LABELS])[0]}",
     )

@@ -11,7 +11,7 @@ The kind of a source is recognised by its base classes and methods; no framework
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -60,7 +60,7 @@ def gather(
         parts, called = together(dict(enumerate(x)), "x")
         arrays = [as_array(part, None) if is_frame(part) else part for part in parts.values()]
         return with_index(Rows(arrays), called)
-    batches = _of_any(x) if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
+    batches = iter(x) if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
     if batches is None:
         return Rows(x)
     gathered = Batches(inputs(), names(), rows=of_dicts)
@@ -173,7 +173,7 @@ def _batches(x: Any) -> Iterator[Any] | None:
         return None
     if is_of(x, "torch") and hasattr(x, "batch_sampler") and hasattr(x, "dataset"):
         _look_at_loader(x)
-        return _of_any(x)
+        return iter(x)
     if is_of(x, "torch") and hasattr(x, "__getitem__") and not hasattr(x, "detach"):
         raise InputError(
             "This is a dataset of single rows",
@@ -188,7 +188,7 @@ def _batches(x: Any) -> Iterator[Any] | None:
     if is_of(x, "itertools") and type(x).__name__ in _ENDLESS:
         raise _endless(type(x).__name__)
     is_source = hasattr(x, "__iter__") and not hasattr(x, "__getitem__")
-    return _of_any(x) if is_source and not isinstance(x, Set) else None
+    return iter(x) if is_source and not isinstance(x, Set) else None
 
 
 def _with_classes(rows: Rows, loader: Any) -> Rows:
@@ -218,18 +218,13 @@ def _classes_of(dataset: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _of_any(source: Iterable[Any]) -> Iterator[Any]:
-    """The batches of a source, one after the other."""
-    yield from source
-
-
 def _of_tensorflow(dataset: Any) -> Iterator[Any]:
     """The elements of a `tf.data.Dataset`; an error if it is endless."""
     if int(dataset.cardinality()) == -1:
         raise _endless("a tf.data.Dataset that repeats")
     if _is_shuffled(dataset):
         _warn_of_order("tf.data.Dataset shuffles")
-    return _of_any(dataset.as_numpy_iterator())
+    return iter(dataset.as_numpy_iterator())
 
 
 def _of_keras(dataset: Any) -> Iterator[Any]:
@@ -258,9 +253,7 @@ def _look_at_loader(loader: Any) -> None:
             warn(f"The DataLoader leaves out {rows % size} of {rows:,} rows, as drop_last=True says.")
     elif batches is not None:
         sampler = batches
-    if "Random" in type(sampler).__name__:
-        _warn_of_order("DataLoader shuffles")
-    elif not _is_pytorchs(sampler, "SequentialSampler", "_InfiniteConstantSampler"):
+    if not _is_pytorchs(sampler, "SequentialSampler", "_InfiniteConstantSampler"):
         kind = type(sampler).__name__
         _warn_of_order(f"DataLoader gives rows in the order of its {kind}, which may be any")
 

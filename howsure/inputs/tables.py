@@ -192,14 +192,11 @@ def names_in_column(table: Table, identity: int | None) -> RowNames:
 def ids_of(table: Table, index: int) -> Array:
     """(N,) the ids in a column: whole numbers if all are written as such, else texts, such as `007`."""
     column = table.columns[index] if table.as_text is None else table.as_text(index)
-    _check_no_nulls(table, index, column, 1, expected="an id in every row")
+    _check_filled(table, index, column, "an id in every row")
     cells: list[Any] = column.to_pylist()
-    if table.as_text is not None:
-        empty = [row for row, cell in enumerate(cells) if not cell.strip()]
-        if empty:
-            raise _empty_cells(table, index, empty, "an id in every row", None)
-        if all(_WHOLE_NUMBER.fullmatch(cell) and abs(int(cell)) <= LARGEST for cell in cells):
-            cells = [int(cell) for cell in cells]
+    is_text = table.as_text is not None
+    if is_text and all(_WHOLE_NUMBER.fullmatch(cell) and abs(int(cell)) <= LARGEST for cell in cells):
+        cells = [int(cell) for cell in cells]
     return ids_from(cells, f"The ids in column '{table.names[index]}'")
 
 
@@ -212,20 +209,12 @@ def labels_of(table: Table, index: int) -> Array:
     import pyarrow as pa
 
     column = table.columns[index]
-    expected, hint = "a label in every row", "Leave those rows out"
-    _check_no_nulls(table, index, column, 1, expected, hint)
-    labels = values_of(table, index)
-    if labels.dtype.kind in "UO" and labels.ndim == 1:
-        empty = [
-            row for row, cell in enumerate(labels.tolist()) if isinstance(cell, str) and not cell.strip()
-        ]
-        if empty:
-            raise _empty_cells(table, index, empty, expected, hint)
+    _check_filled(table, index, column, "a label in every row", "Leave those rows out")
     if table.as_text is not None and pa.types.is_integer(column.type):
         texts = [cell.strip() for cell in table.as_text(index).to_pylist()]
         if not all(map(_WHOLE_NUMBER.fullmatch, texts)):
             return np.asarray(texts)
-    return labels
+    return values_of(table, index)
 
 
 # --- columns to arrays ----------------------------------------------------------------------------
@@ -326,36 +315,24 @@ def _wrong_width(
 
 
 def _check_no_text(table: Table, features: Sequence[int]) -> None:
-    text, mixed = [], []
-    for index in features:
-        if not is_numeric(table.columns[index].type):
-            cells = table.columns[index].to_pylist()
-            wrong = [row for row, cell in enumerate(cells) if not is_number(cell)]
-            if 0 < len(wrong) < len(cells):
-                mixed.append((index, wrong, cells[wrong[0]]))
-            else:
-                text.append(index)
-    if text:
-        cells = [table.columns[index][0] for index in text if table.rows]
-        form = next(filter(None, map(hint_of_text, cells)), None)
-        raise InputError(
-            f"{upper(table.called)} has {counted(len(text), 'column')} without numbers: "
-            f"{quoted([table.names[index] for index in text])}",
-            expected="numbers in every column",
-            received=", ".join(sorted({str(table.columns[index].type) for index in text})),
-            hint=form
-            or "Encode them as in training, or drop them from the data frame; on the command line: "
-            f"`--set drop={','.join(table.names[index] for index in text)}`. {_LABEL_COLUMN}",
-        )
-    if mixed:
-        index, wrong, cell = mixed[0]
-        raise InputError(
-            f"{upper(table.called)} has cells that are not numbers in column '{table.names[index]}', "
-            f"{in_rows(len(wrong), wrong[:5])}",
-            expected="a number in every cell",
-            received=repr(cell),
-            hint=hint_of_text(cell),
-        )
+    texts = [index for index in features if not is_numeric(table.columns[index].type)]
+    if not texts:
+        return
+    names = [table.names[index] for index in texts]
+    cells = table.columns[texts[0]].to_pylist()
+    wrong = [row for row, cell in enumerate(cells) if not is_number(cell)]
+    what = f"{counted(len(texts), 'column')} without numbers: {quoted(names)}"
+    if 0 < len(wrong) < len(cells):
+        what = f"cells that are not numbers in column '{names[0]}', {in_rows(len(wrong), wrong[:5])}"
+    cell = cells[wrong[0]] if wrong else ""
+    raise InputError(
+        f"{upper(table.called)} has {what}",
+        expected="a number in every cell",
+        received=repr(cell) if wrong else str(table.columns[texts[0]].type),
+        hint=hint_of_text(cell)
+        or "Encode them as in training, or drop them from the data frame; on the command line: "
+        f"`--set drop={','.join(names)}`. {_LABEL_COLUMN}",
+    )
 
 
 def hint_of_text(cell: object) -> str | None:
@@ -430,7 +407,7 @@ def _check_no_nulls(
     values: Any,
     per_row: int,
     expected: str = "a number in every cell",
-    hint: str = "Fill them in as in training, or leave those rows out",
+    hint: str | None = "Fill them in as in training, or leave those rows out",
 ) -> None:
     if values.null_count:
         is_null = values.is_null().to_numpy(
@@ -438,6 +415,17 @@ def _check_no_nulls(
         )
         rows = np.unique(np.flatnonzero(is_null) // per_row).tolist()
         raise _empty_cells(table, index, rows, expected, hint)
+
+
+def _check_filled(table: Table, index: int, column: Any, expected: str, hint: str | None = None) -> None:
+    """Raise an `InputError` for empty cells, and for texts without a letter."""
+    import pyarrow as pa
+
+    _check_no_nulls(table, index, column, 1, expected, hint)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        blank = [row for row, cell in enumerate(column.to_pylist()) if not cell.strip()]
+        if blank:
+            raise _empty_cells(table, index, blank, expected, hint)
 
 
 def _empty_cells(

@@ -76,11 +76,8 @@ class RowSource:
         if self.path.is_dir() and (parts := parquet_files(self.path)):
             return ParquetReader(parts, inputs, self.roles, tuple(_not_read(self.path)))
         if self.path.is_dir() or images.is_image_name(self.path):
-            try:
-                return ImageReader(self.path, inputs, self.skip_unreadable, model.channels())
-            except InputError:
-                _check_no_deeper_rows(self.path)
-                raise
+            _check_no_deeper_rows(self.path)
+            return ImageReader(self.path, inputs, self.skip_unreadable, model.channels())
         if format is None:
             raise InputError(
                 f"'{self.path}' is not a kind of file that holds rows",
@@ -161,7 +158,7 @@ def _not_read(folder: Path) -> Iterator[str]:
 
 def _check_no_deeper_rows(folder: Path) -> None:
     """Raise for Parquet files that would not be read, as they lie deeper in a folder."""
-    deeper = next(folder.rglob(f"*{PARQUET.ending}"), None) if folder.is_dir() else None
+    deeper = next(folder.rglob(f"*{PARQUET.ending}"), None)
     if deeper is not None:
         raise InputError(
             f"'{folder}' holds rows that would not be read",

@@ -256,5 +256,5 @@ def test_a_file_with_one_class_of_yes_and_no_is_refused(tmp_path, content):
 
 def test_columns_of_other_labels_are_refused_in_a_file_too(tmp_path):
     (tmp_path / "labels.csv").write_text("rain,snow\n1,0\n0,1\n")
-    with pytest.raises(InputError, match=r"not called like the classes, labels or numbers.*'rain', 'wind'"):
+    with pytest.raises(InputError, match=r"holds the labels.*a column for each of 'rain', 'wind'"):
         read_labels(tmp_path / "labels.csv", names=("rain", "wind"))

@@ -96,7 +96,7 @@ def test_kinds_that_are_no_numbers_are_named():
             "kind": pd.Categorical([1, 2]),
         }
     )
-    refuse(frame, FLAT, "2 columns without numbers: 'day', 'kind'", "timestamp", "dictionary")
+    refuse(frame, FLAT, "2 columns without numbers: 'day', 'kind'", "2020")
     mixed = pd.DataFrame({"p": [1, "a"]})
     refuse(mixed, FLAT, "has a column that cannot be read", "column p", "leave the column out")
     refuse(pd.DataFrame({"p": [1j, 2j]}), FLAT, "has a column that cannot be read", "complex128")
