@@ -60,7 +60,7 @@ def gather(
         parts, called = together(dict(enumerate(x)), "x")
         arrays = [as_array(part, None) if is_frame(part) else part for part in parts.values()]
         return with_index(Rows(arrays), called)
-    batches = iter(x) if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
+    batches = x if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
     if batches is None:
         return Rows(x)
     gathered = Batches(inputs(), names(), rows=of_dicts)
@@ -167,13 +167,13 @@ def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names:
 # --- batches --------------------------------------------------------------------------------------
 
 
-def _batches(x: Any) -> Iterator[Any] | None:
-    """An iterator over batches, or None if this is no source of batches."""
+def _batches(x: Any) -> Any:
+    """An iterable of batches, or None if this is no source of batches."""
     if hasattr(x, "__array__") or hasattr(x, "shape"):
         return None
     if is_of(x, "torch") and hasattr(x, "batch_sampler") and hasattr(x, "dataset"):
         _look_at_loader(x)
-        return iter(x)
+        return x
     if is_of(x, "torch") and hasattr(x, "__getitem__") and not hasattr(x, "detach"):
         raise InputError(
             "This is a dataset of single rows",
@@ -188,7 +188,7 @@ def _batches(x: Any) -> Iterator[Any] | None:
     if is_of(x, "itertools") and type(x).__name__ in _ENDLESS:
         raise _endless(type(x).__name__)
     is_source = hasattr(x, "__iter__") and not hasattr(x, "__getitem__")
-    return iter(x) if is_source and not isinstance(x, Set) else None
+    return x if is_source and not isinstance(x, Set) else None
 
 
 def _with_classes(rows: Rows, loader: Any) -> Rows:
@@ -218,13 +218,13 @@ def _classes_of(dataset: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _of_tensorflow(dataset: Any) -> Iterator[Any]:
+def _of_tensorflow(dataset: Any) -> Any:
     """The elements of a `tf.data.Dataset`; an error if it is endless."""
     if int(dataset.cardinality()) == -1:
         raise _endless("a tf.data.Dataset that repeats")
     if _is_shuffled(dataset):
         _warn_of_order("tf.data.Dataset shuffles")
-    return iter(dataset.as_numpy_iterator())
+    return dataset.as_numpy_iterator()
 
 
 def _of_keras(dataset: Any) -> Iterator[Any]:
