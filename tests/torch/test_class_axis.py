@@ -9,37 +9,22 @@ from torch import nn
 import howsure
 from howsure.adapters.torch.split import SplitModel, adapt
 from howsure.sampling.masks import draw
+from tests.torch.modules import Layer
 
 K = 3
 IMAGES = np.random.default_rng(0).normal(size=(3, 2, 6, 4)).astype(np.float32)
 WORDS = np.random.default_rng(0).integers(0, 9, (3, 5))
 
 
-class Network(nn.Module):
+def network(end, classes=K):
     """Dropout at the bottom, a last convolution, and an end."""
-
-    def __init__(self, end, classes=K):
-        super().__init__()
-        self.first, self.drop, self.last = (
-            nn.Conv2d(2, 4, 3, padding=1),
-            nn.Dropout2d(0.4),
-            nn.Conv2d(4, classes, 1),
-        )
-        self.end = end
-
-    def forward(self, x):
-        return self.end(self.last(self.drop(F.relu(self.first(x)))))
+    layers = nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Dropout2d(0.4), nn.Conv2d(4, classes, 1)
+    return nn.Sequential(*layers, Layer(lambda _, y: end(y)))
 
 
-class Tagger(nn.Module):
+def tagger(*end):
     """Words to a class each."""
-
-    def __init__(self, end=nn.Identity()):  # noqa: B008
-        super().__init__()
-        self.words, self.drop, self.last, self.end = nn.Embedding(9, 4), nn.Dropout(0.4), nn.Linear(4, K), end
-
-    def forward(self, x):
-        return self.end(self.last(self.drop(self.words(x))))
+    return nn.Sequential(nn.Embedding(9, 4), nn.Dropout(0.4), nn.Linear(4, K), *end)
 
 
 def info(module, rows=IMAGES):
@@ -76,33 +61,33 @@ def _mixed(y):
     ],
 )
 def test_classes_lie_where_the_channels_of_the_last_layer_come_to_lie(end, ending, axis):
-    model_info = info(Network(end))
+    model_info = info(network(end))
     assert (model_info.ending, model_info.class_axis) == (ending, axis)
 
 
 def test_one_channel_is_an_axis_of_its_own():
-    assert info(Network(torch.sigmoid, 1)).class_axis == 0
-    assert info(Network(lambda y: _last(torch.sigmoid(y)), 1)).class_axis == -1
-    assert info(Network(lambda y: torch.sigmoid(y[:, 0]), 1)).class_axis is None
+    assert info(network(torch.sigmoid, 1)).class_axis == 0
+    assert info(network(lambda y: _last(torch.sigmoid(y)), 1)).class_axis == -1
+    assert info(network(lambda y: torch.sigmoid(y[:, 0]), 1)).class_axis is None
 
 
 def test_the_units_of_a_linear_layer_come_last():
-    assert (info(Tagger(), WORDS).ending, info(Tagger(), WORDS).class_axis) == ("linear", -1)
-    assert info(Tagger(nn.Softmax(-1)), WORDS).ending == "softmax"
-    assert info(Tagger(nn.Softmax(1)), WORDS).ending == "softmax over another axis"
-    assert info(Tagger(lambda y: y.transpose(1, 2)), WORDS).class_axis == 0
+    assert (info(tagger(), WORDS).ending, info(tagger(), WORDS).class_axis) == ("linear", -1)
+    assert info(tagger(nn.Softmax(-1)), WORDS).ending == "softmax"
+    assert info(tagger(nn.Softmax(1)), WORDS).ending == "softmax over another axis"
+    assert info(tagger(Layer(lambda _, y: y.transpose(1, 2))), WORDS).class_axis == 0
 
 
 def test_what_is_called_out_is_the_output_beside_auxiliary_ones():
-    module = Network(lambda y: {"out": y, "aux": -y, "aux2": 2 * y}).eval()
-    alone = Network(lambda y: y).eval()
+    module = network(lambda y: {"out": y, "aux": -y, "aux2": 2 * y}).eval()
+    alone = network(lambda y: y).eval()
     alone.load_state_dict(module.state_dict())
     result, expected = (howsure.predict_with_uncertainty(module, IMAGES, 4) for module in (module, alone))
     np.testing.assert_array_equal(result, expected)
     named = adapt(module, IMAGES, gaussian_noise=False, output="aux")[0]
     np.testing.assert_allclose(named.predict([IMAGES]), -alone(torch.from_numpy(IMAGES)).detach(), atol=1e-6)
     with pytest.raises(howsure.ModelError, match="Received: dict with out, features"):
-        info(Network(lambda y: {"out": y, "features": y}))
+        info(network(lambda y: {"out": y, "features": y}))
 
 
 def test_instance_norms_with_weights_run_level_by_level():
@@ -130,50 +115,38 @@ def test_instance_norms_with_weights_run_level_by_level():
         np.testing.assert_allclose(passed, y, rtol=1e-4, atol=1e-5)
 
 
-class Reshaped(nn.Module):
+def reshaped():
     """A network of which nothing says where the classes lie."""
-
-    def __init__(self):
-        super().__init__()
-        self.drop, self.last = nn.Dropout(0.5), nn.Linear(21, 28)
-
-    def forward(self, x):
-        return self.last(self.drop(x.flatten(1))).reshape(-1, 7, 4)
+    layers = nn.Flatten(), nn.Dropout(0.5), nn.Linear(21, 28)
+    return nn.Sequential(*layers, Layer(lambda _, y: y.reshape(-1, 7, 4))).eval()
 
 
-class OneMap(nn.Module):
+def one_map(axes, squeezed, *end):
     """A yes or no at each position, whose axis of classes is squeezed away, or not."""
-
-    def __init__(self, axes, squeezed, *end):
-        super().__init__()
-        conv, drop = {2: (nn.Conv2d, nn.Dropout2d), 3: (nn.Conv3d, nn.Dropout3d)}[axes]
-        self.net = nn.Sequential(conv(3, 8, 1), drop(0.5), conv(8, 1, 1), *end)
-        self.squeezed = squeezed
-
-    def forward(self, x):
-        output = self.net(x)
-        return output.squeeze(1) if self.squeezed else output
+    conv, drop = {2: (nn.Conv2d, nn.Dropout2d), 3: (nn.Conv3d, nn.Dropout3d)}[axes]
+    more = [Layer(lambda _, y: y.squeeze(1))] if squeezed else []
+    return nn.Sequential(conv(3, 8, 1), drop(0.5), conv(8, 1, 1), *end, *more).eval()
 
 
 @pytest.mark.parametrize("positions", [(7, 5), (4, 7, 5)])
 def test_numbers_of_positions_without_an_axis_of_classes_are_no_classes(positions):
     x = np.random.default_rng(0).normal(size=(4, 3, *positions)).astype("float32")
     for end, settings in (((), {"outputs": "logits"}), ((nn.Sigmoid(),), {})):
-        squeezed = OneMap(len(positions), True, *end).eval()
+        squeezed = one_map(len(positions), True, *end)
         for more in ({}, {"class_names": ["no", "yes"]}):
             with pytest.raises(howsure.ModelError, match=r"has no axis of classes.*output\.unsqueeze\(1\)"):
                 howsure.assess(squeezed, x, **settings, **more)
-        result = howsure.assess(OneMap(len(positions), False, *end).eval(), x, **settings)
+        result = howsure.assess(one_map(len(positions), False, *end), x, **settings)
         assert (result.label.shape, len(result.class_names)) == ((4, *positions), 2)
     names = [f"class {number}" for number in range(positions[0])]
     for wrong in ({"class_axis": 1}, {"class_names": names}):  # someone who knows better
-        read = howsure.assess(OneMap(len(positions), True).eval(), x, outputs="logits", **wrong)
+        read = howsure.assess(one_map(len(positions), True), x, outputs="logits", **wrong)
         assert read.label.shape == (4, *positions[1:])
 
 
 def test_a_plan_and_an_audit_take_the_axis_as_an_assessment_does():
     torch.manual_seed(0)
-    model, x = Reshaped().eval(), np.random.default_rng(0).normal(size=(5, 7, 3)).astype("float32")
+    model, x = reshaped(), np.random.default_rng(0).normal(size=(5, 7, 3)).astype("float32")
     with pytest.raises(howsure.ModelError, match="does not say which of its two axes"):
         howsure.plan(model, x, outputs="logits")
     text = str(howsure.audit(model, x, outputs="logits"))

@@ -10,21 +10,18 @@ from torch.utils.flop_counter import FlopCounterMode  # loads triton, which conf
 import howsure
 from howsure.adapters.resolve import adapt
 from howsure.adapters.torch.tracer import multiply_adds, results_of, work
+from tests.torch.modules import Layer
 
 T, IN, H = 6, 5, 8
 
 
-class Head(nn.Module):
+def with_head(layer, width):
     """A layer, and dropout and three classes behind it."""
 
-    def __init__(self, layer, width):
-        super().__init__()
-        self.layer, self.drop, self.head = layer, nn.Dropout(0.5), nn.Linear(width, 3)
+    def last(_, outputs):
+        return (outputs[0] if isinstance(outputs, tuple) else outputs)[:, -1]
 
-    def forward(self, x):
-        outputs = self.layer(x)
-        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
-        return self.head(self.drop(outputs[:, -1]))
+    return nn.Sequential(layer, Layer(last), nn.Dropout(0.5), nn.Linear(width, 3)).eval()
 
 
 class OwnAttention(nn.Module):
@@ -74,7 +71,7 @@ def encoder(rate):
     ids=["lstm", "lstm of two", "gru", "rnn", "attention", "fused encoder", "encoder", "vector"],
 )
 def test_multiply_adds_are_those_of_the_shapes(layer, inputs, width, expected):
-    module = Head(layer, width).eval()
+    module = with_head(layer, width)
     audit = howsure.audit(module, np.zeros((2, T, inputs), np.float32))
     assert audit.multiply_adds == expected + 3 * width
     assert audit.multiply_adds == sum(layer.multiply_adds for layer in audit.layers)

@@ -1,6 +1,7 @@
 """What a module says of its outputs is believed: a config, a criterion, its classes."""
 
 import warnings
+from collections import OrderedDict
 
 import lightning
 import numpy as np
@@ -213,16 +214,8 @@ def test_classes_that_a_module_counts_or_names():
 
 
 def test_a_head_that_was_taken_off():
-    class Body(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.body, self.fc = mlp(), nn.Identity()
-
-        def forward(self, x):
-            return self.fc(self.body(x))
-
     with pytest.raises(ModelError, match="trained for embeddings"):
-        assess(Body())
+        assess(nn.Sequential(OrderedDict(body=mlp(), fc=nn.Identity())))
 
 
 def test_a_property_that_fails_says_nothing():

@@ -20,6 +20,7 @@ from howsure.adapters.torch.program import record  # noqa: E402
 from howsure.adapters.torch.tracer import noted  # noqa: E402
 from howsure.random_ops import DROPOUT, RandomOp  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
+from tests.torch.modules import Layer  # noqa: E402
 
 ROUNDING = 2e-6
 """Of outputs near 1 in float32, whose own rounding is 6e-8 for each operation on the way."""
@@ -301,17 +302,6 @@ def test_heavy_operations_run_in_bfloat16(name, monkeypatch):
     assert ready.in_precision(FLOAT32) is ready
 
 
-class Unfit(nn.Module):
-    """A linear layer, dropout, and something that cannot be repeated for other rows."""
-
-    def __init__(self, what):
-        super().__init__()
-        self.layer, self.what = nn.Linear(6, 6), what
-
-    def forward(self, x):
-        return self.what(F.dropout(self.layer(x), 0.5, self.training))
-
-
 def _on_data(x):
     return x + 1 if x.sum() > 0 else x - 1
 
@@ -332,23 +322,16 @@ UNFIT = {
 @pytest.mark.parametrize("name", UNFIT)
 def test_what_cannot_be_split_is_left_whole(name):
     what, why = UNFIT[name]
-    case = Case(Unfit(what), (6,))
+    case = Case(flat(nn.Linear(6, 6), nn.Dropout(), Layer(lambda _, x: what(x))), (6,))
     with pytest.raises(Unsplittable, match=why):
         case.split()
 
 
 def test_one_mask_for_all_rows_is_left_whole():
-    class Thin(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(6, 3)
-
-        def forward(self, x):
-            return F.linear(x, F.dropout(self.layer.weight, 0.5, self.training))
-
-    case = Case(Thin(), (6,))
+    weight = torch.ones(3, 6)
+    thin = Layer(lambda layer, x: F.linear(x, F.dropout(weight, 0.5, layer.training)))
     with pytest.raises(Unsplittable, match="one mask for all rows"):
-        case.split()
+        Case(thin, (6,)).split()
 
 
 def test_draws_that_were_not_found_are_an_error():

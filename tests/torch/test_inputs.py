@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import howsure
-from tests.torch.modules import CLASSES, TwoInputs, build, mlp, numbers, rows_for
+from tests.torch.modules import CLASSES, Layer, TwoInputs, build, mlp, numbers, rows_for
 
 METHOD = howsure.MCDropout(passes=12)
 
@@ -68,18 +68,10 @@ def test_rows_are_cast_to_the_type_of_the_weights(dtype):
     assert assess(module, x) == pytest.approx(assess(build("mlp"), x), abs=off)
 
 
-class Returns(nn.Module):
+def returns(what, outputs=CLASSES):
     """It returns what it is told to."""
-
-    def __init__(self, what, outputs=CLASSES):
-        super().__init__()
-        self.net, self.what = (
-            mlp() if outputs == CLASSES else nn.Sequential(*mlp()[:3], nn.Linear(12, outputs)),
-            what,
-        )
-
-    def forward(self, x):
-        return self.what(self.net(x))
+    net = mlp() if outputs == CLASSES else nn.Sequential(*mlp()[:3], nn.Linear(12, outputs))
+    return nn.Sequential(net, Layer(lambda _, y: what(y))).eval()
 
 
 @pytest.mark.parametrize(
@@ -94,8 +86,8 @@ class Returns(nn.Module):
 )
 def test_the_output_is_found_in_what_is_returned(what):
     torch.manual_seed(3)
-    plain = Returns(lambda y: y).eval()
-    wrapped = Returns(what).eval()
+    plain = returns(lambda y: y)
+    wrapped = returns(what)
     wrapped.load_state_dict(plain.state_dict())
     assert assess(wrapped, rows_for("mlp")) == pytest.approx(assess(plain, rows_for("mlp")), abs=1e-6)
 
@@ -103,7 +95,7 @@ def test_the_output_is_found_in_what_is_returned(what):
 @pytest.mark.parametrize(
     ("what", "outputs", "words"),
     [
-        (lambda y: (y, y), 3, "What module 'Returns' returns cannot be read. .*Received: a tuple of 2"),
+        (lambda y: (y, y), 3, "What module 'Sequential' returns cannot be read. .*Received: a tuple of 2"),
         (lambda y: {"a": y, "b": y}, 3, "Received: dict with a, b"),
         (lambda y: y.sum(), 3, "has no axis of rows"),
         (lambda y: y.T, 3, "has no axis of rows"),
@@ -114,14 +106,14 @@ def test_the_output_is_found_in_what_is_returned(what):
 )
 def test_outputs_that_do_not_say_what_they_are_are_refused(what, outputs, words):
     with pytest.raises(howsure.ModelError, match=words):
-        assess(Returns(what, outputs).eval(), rows_for("mlp"))
+        assess(returns(what, outputs), rows_for("mlp"))
 
 
 @pytest.mark.parametrize("squeezed", [False, True])
 def test_one_sigmoid_is_two_classes(squeezed):
     torch.manual_seed(3)
-    logits = Returns(lambda y: y.squeeze() if squeezed else y, 1).eval()
-    sigmoid = Returns(lambda y: torch.sigmoid(y.squeeze(-1) if squeezed else y), 1).eval()
+    logits = returns(lambda y: y.squeeze() if squeezed else y, 1)
+    sigmoid = returns(lambda y: torch.sigmoid(y.squeeze(-1) if squeezed else y), 1)
     sigmoid.load_state_dict(logits.state_dict())
     x = rows_for("mlp")
     result = assess(sigmoid, x)

@@ -29,7 +29,7 @@ def test_a_classifier_of_transformers(attention):
     mask = np.ones((3, 6), np.int64)
     mask[1, 4:] = 0
     rows = {"input_ids": words, "attention_mask": mask}
-    assert_as_textbook(_Logits(module), rows)
+    assert_as_textbook(module, rows)
     as_it_is, of_tensors = (
         howsure.assess(module, form, method=howsure.MCDropout(passes=8))
         for form in (rows, transformers.BatchEncoding({key: torch.from_numpy(rows[key]) for key in rows}))
@@ -37,15 +37,6 @@ def test_a_classifier_of_transformers(attention):
     assert np.array_equal(as_it_is.probabilities, of_tensors.probabilities)
     random = howsure.audit(module, rows).random_layers
     assert len([layer for layer in random if "attention.self" in layer.name]) == 1
-
-
-class _Logits(nn.Module):
-    def __init__(self, module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, input_ids, attention_mask):
-        return {"logits": self.module(input_ids=input_ids, attention_mask=attention_mask).logits}
 
 
 def test_a_network_of_timm_with_drop_path():

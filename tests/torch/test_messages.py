@@ -10,37 +10,30 @@ from torch import nn
 
 import howsure
 from howsure.adapters.torch import files
+from tests.torch.modules import Layer
 
 ROWS = np.random.default_rng(7).normal(size=(6, 5)).astype(np.float32)
 
 
-class Gumbel(nn.Module):
+def gumbel():
     """Random in training, though not by masks."""
 
-    def __init__(self):
-        super().__init__()
-        self.hidden, self.last = nn.Linear(5, 4), nn.Linear(4, 3)
+    def drawn(layer, hidden):
+        return nn.functional.gumbel_softmax(hidden, hard=True) if layer.training else hidden
 
-    def forward(self, x):
-        hidden = self.hidden(x)
-        return self.last(nn.functional.gumbel_softmax(hidden, hard=True) if self.training else hidden)
+    return nn.Sequential(nn.Linear(5, 4), Layer(drawn), nn.Linear(4, 3)).eval()
 
 
-class Masked(nn.Module):
+def masked(value):
     """Its third class is impossible."""
-
-    def __init__(self, value):
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3))
-        self.value = value
-
-    def forward(self, x):
-        return self.layers(x).masked_fill(torch.tensor([False, False, True]), self.value)
+    layers = nn.Linear(5, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3)
+    third = torch.tensor([False, False, True])
+    return nn.Sequential(*layers, Layer(lambda _, x: x.masked_fill(third, value))).eval()
 
 
 def test_what_is_random_otherwise_is_not_said_to_be_always_the_same():
-    module = Gumbel().eval()
-    with pytest.raises(howsure.ModelError, match="These stay as in predicting: 'Gumbel'") as caught:
+    module = gumbel()
+    with pytest.raises(howsure.ModelError, match="These stay as in predicting: '1'") as caught:
         howsure.assess(module, ROWS, outputs="logits")
     assert "would be the same" not in str(caught.value)
     assert "Nothing in this model is random" not in str(howsure.audit(module, ROWS))
@@ -53,27 +46,22 @@ def test_classes_masked_with_minus_infinity_are_impossible(method):
     results = []
     for value in (float("-inf"), -1e9):
         torch.manual_seed(7)
-        results.append(howsure.assess(Masked(value).eval(), ROWS, method=method, outputs="logits"))
+        results.append(howsure.assess(masked(value), ROWS, method=method, outputs="logits"))
     assert (results[0].probabilities[:, 2] == 0).all()
     np.testing.assert_allclose(results[0].probabilities, results[1].probabilities, atol=1e-12)
     np.testing.assert_allclose(results[0].entropy, results[1].entropy, atol=1e-12)
 
 
-class Branches(nn.Module):
+def branches(_, x):
     """It runs by itself, and not where its operations are watched."""
-
-    def __init__(self):
-        super().__init__()
-        self.last, self.dropout = nn.Linear(5, 2), nn.Dropout()
-
-    def forward(self, x):
-        outputs = self.last(self.dropout(x))
-        return torch.cond(outputs.sum() > 0, lambda y: y.clone(), lambda y: 2 * y, (outputs,))
+    return torch.cond(x.sum() > 0, lambda y: y.clone(), lambda y: 2 * y, (x,))
 
 
 def test_control_flow_of_torch_compile_is_not_blamed_on_the_rows():
     with pytest.raises(howsure.ModelError, match=r"cannot see what is drawn.*torch\.cond.*torch\.where"):
-        howsure.assess(Branches().eval(), ROWS, outputs="logits")
+        howsure.assess(
+            nn.Sequential(nn.Dropout(), nn.Linear(5, 2), Layer(branches)).eval(), ROWS, outputs="logits"
+        )
 
 
 class Lost(nn.Module):

@@ -14,6 +14,7 @@ from torch import nn
 import howsure
 from howsure.adapters.resolve import adapt
 from howsure.adapters.torch import model_cache
+from tests.torch.modules import Layer
 
 RATE = 0.5
 
@@ -37,33 +38,22 @@ class Net(nn.Module):
         return self.last(h) / self.config.temperature
 
 
-class Counting(nn.Module):
+def counting():
     """Counts its rows outside of itself."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
-
-    def forward(self, x):
-        ROWS.append(len(x))
-        return self.net(x)
+    torch.manual_seed(0)
+    counted = Layer(lambda _, x: ROWS.append(len(x)) or x)
+    return nn.Sequential(counted, nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)).eval()
 
 
 ROWS: list[int] = []
 GAINS = [1.0] * 8
 
 
-class Gained(nn.Module):
+def gained():
     """Its units are multiplied by numbers outside of it, after they are dropped."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.first, self.dropout, self.last = nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 3)
-
-    def forward(self, x):
-        return self.last(self.dropout(self.first(x).tanh()) * torch.tensor(GAINS))
+    torch.manual_seed(0)
+    gain = Layer(lambda _, h: h * torch.tensor(GAINS))
+    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Dropout(0.5), gain, nn.Linear(8, 3)).eval()
 
 
 @pytest.fixture
@@ -77,7 +67,7 @@ def probabilities(model, x, **named):
 
 
 def test_a_module_is_examined_once(x):
-    model = Counting().eval()
+    model = counting()
     ROWS.clear()
     first = probabilities(model, x)
     once = sum(ROWS)
@@ -88,7 +78,7 @@ def test_a_module_is_examined_once(x):
 
 
 def test_rows_of_another_form_are_examined(x):
-    model = Counting().eval()
+    model = counting()
     probabilities(model, x)
     ROWS.clear()
     probabilities(model, x.astype("float64"))
@@ -185,12 +175,12 @@ def test_a_changed_global_variable_is_noticed(x, monkeypatch):
 
 @pytest.mark.parametrize("unit", range(8))
 def test_a_change_of_one_unit_is_noticed(unit, x, monkeypatch):
-    model = Gained().eval()
+    model = gained()
     before = probabilities(model, x)
     monkeypatch.setitem(globals(), "GAINS", [1.0 + 2 * (number == unit) for number in range(8)])
     after = probabilities(model, x)
     assert not np.allclose(after, before, atol=1e-3)
-    assert np.array_equal(after, probabilities(Gained().eval(), x))
+    assert np.array_equal(after, probabilities(gained(), x))
 
 
 @pytest.mark.parametrize("passes", [20, None])
@@ -210,7 +200,7 @@ def test_a_hook_on_all_modules_is_noticed(passes, x):
 
 
 def test_the_cache_leaves_no_trace_and_keeps_no_module_alive(x):
-    model = Counting().eval()
+    model = counting()
     before = {name: dict(vars(layer)) for name, layer in model.named_modules()}
     probabilities(model, x)
     assert {name: dict(vars(layer)) for name, layer in model.named_modules()} == before

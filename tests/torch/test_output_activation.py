@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import howsure
-from tests.torch.modules import numbers
+from tests.torch.modules import Layer, numbers
 
 
 class Ends(nn.Module):
@@ -192,15 +192,9 @@ ROWS = {
 
 @pytest.mark.parametrize("name", list(ROWS))
 def test_rows_of_any_type_are_followed_to_a_layer(name, random):
-    class First(nn.Module):
-        def forward(self, x):
-            return first(x)
-
     first, rows = ROWS[name]
-    module, x = (
-        nn.Sequential(First(), nn.Linear(8, 6), nn.ReLU(), nn.Dropout(0.3), nn.Linear(6, 3)),
-        rows(random),
-    )
+    layers = nn.Linear(8, 6), nn.ReLU(), nn.Dropout(0.3), nn.Linear(6, 3)
+    module, x = nn.Sequential(Layer(lambda _, x: first(x)), *layers), rows(random)
     module.num_classes = 3
     plain = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
     with torch.no_grad():
@@ -209,11 +203,8 @@ def test_rows_of_any_type_are_followed_to_a_layer(name, random):
 
 @pytest.mark.parametrize("inplace", [False, True])
 def test_one_sigmoid_is_one_also_in_place(inplace, random):
-    class Sigmoid(nn.Module):
-        def forward(self, x):
-            return x.sigmoid_() if inplace else x.sigmoid()
-
-    module = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.2), nn.Linear(4, 1), Sigmoid()).eval()
+    sigmoid = Layer(lambda _, x: x.sigmoid_() if inplace else x.sigmoid())
+    module = nn.Sequential(nn.Linear(8, 4), nn.Dropout(0.2), nn.Linear(4, 1), sigmoid).eval()
     x = numbers(random, 4, 8)
     plain = howsure.assess(module, x, method=howsure.Softmax()).probabilities[:, 1]
     with torch.no_grad():

@@ -71,20 +71,10 @@ def test_the_plain_prediction_is_that_of_the_module():
     np.testing.assert_allclose(result.share, counts)
 
 
-class OneAnswer(nn.Module):
-    """A classifier whose output keeps axes of length 1, as without a squeeze."""
-
-    def __init__(self, shape):
-        super().__init__()
-        self.drop, self.last, self.shape = nn.Dropout(0.2), nn.Linear(8, 3), shape
-
-    def forward(self, x):
-        return self.last(self.drop(x)).reshape(len(x), *self.shape)
-
-
 @pytest.mark.parametrize(("shape", "axis"), [((3, 1), 1), ((1, 3), 2), ((3, 1, 1), 1)])
 def test_a_map_of_one_position_is_refused_unless_it_is_asked_for(shape, axis):
-    module, x = OneAnswer(shape).eval(), np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    module = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 3), nn.Unflatten(1, shape)).eval()
     message = r"is a map of one position\. Expected: an output of shape \(rows, 3\).*output\.flatten\(1\)"
     with pytest.raises(howsure.ModelError, match=message):
         howsure.assess(module, x, outputs="logits")
@@ -97,13 +87,5 @@ def test_a_map_of_one_position_is_refused_unless_it_is_asked_for(shape, axis):
 
 
 def test_a_text_of_one_token_is_a_map_of_one_position():
-    class Tagger(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.words, self.drop, self.last = nn.Embedding(9, 8), nn.Dropout(0.2), nn.Linear(8, 3)
-
-        def forward(self, x):
-            return self.last(self.drop(self.words(x)))
-
-    words = np.arange(4)[:, None]
-    assert howsure.assess(Tagger().eval(), words, outputs="logits").label.shape == (4, 1)
+    tagger = nn.Sequential(nn.Embedding(9, 8), nn.Dropout(0.2), nn.Linear(8, 3)).eval()
+    assert howsure.assess(tagger, np.arange(4)[:, None], outputs="logits").label.shape == (4, 1)

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 import howsure
@@ -40,18 +39,10 @@ def test_the_graph_says_what_assess_says(path):
     np.testing.assert_allclose(alone["share"][0], outputs["share"][2], atol=1e-6)
 
 
-class Tagger(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.hidden, self.drop, self.tag = nn.Linear(5, 16), nn.Dropout(0.4), nn.Linear(16, 4)
-
-    def forward(self, x):
-        return self.tag(self.drop(torch.relu(self.hidden(x))))
-
-
 def test_classes_on_the_last_axis_and_rows_before_they_are_divided(path):
     x = 100 * np.random.default_rng(0).normal(size=(9, 7, 5)).astype(np.float32)
-    module, wishes = Tagger().eval(), {"outputs": "logits", "class_axis": -1}
+    wishes = {"outputs": "logits", "class_axis": -1}
+    module = nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Dropout(0.4), nn.Linear(16, 4)).eval()
     howsure.export(module, path, x=x, divide_by=100, **wishes)
     outputs = run(path, x)
     method = howsure.MCDropout(max_passes=Positions.first_passes)

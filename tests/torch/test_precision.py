@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import howsure
+from tests.torch.modules import Layer
 
 FAR = 1.7e9
 x = np.random.default_rng(0).normal(size=(30, 4))
@@ -23,20 +24,10 @@ def assess(network, method, rows=x):
     return howsure.assess(network, rows, method=method, outputs="values")
 
 
-class Whole(nn.Module):
-    """A module whose passes run whole, since it looks at its numbers."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = module(torch.float64)
-
-    def forward(self, x):
-        outputs = self.inner(x)
-        return outputs + 0.0 if float(outputs.sum()) > 0 else outputs - 0.0
-
-
 def test_dropout_far_from_0_is_that_near_0_also_where_passes_run_whole():
-    network = Whole()
+    """Where a module looks at its numbers."""
+    looking = Layer(lambda _, y: y + 0.0 if float(y.sum()) > 0 else y - 0.0)
+    network = nn.Sequential(module(torch.float64), looking)
     passes = howsure.passes(network, x, 40, balanced=True, outputs="values")
     result = assess(network, howsure.MCDropout(passes=40))
     np.testing.assert_allclose(result.mean - FAR, (passes - FAR).mean(axis=0), atol=1e-6)

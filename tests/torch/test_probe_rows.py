@@ -9,43 +9,36 @@ import howsure
 from howsure.adapters.torch.dry_run import same
 from howsure.adapters.torch.inputs import probes
 from howsure.inputs.rows import InputSpec
-from tests.torch.modules import numbers
+from tests.torch.modules import Layer, numbers
 
 
-class Net(nn.Module):
+def network(before, value=None):
     """A dropout, a norm or more in training before it, and perhaps a class that is masked after it."""
 
-    def __init__(self, before, masked=None):
-        super().__init__()
-        self.first, self.before, self.drop = nn.Linear(8, 12, bias=False), before, nn.Dropout(0.3)
-        self.last, self.masked = nn.Linear(12, 4), masked
+    def masked(_, outputs):
+        return torch.cat([outputs[:, :3], torch.full_like(outputs[:, 3:], value)], 1)
 
-    def forward(self, x):
-        outputs = self.last(self.drop(self.before(self.first(x))))
-        if self.masked is None:
-            return outputs
-        return torch.cat([outputs[:, :3], torch.full_like(outputs[:, 3:], self.masked)], 1)
+    layers = nn.Linear(8, 12, bias=False), before, nn.Dropout(0.3), nn.Linear(12, 4)
+    return nn.Sequential(*layers, *([] if value is None else [Layer(masked)])).eval()
 
 
-class Louder(nn.Module):
+def louder():
     """Three times as much in training, in the module that drops as well."""
-
-    def forward(self, x):
-        return nn.functional.dropout(x * 3 if self.training else x, 0.3, self.training)
+    return Layer(lambda m, x: nn.functional.dropout(x * 3 if m.training else x, 0.3, m.training))
 
 
 def batch_norm():
     return nn.BatchNorm1d(12, track_running_stats=False)
 
 
-REFUSED = {batch_norm: "depends on the rows beside it", Louder: "in training more is computed"}
+REFUSED = {batch_norm: "depends on the rows beside it", louder: "in training more is computed"}
 
 
 @pytest.mark.parametrize("make", list(REFUSED))
 @pytest.mark.parametrize("masked", [-1e9, -np.inf])
 def test_a_masked_class_hides_no_other(make, masked, random):
     with pytest.raises(howsure.ModelError, match=REFUSED[make]):
-        howsure.assess(Net(make(), masked).eval(), numbers(random, 6, 8), outputs="logits")
+        howsure.assess(network(make(), masked), numbers(random, 6, 8), outputs="logits")
 
 
 @pytest.mark.parametrize("make", list(REFUSED))
@@ -61,7 +54,7 @@ def test_a_masked_class_hides_no_other(make, masked, random):
 )
 def test_first_rows_that_are_alike_hide_nothing(make, rows, random):
     with pytest.raises(howsure.ModelError, match=REFUSED[make]):
-        howsure.assess(Net(make()).eval(), rows(numbers(random, 6, 8)), outputs="logits")
+        howsure.assess(network(make()), rows(numbers(random, 6, 8)), outputs="logits")
 
 
 def test_two_rows_that_differ_are_looked_for(random):
