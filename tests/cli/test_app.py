@@ -26,37 +26,13 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 
 @pytest.fixture(scope="module")
-def model_file(tmp_path_factory):
-    keras.utils.set_random_seed(3)
-    model = keras.Sequential(
-        [
-            keras.Input((4,)),
-            keras.layers.Dense(12, activation="relu"),
-            keras.layers.Dropout(0.5),
-            keras.layers.Dense(3, activation="softmax"),
-        ],
-        name="flowers",
-    )
-    path = tmp_path_factory.mktemp("model") / "flowers.keras"
-    model.save(path)
-    return path
+def model_file(network_of):
+    return network_of(4)
 
 
 @pytest.fixture(scope="module")
-def image_model_file(tmp_path_factory):
-    keras.utils.set_random_seed(3)
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            keras.layers.Flatten(),
-            keras.layers.Dropout(0.5),
-            keras.layers.Dense(3, activation="softmax"),
-        ],
-        name="pictures",
-    )
-    path = tmp_path_factory.mktemp("model") / "pictures.keras"
-    model.save(path)
-    return path
+def image_model_file(network_of):
+    return network_of(8, 8, 1)
 
 
 @pytest.fixture

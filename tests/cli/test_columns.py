@@ -21,14 +21,8 @@ pytestmark = pytest.mark.usefixtures("backend")
 
 
 @pytest.fixture(scope="module")
-def model_file(tmp_path_factory):
-    keras.utils.set_random_seed(3)
-    model = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Dropout(0.5), keras.layers.Dense(3, activation="softmax")]
-    )
-    path = tmp_path_factory.mktemp("model") / "flowers.keras"
-    model.save(path)
-    return path
+def model_file(network_of):
+    return network_of(2)
 
 
 @pytest.fixture

@@ -37,12 +37,9 @@ def test_without_a_command_the_commands_are_listed():
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    keras = pytest.importorskip("keras", reason="Keras is not installed")
+def files(tmp_path_factory, network_of):
     folder = tmp_path_factory.mktemp("quiet")
-    keras.utils.set_random_seed(3)
-    layers = [keras.layers.Dropout(0.5), keras.layers.Dense(3, activation="softmax")]
-    keras.Sequential([keras.Input((4,)), *layers], name="flowers").save(folder / "model.keras")
+    network_of(4).rename(folder / "model.keras")
     x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     np.savez(folder / "rows.npz", x=x, y=np.arange(30) % 3)
     np.savez(folder / "bytes.npz", x=np.full((30, 4), 200, np.uint8))

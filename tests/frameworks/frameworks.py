@@ -10,6 +10,7 @@ from keras import layers
 from torch import nn
 
 import howsure
+from tests.keras.networks import snapshot
 
 SIDES = 4
 """Numbers in a row."""
@@ -105,13 +106,7 @@ class Keras:
 
     def state(self, model):
         """All that an assessment may not change."""
-        every = [model, *model._flatten_layers(include_self=False)]
-        return (
-            [keras.ops.convert_to_numpy(variable).tobytes() for variable in model.variables],
-            [(layer.trainable, len(layer.losses), "call" in vars(layer)) for layer in every],
-            [vars(kind)["call"] for kind in (layers.Dropout, layers.AlphaDropout, layers.GaussianNoise)],
-            [module.training for module in model.modules()],
-        )
+        return snapshot(model)
 
 
 class Torch:

@@ -1,6 +1,7 @@
 """One small network of each architecture howsure promises to handle, with rows for it."""
 
 import os
+import zipfile
 
 import keras
 import numpy as np
@@ -267,3 +268,13 @@ def snapshot(model):
             for cls in (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise)
         ],
     )
+
+
+def rewritten(path, parts):
+    """Puts other parts into a .keras file; None leaves one out."""
+    with zipfile.ZipFile(path) as archive:
+        before = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (before | parts).items():
+            if content is not None:
+                archive.writestr(name, content)

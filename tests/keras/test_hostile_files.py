@@ -19,6 +19,8 @@ from howsure.adapters.keras import files
 from howsure.adapters.keras.files import load
 from howsure.cli.app import app
 
+from .networks import rewritten
+
 RAN = "ran"
 """The file that a payload makes, in the current folder."""
 
@@ -98,12 +100,9 @@ def with_config(path, change):
             opened.attrs["model_config"] = json.dumps(config)
         return
     with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    config = json.loads(parts["config.json"])
+        config = json.loads(archive.read("config.json"))
     change(config)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in (parts | {"config.json": json.dumps(config)}).items():
-            archive.writestr(name, content)
+    rewritten(path, {"config.json": json.dumps(config)})
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
@@ -145,15 +144,6 @@ def test_a_payload_would_run(folder, ending):
 def test_a_function_of_keras_needs_no_permission(folder):
     network(layers.Lambda(keras.ops.relu, output_shape=(4,)), layers.Activation("gelu")).save("model.keras")
     assert load("model.keras").count_params() == 15
-
-
-def rewritten(path, parts):
-    with zipfile.ZipFile(path) as archive:
-        before = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in (before | parts).items():
-            if content is not None:
-                archive.writestr(name, content)
 
 
 def test_weights_that_are_pickled(folder):

@@ -34,10 +34,15 @@ def test_every_field_is_that_of_all_thinned_networks():
     dense.quantiles_hold(howsure.assess(model, dense.rows(), method=howsure.MCDropout(passes=200)))
 
 
-def test_one_of_several_labels_is_that_of_a_model_with_this_label_alone():
-    x = np.random.default_rng(0).normal(size=(4, 6, 5, 2)).astype("float32")
+def convolved():
+    """Images, and a network up to its last layer."""
     inputs = layers.Input((6, 5, 2))
     hidden = layers.SpatialDropout2D(0.5)(layers.Conv2D(8, 3, padding="same", activation="relu")(inputs))
+    return np.random.default_rng(0).normal(size=(4, 6, 5, 2)).astype("float32"), inputs, hidden
+
+
+def test_one_of_several_labels_is_that_of_a_model_with_this_label_alone():
+    x, inputs, hidden = convolved()
     last, one = (layers.Conv2D(filters, 1, activation="sigmoid") for filters in (3, 1))
     model, alone = keras.Model(inputs, last(hidden)), keras.Model(inputs, one(hidden))
     one.set_weights([weights[..., 1:2] for weights in last.get_weights()])
@@ -49,9 +54,7 @@ def test_one_of_several_labels_is_that_of_a_model_with_this_label_alone():
 
 
 def test_a_map_without_an_axis_of_classes_is_refused():
-    x = np.random.default_rng(0).normal(size=(4, 6, 5, 2)).astype("float32")
-    inputs = layers.Input((6, 5, 2))
-    hidden = layers.SpatialDropout2D(0.5)(layers.Conv2D(8, 3, padding="same", activation="relu")(inputs))
+    x, inputs, hidden = convolved()
     last = layers.Conv2D(1, 1)(hidden)
     squeezed = keras.Model(inputs, layers.Reshape((6, 5))(last))
     with pytest.raises(howsure.ModelError, match=r"has no axis of classes.*expand_dims\(output, -1\)"):

@@ -5,7 +5,23 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from howsure.adapters.torch.dispatch_mode import DispatchMode
+from howsure.adapters.torch.tracer import results_of
+
 CLASSES = 3
+
+
+class Watching(DispatchMode):
+    """Tells of every operation in its scope what is called, with what, and what comes of it."""
+
+    def __init__(self, tell):
+        super().__init__()
+        self.tell = tell
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        result = op(*args, **(kwargs or {}))
+        self.tell(op, args, results_of(result))
+        return result
 
 
 class Functional(nn.Module):

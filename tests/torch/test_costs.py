@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode  # loads triton, which conftest.py hides
 
 import howsure
 from howsure.adapters.resolve import adapt
-from howsure.adapters.torch.tracer import multiply_adds, results_of, work
-from tests.torch.modules import Layer
+from howsure.adapters.torch.tracer import multiply_adds, work
+from tests.torch.modules import Layer, Watching
 
 T, IN, H = 6, 5, 8
 
@@ -77,15 +76,6 @@ def test_multiply_adds_are_those_of_the_shapes(layer, inputs, width, expected):
     assert audit.multiply_adds == sum(layer.multiply_adds for layer in audit.layers)
 
 
-class Count(TorchDispatchMode):
-    total = 0.0
-
-    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        out = op(*args, **(kwargs or {}))
-        self.total += multiply_adds(op, args, out if isinstance(out, (tuple, list)) else (out,))
-        return out
-
-
 @pytest.mark.parametrize(
     ("layer", "shapes"),
     [
@@ -103,9 +93,10 @@ def test_multiply_adds_are_half_of_what_pytorch_counts(layer, shapes):
     inputs = [torch.ones(shape) for shape in shapes]
     with torch.no_grad(), FlopCounterMode(display=False) as pytorch:
         layer.train()(*inputs)
-    with torch.no_grad(), Count() as ours:
+    ours = []
+    with torch.no_grad(), Watching(lambda *call: ours.append(multiply_adds(*call))):
         layer(*inputs)
-    assert 0 < pytorch.get_total_flops() == 2 * ours.total
+    assert 0 < pytorch.get_total_flops() == 2 * sum(ours)
 
 
 def test_a_pass_costs_what_it_writes_beyond_a_prediction():
@@ -119,14 +110,8 @@ def test_a_pass_costs_what_it_writes_beyond_a_prediction():
 def test_what_an_encoder_writes_inside_counts_where_it_runs_as_one_operation():
     layer, x = encoder(0.0).eval(), torch.randn(3, T, H)
     counted = []
-
-    class Counting(TorchDispatchMode):
-        def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-            result = op(*args, **(kwargs or {}))
-            counted.append((op, work(op, args, results_of(result))))
-            return result
-
-    with torch.no_grad(), Counting():
+    watching = Watching(lambda op, args, results: counted.append((op, work(op, args, results))))
+    with torch.no_grad(), watching:
         layer(x)
     ((op, outcome),) = [entry for entry in counted if entry[1]]
     assert op is torch.ops.aten._transformer_encoder_layer_fwd.default

@@ -5,11 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from howsure.adapters.torch.dispatch_mode import DispatchMode
 from howsure.adapters.torch.model import TorchModel
 from howsure.adapters.torch.split import SplitModel, adapt
 from howsure.adapters.torch.tracer import multiply_adds
-from tests.torch.modules import MODULES, build, numbers, rows_for
+from tests.torch.modules import MODULES, Watching, build, numbers, rows_for
 
 WHOLE = ("no dropout", "dropped_words")
 AT_FIRST, LATER = 30, 3
@@ -56,19 +55,6 @@ CASES = {
 }
 
 
-class Counted(DispatchMode):
-    """Counts the multiply-adds in its scope."""
-
-    def __init__(self):
-        super().__init__()
-        self.count = 0.0
-
-    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        result = op(*args, **(kwargs or {}))
-        self.count += multiply_adds(op, args, result if isinstance(result, (tuple, list)) else (result,))
-        return result
-
-
 def call(module, x):
     tensors = {name: torch.from_numpy(part[:1]) for name, part in x.items()} if isinstance(x, dict) else None
     with torch.no_grad():
@@ -81,14 +67,16 @@ def cost_of(module, x):
     hook = module.register_forward_pre_hook(
         lambda _, args, named: rows.append(len([*args, *named.values()][0])), with_kwargs=True
     )
-    with Counted() as plain:
+    plain, counted = [], []
+    with Watching(lambda *call: plain.append(multiply_adds(*call))):
         call(module, x)
     rows.clear()
     costs = []
     for _ in range(2):
-        with Counted() as counted:
+        counted.clear()
+        with Watching(lambda *call: counted.append(multiply_adds(*call))):
             model, _ = adapt(module, x, gaussian_noise=False)
-        costs.append((sum(rows), counted.count / plain.count))
+        costs.append((sum(rows), sum(counted) / sum(plain)))
         rows.clear()
     hook.remove()
     return costs, model

@@ -20,7 +20,7 @@ from howsure.adapters.torch.program import record  # noqa: E402
 from howsure.adapters.torch.tracer import noted  # noqa: E402
 from howsure.random_ops import DROPOUT, RandomOp  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
-from tests.torch.modules import Layer  # noqa: E402
+from tests.torch.modules import Layer, Watching  # noqa: E402
 
 ROUNDING = 2e-6
 """Of outputs near 1 in float32, whose own rounding is 6e-8 for each operation on the way."""
@@ -262,19 +262,6 @@ def test_levels_are_in_order_and_cost_what_multiply_adds_say():
     assert [level.size for level in levels] == [16, 12, 5]
 
 
-class Largest(TorchDispatchMode):
-    """Notes the numbers in the largest tensor that is made."""
-
-    most = 0
-
-    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        result = op(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(tensor, torch.Tensor):
-                self.most = max(self.most, tensor.numel())
-        return result
-
-
 @pytest.mark.parametrize("name", ["cnn", "residual", "encoder"])
 def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
     monkeypatch.setattr(tuning, "LARGEST_FOLD", 1 << 15)
@@ -282,9 +269,10 @@ def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
     ready, widths = case.split(), widths_of(case)
     together = rows_per_call(ready, widths)
     trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths))
-    with Largest() as largest:
+    sizes = []
+    with Watching(lambda op, args, results: sizes.extend(getattr(tensor, "nbytes", 0) for tensor in results)):
         passes(trunk)
-    assert ready.limits.fold / 4 < largest.most <= ready.limits.fold
+    assert ready.limits.fold / 4 < max(sizes) / 4 <= ready.limits.fold  # numbers of four bytes
 
 
 @pytest.mark.parametrize("name", ["cnn", "cnn, channels last", "residual"])

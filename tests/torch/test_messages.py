@@ -58,10 +58,9 @@ def branches(_, x):
 
 
 def test_control_flow_of_torch_compile_is_not_blamed_on_the_rows():
+    module = nn.Sequential(nn.Dropout(), nn.Linear(5, 2), Layer(branches)).eval()
     with pytest.raises(howsure.ModelError, match=r"cannot see what is drawn.*torch\.cond.*torch\.where"):
-        howsure.assess(
-            nn.Sequential(nn.Dropout(), nn.Linear(5, 2), Layer(branches)).eval(), ROWS, outputs="logits"
-        )
+        howsure.assess(module, ROWS, outputs="logits")
 
 
 class Lost(nn.Module):
