@@ -33,20 +33,18 @@ from howsure.passes import passes
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.plan import Plan
 from howsure.scale.load import load
-from howsure.tasks.classification.abstain import Abstention
 from howsure.tasks.classification.calibrate import Calibrator
+from howsure.tasks.classification.decide import Abstention, PredictionSets
 from howsure.tasks.classification.evaluate import Evaluation
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.sentence import Row
-from howsure.tasks.classification.sets import PredictionSets
 from howsure.tasks.multilabel.calibrate import MultilabelCalibrator
 from howsure.tasks.multilabel.evaluate import MultilabelEvaluation
 from howsure.tasks.multilabel.result import MultilabelCertainty
 from howsure.tasks.multilabel.sentence import MultilabelRow
-from howsure.tasks.regression.abstain import RegressionAbstention
 from howsure.tasks.regression.calibrate import RegressionCalibrator
+from howsure.tasks.regression.decide import PredictionIntervals, RegressionAbstention
 from howsure.tasks.regression.evaluate import RegressionEvaluation, TargetScores
-from howsure.tasks.regression.intervals import PredictionIntervals
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.sentence import NumbersRow
 from howsure.tasks.segmentation.calibrate import DenseCalibrator

@@ -25,9 +25,9 @@ from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.results.export import write_csv_file
 from howsure.scale.parts import is_results, rows_of_input
 from howsure.tasks.classification import maps
-from howsure.tasks.classification.handover import CHOSEN
+from howsure.tasks.classification.decide import CHOSEN
 from howsure.tasks.printed import kind_of, summary_of
-from howsure.tasks.regression.handover import CHOSEN as OF_NUMBERS
+from howsure.tasks.regression.decide import CHOSEN as OF_NUMBERS
 from howsure.tasks.task import task_of
 from howsure.terminal import paragraph, say
 from howsure.words import counted

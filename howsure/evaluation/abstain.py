@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from howsure.results.result import Result
-    from howsure.tasks.classification.abstain import Abstention
+    from howsure.tasks.classification.decide import Abstention
     from howsure.tasks.classification.result import Certainty
-    from howsure.tasks.regression.abstain import RegressionAbstention
+    from howsure.tasks.regression.decide import RegressionAbstention
     from howsure.tasks.regression.result import RegressionCertainty
     from howsure.tasks.segmentation.decide import DenseAbstention
     from howsure.tasks.segmentation.result import DenseCertainty

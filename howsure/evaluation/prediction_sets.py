@@ -13,9 +13,9 @@ from howsure.tasks.task import task_of
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from howsure.tasks.classification.decide import PredictionSets
     from howsure.tasks.classification.result import Certainty
-    from howsure.tasks.classification.sets import PredictionSets
-    from howsure.tasks.regression.intervals import PredictionIntervals
+    from howsure.tasks.regression.decide import PredictionIntervals
     from howsure.tasks.regression.result import RegressionCertainty
     from howsure.tasks.segmentation.decide import DensePredictionSets
     from howsure.tasks.segmentation.result import DenseCertainty

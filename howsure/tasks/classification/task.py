@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from howsure.adapters.protocol import LOGITS, PROBABILITIES
-from howsure.tasks.classification import abstain as abstention
 from howsure.tasks.classification import calibrate as calibration
 from howsure.tasks.classification import compare as comparing
+from howsure.tasks.classification import decide, outcome, printed
 from howsure.tasks.classification import evaluate as scoring
 from howsure.tasks.classification import graph as graphs
-from howsure.tasks.classification import handover, outcome, printed, sets
 from howsure.tasks.classification.outcome import Classes
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.task import Task, refused
@@ -29,15 +28,15 @@ class Classification(Task[Certainty]):
     background = refused()
     calibrate = staticmethod(calibration.calibrate)
     read_calibrator = staticmethod(calibration.read)
-    prediction_sets = staticmethod(sets.prediction_sets)
+    prediction_sets = staticmethod(decide.prediction_sets)
     prediction_intervals = refused(
         "`howsure.prediction_sets(certainty, labels, coverage=0.9)` gives sets of classes that keep their "
         "promise"
     )
-    sets_told = staticmethod(handover.SetsTold)
-    abstain = staticmethod(abstention.abstain)
-    choose = staticmethod(handover.choose)
-    hand_over = staticmethod(handover.handed_over)
+    sets_told = staticmethod(decide.SetsTold)
+    abstain = staticmethod(decide.abstain)
+    choose = staticmethod(decide.choose)
+    hand_over = staticmethod(decide.handed_over)
     above = refused()
     lead = staticmethod(printed.lead)
     lines = staticmethod(printed.lines)

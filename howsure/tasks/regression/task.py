@@ -6,13 +6,12 @@ from typing import Any
 
 from howsure.adapters.protocol import NUMBERS
 from howsure.tasks.regression import above as thresholds
-from howsure.tasks.regression import abstain as abstention
 from howsure.tasks.regression import calibrate as calibration
 from howsure.tasks.regression import compare as comparing
+from howsure.tasks.regression import decide, printed
 from howsure.tasks.regression import evaluate as scoring
 from howsure.tasks.regression import given as tables
 from howsure.tasks.regression import graph as graphs
-from howsure.tasks.regression import handover, intervals, printed
 from howsure.tasks.regression.outcome import Numbers
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.task import Task, refused
@@ -34,11 +33,11 @@ class Regression(Task[RegressionCertainty]):
     prediction_sets = refused(
         "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that keep their promise"
     )
-    prediction_intervals = staticmethod(intervals.prediction_intervals)
-    sets_told = staticmethod(handover.IntervalsTold)
-    abstain = staticmethod(abstention.abstain)
-    choose = staticmethod(handover.choose)
-    hand_over = staticmethod(handover.handed_over)
+    prediction_intervals = staticmethod(decide.prediction_intervals)
+    sets_told = staticmethod(decide.IntervalsTold)
+    abstain = staticmethod(decide.abstain)
+    choose = staticmethod(decide.choose)
+    hand_over = staticmethod(decide.handed_over)
     above = staticmethod(thresholds.asked)
     lead = staticmethod(printed.lead)
     lines = staticmethod(printed.lines)

@@ -25,7 +25,7 @@ from howsure.evaluation.selective import Acceptance, ShareOfRows, decided
 from howsure.results.check import check_result
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.tasks.classification.handover import SetsTold
+from howsure.tasks.classification.decide import SetsTold
 from howsure.tasks.segmentation.labelled import truths_of
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import check_known, counted_of, known_probabilities

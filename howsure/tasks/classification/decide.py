@@ -1,0 +1,274 @@
+"""Decisions from labelled rows of one class each: abstention, sets of classes, rows for a person.
+
+`howsure.evaluation.conformal` states the promise of sets. The tests check the thresholds against the library
+MAPIE.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.arguments import check_type
+from howsure.errors import InputError
+from howsure.evaluation.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
+from howsure.evaluation.handover import DIGITS, Columns
+from howsure.evaluation.selective import Acceptance, decided
+from howsure.results.check import check_result
+from howsure.sampling.outcome import Booleans, Integers
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.classification.sentence import names_of
+from howsure.tasks.truth import truth_of, warn_below_chance
+from howsure.tasks.verdict import COIN_FLIP, SURE
+from howsure.words import counted, rate
+
+# --- abstention ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Abstention(Acceptance):
+    """A fitted rule; called with a `Certainty`, it says which rows to hand to a person.
+
+    Attributes:
+        threshold: Rows with a top probability up to this are handed over, 0 for none; equals go the same way.
+        handed_over: Share of the rows that this hands over, with its 95 % interval.
+        risk: Promised largest share of mistakes among the accepted rows.
+        confidence: Probability over the labelled rows drawn that the promise is kept.
+        rows: Labelled rows it was decided on.
+        accepted: How many of them are accepted.
+        mistakes: How many of the accepted are wrong.
+        class_names: K names; the rule is for the same classes only.
+    """
+
+    class_names: tuple[str, ...]
+
+    def __call__(self, certainty: Certainty) -> Booleans:
+        """(N,) booleans, True for a row that a person should see.
+
+        Args:
+            certainty: Result of N ≥ 0 rows, with the classes of the fit.
+
+        Raises:
+            InputError: Not a `Certainty`, or one of other classes.
+        """
+        check_result(certainty, Certainty, self.class_names)
+        return np.asarray(certainty.probability <= self.threshold)
+
+    def in_words(self) -> str:
+        """The promise and its evidence, in two sentences."""
+        return self.said("wrong", f"with {counted(self.mistakes, 'mistake')} among them")
+
+    __str__ = in_words
+
+
+def abstain(
+    certainty: Certainty,
+    labels: Any,
+    *,
+    risk: float,
+    confidence: float,
+    tolerance: Any,
+    background: int | None = None,
+) -> Abstention:
+    """The part `abstain` of one class per row, by the top probability, without a `background`.
+
+    See `howsure.evaluation.selective`.
+    """
+    if tolerance is not None:
+        raise InputError(
+            "A class is right or wrong, so there is no tolerance",
+            expected="tolerance=None",
+            received=repr(tolerance),
+            hint="`tolerance` is for numbers: how far one may be off",
+        )
+    truth = truth_of(certainty, labels)
+    warn_below_chance(certainty, truth)
+    decision = decided(certainty.probability, certainty.label != truth, risk, confidence)
+    return Abstention(**decision, class_names=certainty.class_names)
+
+
+# --- sets of classes ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PredictionSets:
+    """Fitted prediction sets; called with a `Certainty`, they say which classes a row could be of.
+
+    Attributes:
+        coverage: Promised share of rows whose set holds the true class.
+        by_class: Whether that is promised of the rows of every class.
+        threshold: K largest scores 1 − p that are in the set, the same for all classes unless `by_class`.
+        rows: Labelled rows they were fitted on.
+        class_names: K names; sets are given for the same classes only.
+        size: Mean number of classes in the sets of the labelled rows.
+        least: Share of rows whose sets hold the true class, at least, with 95 % confidence over draws of the
+            labelled rows; with `by_class`, for the rows of every class.
+        full: Share of these sets that hold all K classes, and so say nothing.
+    """
+
+    coverage: float
+    by_class: bool
+    threshold: tuple[float, ...]
+    rows: int
+    class_names: tuple[str, ...]
+    size: float = np.nan
+    least: float = np.nan
+    full: float = np.nan
+
+    def __call__(self, certainty: Certainty) -> Booleans:
+        """(N, K) booleans: which classes are in the set of each row.
+
+        The most probable class is always in: a set without a class says nothing to its reader, and one class
+        more can only raise the coverage.
+
+        Args:
+            certainty: Result of N ≥ 0 rows, with the classes of the fit.
+
+        Raises:
+            InputError: Not a `Certainty`, or one of other classes.
+        """
+        check_result(certainty, Certainty, self.class_names)
+        sets = 1 - certainty.probabilities <= np.array(self.threshold) + TOLERANCE
+        sets[np.arange(len(certainty)), certainty.label] = True
+        return np.asarray(sets)
+
+    def in_words(self, certainty: Certainty) -> list[str]:
+        """The set of each row as text, the most probable class first: `{8, 6}`.
+
+        Raises:
+            InputError: Not a `Certainty`, or one of other classes.
+        """
+        sets = self(certainty)
+        order = np.argsort(-certainty.probabilities, axis=1, kind="stable")
+        return [
+            "{" + ", ".join(self.class_names[k] for k in ranked if inside[k]) + "}"
+            for ranked, inside in zip(order, sets, strict=True)
+        ]
+
+    def __str__(self) -> str:
+        of_each = " of every class" if self.by_class else ""
+        sentence = (
+            f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each} on "
+            f"average. With these {self.rows:,} labelled rows they hold it for {rounded_down(self.least)} "
+            f"or more, with 95 % confidence. On average they hold {self.size:.2g} of "
+            f"{len(self.class_names)} classes."
+        )
+        if self.full > 0:
+            sentence += (
+                f" On {rate(self.full)} of these rows they hold all classes, which says nothing: the model's "
+                "percentages do not tell there what else it could be. Ask for less coverage, or improve "
+                "the model."
+            )
+        return sentence
+
+
+def prediction_sets(certainty: Certainty, labels: Any, *, coverage: float, by_class: bool) -> PredictionSets:
+    """The part `prediction_sets` of one class per row; see `howsure.evaluation.conformal.prediction_sets`."""
+    truth = truth_of(certainty, labels)
+    warn_below_chance(certainty, truth)
+    names = certainty.class_names
+    scores_of_truth = 1 - certainty.probabilities[np.arange(len(truth)), truth]
+    groups = [scores_of_truth[truth == k] for k in range(len(names))] if by_class else [scores_of_truth]
+    sizes = [len(group) for group in groups]
+    check_enough(sizes, coverage, names if by_class else (), "class")
+    threshold = tuple(threshold_of(group, coverage) for group in groups) * (1 if by_class else len(names))
+    fitted = PredictionSets(coverage, bool(by_class), threshold, len(truth), names)
+    held = fitted(certainty).sum(axis=1)
+    return replace(
+        fitted,
+        size=float(held.mean()),
+        least=surely_covered(sizes, coverage),
+        full=float(np.mean(held == len(names))),
+    )
+
+
+# --- rows for a person --------------------------------------------------------------------------------
+
+
+CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
+    "coin-flips": lambda rows: rows.verdict == COIN_FLIP,
+    "not-sure": lambda rows: rows.verdict != SURE,
+    "not-settled": lambda rows: ~rows.settled,
+    "unfamiliar": lambda rows: rows.unfamiliar,
+    "all": lambda rows: np.ones(len(rows), dtype=bool),
+}
+"""The words that choose rows, and their meaning."""
+
+
+def handed_over(certainty: Certainty, sets: PredictionSets | None) -> Columns:
+    """The part `hand_over` of one class per row; see `howsure.evaluation.handover.hand_over`."""
+    check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
+    rows, names = list(certainty), certainty.class_names
+    second = [float(row.probabilities[row.runner_up]) for row in rows]
+    columns: Columns = {
+        "label": [row.label_name for row in rows],
+        "probability": np.round(certainty.probability, DIGITS).tolist(),
+        "runner_up": [row.runner_up_name for row in rows],
+        "runner_up_probability": np.round(second, DIGITS).tolist(),
+        "candidates": [names_of(row, row.candidates) for row in rows],
+        "verdict": [row.verdict for row in rows],
+        "reason": [row.reason for row in rows],
+    }
+    if sets is not None:
+        columns["set"] = sets.in_words(certainty)
+    if certainty.truth is not None:
+        columns["truth"] = [names[k] for k in certainty.truth]
+    return columns
+
+
+def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integers:
+    """Positions of the rows that a word of `CHOSEN` means, coin flips for None; the most undecided first.
+
+    Args:
+        rows: N of them.
+        which: The word, or None.
+        most: Most rows to choose. Default: all.
+
+    Raises:
+        InputError: How familiar the rows are was not measured.
+    """
+    if which == "unfamiliar":
+        rows.check_familiarity()
+    order = rows.most_undecided()
+    return np.asarray(order[CHOSEN["coin-flips" if which is None else which](rows)[order]][:most])
+
+
+class SetsTold:
+    """The part `sets_told`: the sets of rows as lines of a table, and in the end what they come to.
+
+    Args:
+        result: Like those whose sets are told.
+        fitted: The fitted sets.
+
+    Attributes:
+        called: Name of the sets in sentences.
+    """
+
+    called = "Sets"
+
+    def __init__(self, result: Any, fitted: Any) -> None:
+        self._like, self._fitted, self._sizes = result[:0], fitted, Counter[int]()
+
+    def lines(self, result: Any) -> Iterator[list[Any]]:
+        """Names of columns, then a line for each row."""
+        columns = self.columns(result)
+        ids = [] if result.ids is None else [result.ids.tolist()]
+        yield ["row", *([] if result.ids is None else [result.id_name]), *columns]
+        yield from map(list, zip(result.row.tolist(), *ids, *columns.values(), strict=True))
+
+    def columns(self, result: Any) -> dict[str, list[Any]]:
+        """Cells of each row by the name of their column; this counts the rows."""
+        sizes = self._fitted(result).sum(axis=1).tolist()
+        self._sizes.update(sizes)
+        labels = [result.class_names[k] for k in result.label]
+        return {"label": labels, "set": self._fitted.in_words(result), "classes": sizes}
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self._sizes[size]:,} of {size}" for size in sorted(self._sizes))
+        of = f"Sets of {counted(self._sizes.total(), self._like.kind)}"
+        return f"{of} by their number of classes: {counts}." if counts else f"{of}."
