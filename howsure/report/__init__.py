@@ -4,7 +4,7 @@ page        render and write_report: what the pages of all results have
 comparison  render_comparison and write_comparison: the page of a `Comparison`
 notebook    what notebooks show
 figures     the numbers behind the figures, pure functions, and counted shares as pages write them
-axes        where those numbers lie in a drawing
+drawing     pictures: axes, marks, and their words
 looks       what a row looks like: rows as pictures, or their values
 templates   what all pages are made with
 

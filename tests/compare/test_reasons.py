@@ -14,8 +14,8 @@ from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, clai
 from howsure.compare.sentences import scale_in_words
 from howsure.digits import measured
 from howsure.methods.ensemble import Ensemble
-from howsure.tasks.classification import comparison_words as class_words
-from howsure.tasks.regression import comparison_words as numbers_words
+from howsure.tasks.classification import compare as class_words
+from howsure.tasks.regression import compare as numbers_words
 
 ROWS, CLASSES = 600, 4
 

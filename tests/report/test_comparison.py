@@ -17,8 +17,8 @@ from howsure.evaluation.score import OUTSIDE, Score, value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
-from howsure.report.axes import number_axis
 from howsure.report.comparison import COLUMNS, Cell, gains_of, render_comparison
+from howsure.report.drawing import number_axis
 from howsure.report.page import render
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import METRICS

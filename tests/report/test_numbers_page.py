@@ -10,8 +10,7 @@ import pytest
 from scipy.stats import binomtest, norm
 
 from howsure import RegressionCertainty
-from howsure.report.axes import number_axis
-from howsure.report.drawing import Drawing
+from howsure.report.drawing import Drawing, number_axis
 from howsure.report.page import render
 from howsure.tasks.regression.drawings import (
     LEVELS,

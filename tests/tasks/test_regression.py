@@ -10,7 +10,7 @@ import howsure
 from howsure import Certainty, InputError, RegressionCertainty
 from howsure.evaluation.score import Score
 from howsure.tasks.classification.words import doubt_in_words
-from howsure.tasks.regression.comparison_words import in_unit
+from howsure.tasks.regression.compare import in_unit
 from howsure.tasks.regression.printed import summary
 from tests.commands import done, lines_of
 from tests.tasks.measures import linear, rows

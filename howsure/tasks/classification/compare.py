@@ -5,15 +5,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from howsure.compare.comparison import Comparing, order_of
-from howsure.compare.parts import Claims, Parts, at_best, of_scale
-from howsure.evaluation.score import SMALLEST, Mean
+from howsure.compare.comparison import AS_THEY_ARE, Comparing, Comparison, ShiftWording, Wording, order_of
+from howsure.compare.parts import (
+    ACCURACY,
+    CALIBRATION,
+    DISCRIMINATION,
+    ORDER,
+    Claims,
+    Parts,
+    at_best,
+    of_scale,
+)
+from howsure.compare.sentences import (
+    in_numbers,
+    joined,
+    quoted_list,
+    scale_in_words,
+    share_in_words,
+    the,
+    with_interval,
+)
+from howsure.evaluation.score import LEAST_MISTAKES, SMALLEST, Mean, Score, value_and_interval
 from howsure.evaluation.temperature import least, losses
 from howsure.inputs.labels import check_labels, error_if_misread
 from howsure.methods.plain import SOFTMAX
@@ -21,11 +40,239 @@ from howsure.results.columns import WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS
 from howsure.results.result import Result
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.calibrate import cross_calibrated
-from howsure.tasks.classification.comparison_words import CLASS_WORDS
 from howsure.tasks.classification.evaluate import Evaluation, beside, evaluate_numbers
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import METRICS
 from howsure.tasks.truth import truth_of
+from howsure.words import UNIT, counted, rate, upper
+
+# --- words --------------------------------------------------------------------------------------------
+
+
+class ClassWords:
+    """The words of one class per row; see `howsure.compare.comparison.Words`."""
+
+    main = "nll"
+    questions: Mapping[str, Wording] = {
+        "nll": Wording(
+            "Which method has the most accurate percentages?",
+            "the most accurate percentages",
+            "on average {it} gives the true class {value}",
+        ),
+        "aurc": Wording(
+            "Which method knows best when it is wrong?",
+            "the best order from certain to doubtful",
+            "on average over the shares of {kind}s that {it} may answer, the most certain first, {value} of "
+            "the answers are wrong",
+            "below",
+        ),
+        "accuracy": Wording(
+            "Which method is right most often?", "the most right answers", "{it} is right on {value}", "above"
+        ),
+    }
+    changed: Sequence[str] = ("nll", "accuracy")
+    short: Sequence[tuple[str, str]] = (
+        ("right", "accuracy"),
+        ("NLL", "nll"),
+        ("ECE", "ece"),
+        ("AURC", "aurc"),
+    )
+    given = "Percentages that were given."
+    shift = ShiftWording(
+        "How often {baseline} is still right",
+        "which method gives the true class the highest percentage, among those that are above {baseline} by "
+        "more than chance",
+        "{method} gives {gap}",
+        "no method gives more by more than chance",
+    )
+    reasons: Mapping[tuple[str, bool], str] = {
+        (CALIBRATION, True): "its percentages fit better how often it is right",
+        (CALIBRATION, False): "its percentages fit worse how often it is right",
+        (ACCURACY, True): "it is right more often",
+        (ACCURACY, False): "it is right less often",
+        (ORDER, True): "it knows better which answers are doubtful",
+        (ORDER, False): "it knows less well which answers are doubtful",
+        (DISCRIMINATION, True): "its percentages say more, also once both are calibrated",
+        (DISCRIMINATION, False): "its percentages say less, also once both are calibrated",
+    }
+    one_number = (
+        "One number for all rows hardly changes their order, so it does not help to tell which answers are "
+        "wrong."
+    )
+    page = "classification/comparison.html.j2"
+
+    def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
+        """See `Words`."""
+        than = the(comparison, comparison.methods[0])
+        sentence = f"Take {the(comparison, method)}: its percentages are more accurate than those of {than}"
+        where = f", but less accurate if {comparison.kind}s are {quoted_list(worse)}" if worse else ""
+        return f"{sentence}{where}."
+
+    def keep(self, comparison: Comparison) -> str:
+        """See `Words`."""
+        than, few = the(comparison, comparison.methods[0]), _few(comparison)
+        if few:
+            return f"Take {than}: no other method here is known to have more accurate percentages. {few}"
+        return f"Take {than}: no other method here has more accurate percentages by more than chance."
+
+    def nothing(self, comparison: Comparison) -> str:
+        """See `Words`."""
+        return "Nothing could be compared."
+
+    def better_if(self, method: str) -> str:
+        """See `Words`."""
+        return f"{method} has more accurate ones"
+
+    def doubt(self, comparison: Comparison, name: str) -> str:
+        """See `Words`."""
+        return _few(comparison) if name != "accuracy" else ""
+
+    def value(self, comparison: Comparison, method: str, name: str, rows: str) -> str:
+        """A score in per cent with its interval; for the NLL, the mean percentage of the true class."""
+        score = comparison.score(method, name, rows)
+        if name != "nll":
+            return share_in_words(score)
+        return share_in_words(Score(*np.exp([-score.value, -score.high, -score.low]).tolist()))
+
+    def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
+        """By how much the best method is better than another, from the difference of their scores."""
+        return gap_in_words(comparison, gap, name, than)
+
+    def note(self, comparison: Comparison, name: str) -> str:
+        """The explanation of the NLL and of the average in the answer; empty for other scores."""
+        best = comparison.ranked(name).best
+        if name != "nll" or best is None:
+            return ""
+        nll, _ = value_and_interval(comparison.score(best, name))
+        return (
+            f"This is an NLL (negative log-likelihood) of {nll}. The NLL is 0 if every true class got 100 %, "
+            "and 0.69 for a coin flip between two classes. The average is the geometric mean, e to the power "
+            "of −NLL."
+        )
+
+    def cell(self, score: Score, per_cent: bool) -> tuple[str, str]:
+        """See `Words`."""
+        return value_and_interval(score, per_cent=per_cent)
+
+    def shifted_value(self, comparison: Comparison, rows: str) -> str:
+        """How often the baseline is right, beside what it claims."""
+        return self.claimed(comparison.claims[comparison.methods[0], rows])
+
+    def claimed(self, claims: Claims) -> str:
+        """See `Words`."""
+        return f"right on {rate(claims.true)}, claimed {rate(claims.claimed)}"
+
+    def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
+        """See `Words`."""
+        return gap_in_words(comparison, gap, "nll")
+
+    def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
+        """See `Words`."""
+        factor = factor_of(gap)
+        if not 0.5 < factor.value < 2:
+            value, interval = in_numbers(factor, mark=1.0)
+            amount, word = f"{value} times as much", "as"
+        else:
+            more = percent_more(factor)
+            less = Score(-more.value, -more.high, -more.low)
+            value, interval = in_numbers(less if more.value < 0 else more, UNIT)
+            amount, word = f"{value} {'less' if more.value < 0 else 'more'}", "than"
+        than = f"{word} {than}" if than else ""
+        return f"gives the true class {with_interval(joined(amount, than), interval)}"
+
+    def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
+        """See `Words`."""
+        return self.does(comparison, gap, than).replace("gives", "give", 1)
+
+    def amount(self, comparison: Comparison, gap: Score) -> str:
+        """See `Words`: in per cent of what the true class gets, or as a factor, as parts multiply."""
+        factor = factor_of(gap)
+        amount = _more(percent_more(factor)) if 0.5 < factor.value < 2 else _times(factor)
+        return ", ".join(filter(None, amount))
+
+    def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
+        """See `Words`: its mean percentage beside how often it is right, where the two agree with that."""
+        claims = comparison.claims[method, AS_THEY_ARE]
+        sure = scale.value > 0
+        sentence = f"{it} is too {'sure' if sure else 'modest'}"
+        if (claims.claimed > claims.true) == sure:
+            sentence += f": it claims {rate(claims.claimed)} on average and is right on {rate(claims.true)}"
+        return f"{sentence} {self.scale_in_words(scale)}"
+
+    def scale_in_words(self, scale: Score) -> str:
+        """See `Words`."""
+        value, low, high = scale_in_words(scale)
+        return f"(best temperature {value}, {low}\u00a0to\u00a0{high}; 1 changes nothing)"
+
+    def gains(self, gaps: Mapping[Any, Score]) -> Mapping[Any, tuple[str, str]]:
+        """How much more methods give the true class than the baseline: in per cent, or factors from 2 on."""
+        factors = {key: factor_of(gap) for key, gap in gaps.items()}
+        if any(factor.value >= 2 for factor in factors.values()):
+            return {key: _times(factor) for key, factor in factors.items()}
+        return {key: _more(percent_more(factor)) for key, factor in factors.items()}
+
+
+_TIMES = "×\u00a0"
+
+
+def _times(factor: Score) -> tuple[str, str]:
+    value, interval = in_numbers(factor, mark=1.0)
+    return _TIMES + value, interval
+
+
+def _more(score: Score) -> tuple[str, str]:
+    value, interval = in_numbers(score, UNIT)
+    return ("+" if score.value > 0 else "") + value, interval
+
+
+def _few(comparison: Comparison) -> str:
+    """A sentence that there are too few mistakes for a conclusion, or empty."""
+    wrong = comparison.mistakes
+    fewest = min(wrong, key=lambda method: wrong[method])
+    if wrong[fewest] >= LEAST_MISTAKES:
+        return ""
+    return (
+        f"{upper(the(comparison, fewest))} makes {counted(wrong[fewest], 'mistake')} here. With fewer than "
+        f"{LEAST_MISTAKES} mistakes, the size of chance is unknown."
+    )
+
+
+def gap_in_words(comparison: Comparison, gap: Score, name: str, than: str = "") -> str:
+    """By how much the best method is better than another, from the difference of their scores."""
+    if name == "nll":
+        factor = factor_of(gap)
+        if factor.value < 2:
+            value, interval = in_numbers(percent_more(factor), UNIT)
+            amount, word = f"{value} more", "than"
+        else:
+            value, interval = in_numbers(factor, mark=1.0)
+            amount, word = f"{value} times as much", "as"
+        return with_interval(joined(amount, f"{word} {than}" if than else ""), interval)
+    sign = 100 if comparison.comparing.metrics[name].higher else -100
+    low, high = sorted((sign * gap.low, sign * gap.high))
+    value, interval = in_numbers(Score(sign * gap.value, low, high))
+    beside = comparison.words.questions[name].beside
+    return with_interval(f"{value}\u00a0points {beside} {than}", interval)
+
+
+def factor_of(gap: Score) -> Score:
+    """Ratio of the probabilities that two methods give the true class: exp(−difference of their NLL).
+
+    It is a geometric mean over rows.
+    """
+    return Score(*np.exp([-gap.value, -gap.high, -gap.low]).tolist())
+
+
+def percent_more(factor: Score) -> Score:
+    """A factor as a change in per cent."""
+    return Score(*(100 * (end - 1) for end in (factor.value, factor.low, factor.high)))
+
+
+CLASS_WORDS = ClassWords()
+
+
+# --- scores, parts and calibration --------------------------------------------------------------------
+
 
 BY_NAME = (WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS)
 """Shapes of columns with a value for each name."""

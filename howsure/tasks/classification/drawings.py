@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from howsure.report.axes import odds_axis, share_axis
-from howsure.report.drawing import Drawing, dot, line, paths, word
+from howsure.report.drawing import Drawing, dot, line, odds_axis, paths, share_axis, word
 from howsure.report.figures import (
     RiskCoverage,
     beside,

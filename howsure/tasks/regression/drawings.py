@@ -15,8 +15,7 @@ import numpy as np
 from scipy.special import bdtrik, ndtr
 
 from howsure.digits import significant
-from howsure.report.axes import TickedAxis, number_axis, share_axis
-from howsure.report.drawing import Drawing, line, paths
+from howsure.report.drawing import Drawing, TickedAxis, line, number_axis, paths, share_axis
 from howsure.report.notebook import ViewTable
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.regression.printed import made_of_in_words

@@ -37,8 +37,7 @@ from howsure.methods.plain import SOFTMAX
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import maps
-from howsure.tasks.classification.compare import of_shares
-from howsure.tasks.classification.comparison_words import ClassWords
+from howsure.tasks.classification.compare import ClassWords, of_shares
 from howsure.tasks.segmentation.calibrate import Fits, counted_in, cross_fitted, losses_in, tempered
 from howsure.tasks.segmentation.labelled import check_given, truths_of
 from howsure.tasks.segmentation.result import DenseCertainty

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from howsure.evaluation.score import value_and_interval
-from howsure.report.axes import count_axis, number_axis
-from howsure.report.drawing import Drawing, Pictures, bar, drawn
+from howsure.report.drawing import Drawing, Pictures, bar, count_axis, drawn, number_axis
 from howsure.report.figures import RiskCoverage
 from howsure.report.notebook import ViewTable
 from howsure.report.page import PageOptions, scores_of, whole

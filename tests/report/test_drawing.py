@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from howsure.report.axes import count_axis, odds_axis, share_axis
+from howsure.report.drawing import count_axis, odds_axis, share_axis
 
 
 @pytest.mark.parametrize(
