@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
@@ -20,7 +20,7 @@ from howsure.compare.reasons import WHOLE, reasons
 from howsure.compare.sentences import cost_in_words, the
 from howsure.evaluation.metrics import Metric
 from howsure.evaluation.score import LEAST_MISTAKES, OUTSIDE
-from howsure.report.notebook import ViewTable
+from howsure.report.notebook import Cell, ViewTable
 from howsure.report.templates import environment
 from howsure.words import upper
 
@@ -102,7 +102,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "with_costs": comparison.has_costs,
         "unknown_costs": comparison.has_costs and not np.isfinite([*comparison.costs.values()]).all(),
         "undefined": any(cell.value == UNDEFINED for cell in cells),
-        "without_interval": any(cell.value != UNDEFINED and not cell.interval for cell in cells),
+        "without_interval": any(cell.value != UNDEFINED and not cell.aside for cell in cells),
         "least_mistakes": LEAST_MISTAKES,
         "marked": any(cell.best or cell.equal for cell in cells),
         "kinds_of_method": _kinds_of_method(comparison),
@@ -134,30 +134,6 @@ def _kinds_of_method(comparison: Comparison) -> dict[str, list[str]]:
 
 
 # --- tables -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One score in a table.
-
-    Attributes:
-        value: As text; a dash where it is not defined.
-        interval: As text; empty if there is none.
-        best: Whether no method has a better value.
-        equal: Whether it is not the best, but the rows cannot tell it from the best.
-    """
-
-    value: str
-    interval: str
-    best: bool
-    equal: bool
-
-    def __html__(self) -> str:
-        """As pages show it."""
-        value = Markup("<strong>{}</strong>").format(self.value) if self.best else escape(self.value)
-        mark = Markup('<abbr title="may be as good as the best">≈</abbr> ') if self.equal else ""
-        aside = Markup(' <span class="aside">{}</span>').format(self.interval) if self.interval else ""
-        return f"{mark}{value}{aside}"
 
 
 def _tables(comparison: Comparison) -> dict[str, list[ViewTable]]:

@@ -142,6 +142,15 @@ class Band:
     right: Proportion
     off: int
 
+    @property
+    def in_words(self) -> str:
+        """`80 to 90 %`, `99.9 % or more`, `less than 50 %`."""
+        if self.high == 1:
+            return f"{rate(self.low)} or more"
+        if self.low == 0:
+            return f"less than {rate(self.high, 0)}"
+        return f"{100 * self.low:g} to {100 * self.high:g} %"
+
 
 def bands(probability: Floats, correct: NDArray[np.bool_]) -> list[Band]:
     """The claims of rows and their shares of right answers, as `reliability` takes them, in common bands.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,7 +18,7 @@ from howsure.inputs.align import places
 from howsure.inputs.frames import is_frame, labelled_frame
 from howsure.inputs.loaders import gather, is_several
 from howsure.inputs.rows import Rows, as_array
-from howsure.words import counted
+from howsure.words import counted, printable
 
 Pixels = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -49,6 +50,14 @@ class Picture:
     width: int
     height: int
     shrunk: bool
+
+    def shown(self, called: str) -> Markup:
+        """It with its name, for a page; a click enlarges it."""
+        style = "" if self.shrunk else Markup(' class="crisp"')
+        image = Markup('<img src="{}" width="{}" height="{}" alt="{}"{}>').format(
+            self.source, self.width, self.height, printable(called), style
+        )
+        return Markup('<details class="zoom"><summary title="Enlarge">{}</summary></details>').format(image)
 
 
 def are_images(rows: Pixels, kind: str) -> bool:

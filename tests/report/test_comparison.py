@@ -159,9 +159,7 @@ def test_gains_are_the_paired_differences_and_their_parts() -> None:
     }
     for key, gap in gaps.items():
         more = [100 * (np.exp(-number) - 1) for number in (gap.value, gap.high, gap.low)]
-        value, *interval = (
-            float(number) for number in numbers(f"{actual[key].value} {actual[key].interval}")
-        )
+        value, *interval = (float(number) for number in numbers(f"{actual[key].value} {actual[key].aside}"))
         assert [value, *(interval or (value, value))] == pytest.approx(more, abs=0.5)
     for method in ("MC dropout", "ensemble"):
         parts = [full().part(method, part).value for part in PARTS]

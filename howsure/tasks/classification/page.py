@@ -13,15 +13,17 @@ from howsure.compare.findings import chosen, lead
 from howsure.compare.sentences import the
 from howsure.report.drawing import Pictures, drawn
 from howsure.report.figures import (
+    Band,
     Proportion,
     bands,
+    beside,
     differs_from_claim,
     interval_of,
     proportion,
     reliability,
     share_of,
 )
-from howsure.report.notebook import ViewTable
+from howsure.report.notebook import Cell, TableColumn, TextColumn, ViewTable
 from howsure.report.page import PageOptions, whole
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification import words
@@ -29,11 +31,12 @@ from howsure.tasks.classification.cards import cards, coin_flip_positions, mista
 from howsure.tasks.classification.drawings import draw_reliability, draw_risk_coverage
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import found_of
+from howsure.tasks.classification.sentence import Row
 from howsure.tasks.classification.words import claim_in_words, rare_in_words, tells_networks
 from howsure.tasks.probabilities import are_alone
 from howsure.tasks.sentences import percent, words_of
 from howsure.tasks.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
-from howsure.words import UNIT, counted, upper
+from howsure.words import UNIT, counted, rate, upper
 
 _SHOWN_AT_ONCE = 12
 
@@ -98,7 +101,7 @@ def page_of(
         "LEANING": LEANING,
         "COIN_FLIP": COIN_FLIP,
         "VERDICTS": VERDICTS,
-        "classes": lines,
+        "classes": _class_table(lines, f"{answers.kind}s", wording),
     }
     # In the order of the page; the details at its end are closed.
     sections: dict[str, str] = {}
@@ -189,7 +192,7 @@ def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
     return {
         "mistakes_of_sure": proportion(mistakes, int(np.sum(certainty.verdict == SURE))),
         "overall": overall,
-        "bands": bands(certainty.probability, is_right),
+        "bands": _bands_table(certainty.kind, bands(certainty.probability, is_right)),
         "reliability_words": words.reliability_in_words(groups, claim, overall),
     }
 
@@ -264,32 +267,78 @@ def asking_for_a_look(answers: Certainty) -> Integers:
 
 def _rows_table(answers: Certainty, positions: Integers, kind: str, asked: Sequence[str]) -> ViewTable:
     """Rows of a kind at some positions as a table; `asked` as for `cards.cards`."""
-    head = [upper(kind), "Says", "Probability", "Or", "Its probability", "Verdict", "Reason"]
-    lines = []
-    for position in positions.tolist():
-        row, (_, label) = answers[position], row_and_label(position, answers, asked)
-        more = max(0, len(row.candidates) - 2)
-        rival = percent(float(row.probabilities[row.runner_up]), float(row.mc_error[row.runner_up]))
-        line = [
-            str(row.row),
-            row.label_name,
-            percent(row.probability, float(row.mc_error[row.label])),
-            row.runner_up_name,
-            f"{rival}, and {more:,} more class{'' if more == 1 else 'es'} as likely" if more else rival,
-            row.said,
-            row.reason or "–",
-        ]
-        if row.truth is not None:
-            line.append(
-                "right" if row.truth == row.label else f"wrong: it is '{answers.class_names[row.truth]}'"
-            )
-        line[1:1] = [*([] if row.id is None else [str(row.id)]), *([] if label is None else [label])]
-        lines.append(line)
+    rows = [answers[position] for position in positions.tolist()]
+    columns = [TableColumn(upper(kind), [str(row.row) for row in rows])]
+    if answers.ids is not None:
+        columns.append(TextColumn(answers.id_name, [str(row.id) for row in rows]))
+    if asked:
+        labels = [row_and_label(position, answers, asked)[1] for position in positions.tolist()]
+        columns.append(TextColumn("Label", labels))
+    tops = [percent(row.probability, float(row.mc_error[row.label])) for row in rows]
+    columns += [
+        TextColumn("Says", [row.label_name for row in rows]),
+        TableColumn("Probability", tops),
+        TextColumn("Or", [row.runner_up_name for row in rows]),
+        TableColumn("Its probability", [_rival_text(row) for row in rows]),
+        TextColumn("Verdict", [row.said for row in rows]),
+        TextColumn("Reason", [row.reason or "–" for row in rows]),
+    ]
     if answers.truth is not None:
-        head.append("Truth")
-    head[1:1] = [*([] if answers.ids is None else [answers.id_name]), *(["Label"] if asked else [])]
-    numeric = [0, head.index("Probability"), head.index("Its probability")]
-    return ViewTable(f"The list of {answers.kind}s", head, lines, numeric=numeric)
+        names = answers.truth_name[positions]  # type: ignore[index]
+        truths = [
+            "right" if row.truth == row.label else f"wrong: it is '{name}'"
+            for row, name in zip(rows, names, strict=True)
+        ]
+        columns.append(TextColumn("Truth", truths))
+    return ViewTable.of(f"The list of {answers.kind}s", columns)
+
+
+def _rival_text(row: Row) -> str:
+    more = max(0, len(row.candidates) - 2)
+    rival = percent(float(row.probabilities[row.runner_up]), float(row.mc_error[row.runner_up]))
+    return f"{rival}, and {more:,} more class{'' if more == 1 else 'es'} as likely" if more else rival
+
+
+OFF_WORDS = ("within chance", "too modest", "too sure")
+"""Whether percentages differ from shares of right answers, by `off` of a `ClassLine` or a `Band`."""
+
+
+def _class_table(lines: Sequence[ClassLine], kinds: str, wording: Mapping[str, str]) -> ViewTable:
+    columns = [TextColumn(wording["one"], [line.name for line in lines])]
+    columns.append(TableColumn(upper(kinds), [f"{line.count:,}" for line in lines]))
+    for number, verdict in enumerate(VERDICTS):
+        columns.append(TableColumn(upper(verdict), [f"{line.of_verdict[number]:,}" for line in lines]))
+    columns.append(TableColumn("Says", [line.claim_in_words for line in lines]))
+    shares = [(line.right, line.found) for line in lines if line.right and line.found]
+    if shares:
+        right, found = zip(*shares, strict=True)
+        columns += [
+            TableColumn("Right", [_with_interval(share) for share in right], f"95{UNIT} interval"),
+            TextColumn(
+                "Percentages",
+                [OFF_WORDS[line.off] if line.count else "–" for line in lines],
+            ),
+            TableColumn("Are", [f"{share.total:,}" for share in found], "truly"),
+            TableColumn("Found", [_with_interval(share) for share in found], f"95{UNIT} interval"),
+        ]
+    return ViewTable.of(wording["several"], columns)
+
+
+def _with_interval(share: Proportion) -> Cell:
+    return Cell(share_of(share), interval_of(share) if share.total else "")
+
+
+def _bands_table(kind: str, all_bands: Sequence[Band]) -> ViewTable:
+    columns = [
+        TextColumn("Where it says", [band.in_words for band in all_bands]),
+        TableColumn("on average", [beside(band.claim, band.right) for band in all_bands]),
+        TableColumn(
+            "it is right on", [_with_interval(band.right) for band in all_bands], f"95{UNIT} interval"
+        ),
+        TableColumn(f"{upper(kind)}s", [f"{band.right.total:,}" for band in all_bands]),
+        TextColumn("Percentages", [OFF_WORDS[band.off] for band in all_bands]),
+    ]
+    return ViewTable.of("What it says and what is right", columns)
 
 
 @dataclass(frozen=True)
@@ -313,6 +362,13 @@ class ClassLine:
     right: Proportion | None
     off: int
     found: Proportion | None = None
+
+    @property
+    def claim_in_words(self) -> str:
+        """The claim with as many decimals as the share that is right allows; a dash without rows."""
+        if not self.count:
+            return "–"
+        return rate(self.claim) if self.right is None else beside(self.claim, self.right)
 
 
 def classes_of(certainty: Certainty, among: int | None = None) -> list[ClassLine]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +10,7 @@ from howsure import digits
 from howsure.digits import significant
 from howsure.report.drawing import Pictures, drawn
 from howsure.report.figures import interval_of, share_of
-from howsure.report.looks import Look, Looks
-from howsure.report.notebook import ViewTable
+from howsure.report.notebook import Cell, TableColumn, TextColumn, ViewTable
 from howsure.report.page import PageOptions, scores_of, whole
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.page import Point, margin_point, method_point
@@ -75,18 +72,14 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
     sections: dict[str, str] = {}
     details: dict[str, str] = {}
     if len(result):
-        context["least"] = entries_of(
-            result, options.looks, result.widest(MOST_LISTED).tolist(), _PICTURES, level
-        )
         is_ranked = not np.isnan(scatter(result.std, result.spread)).all()
         sections["least"] = "The least certain" if is_ranked else f"The first {result.kind}s"
         if len(result) == 1:
             sections["least"] = f"The {result.kind}"
+        context["least"] = _rows_table(result, options, result.widest(MOST_LISTED), sections["least"])
         if len(positions := farthest(result)):
-            context["farthest"] = entries_of(
-                result, options.looks, positions.tolist(), _PICTURES, level, farthest=True
-            )
             sections["farthest"] = "Answers the farthest off"
+            context["farthest"] = _rows_table(result, options, positions, sections["farthest"], farthest=True)
         if len(names) > 1:
             context |= {"table": _targets_table(result), "first_name": names[0], "numbers": len(names)}
             sections["targets"] = "Number by number"
@@ -192,28 +185,29 @@ def _targets_table(result: RegressionCertainty) -> ViewTable:
     """Target by target: medians over the rows, and how many true answers lie in their 95 % intervals."""
     targets = range(min(len(result.target_names), MOST_IN_TABLE))
     with_noise = bool(np.isfinite(result.std).any())
-    columns: dict[tuple[str, str], list[str]] = {("Number", ""): [result.target_names[k] for k in targets]}
+    columns = [TextColumn("Number", [result.target_names[k] for k in targets])]
     if with_noise:
-        columns[f"95{UNIT} of answers", ""] = [half_width(result, k) for k in targets]
+        columns.append(TableColumn(f"95{UNIT} of answers", [half_width(result, k) for k in targets]))
     if result.spread is not None:
         between = f"between {words_of(result.method)['between']}"
-        columns["Spread", between] = [median(result.spread[:, k], two_digits) for k in targets]
+        spreads = [median(result.spread[:, k], two_digits) for k in targets]
+        columns.append(TableColumn("Spread", spreads, between))
         if with_noise:
             shares = disagreement(result.spread, result.noise)
-            columns["Disagreement", "of the variance"] = [median(shares[:, k], rate) for k in targets]
+            medians = [median(shares[:, k], rate) for k in targets]
+            columns.append(TableColumn("Disagreement", medians, "of the variance"))
     levels = [levels_of(result, k) for k in targets]
     if levels[0]:
         last = [of_target[-1].found if of_target else None for of_target in levels]
-        columns[f"95{UNIT} intervals contain", f"95{UNIT} interval"] = [
-            UNKNOWN if share is None else f"{share_of(share)} ({interval_of(share)})" for share in last
-        ]
-        columns["Intervals are", ""] = [
+        held = [UNKNOWN if share is None else f"{share_of(share)} ({interval_of(share)})" for share in last]
+        verdicts = [
             verdict_of(of_target) or "within chance" if of_target else UNKNOWN for of_target in levels
         ]
-    head = [name for name, _ in columns]
-    numeric = [place for place, name in enumerate(head) if name not in ("Number", "Intervals are")]
-    asides = {place: aside for place, (_, aside) in enumerate(columns) if aside}
-    return ViewTable("Numbers", head, list(zip(*columns.values(), strict=True)), numeric, asides)
+        columns += [
+            TableColumn(f"95{UNIT} intervals contain", held, f"95{UNIT} interval"),
+            TextColumn("Intervals are", verdicts),
+        ]
+    return ViewTable.of("Numbers", columns)
 
 
 def _passes_and_errors(result: RegressionCertainty) -> dict[str, Any]:
@@ -238,37 +232,6 @@ MOST_LISTED = 24
 MOST_FARTHEST = 12
 
 
-@dataclass(frozen=True)
-class ListEntry:
-    """One row of a list.
-
-    Attributes:
-        row: The row.
-        look: Its picture or values.
-        target: Name of the number that is shown.
-        number: The prediction.
-        answers: Interval of 95 % of answers; a dash if unknown.
-        networks: Interval of most networks; a dash if unknown.
-        share: Share of the variance that is disagreement; a dash where unknown.
-        truth: The true answer, or None.
-        outside: Whether it lies outside its interval.
-        off: How many of its standard deviations it is off, in words; empty if unknown.
-        strange: Whether the row is unfamiliar.
-    """
-
-    row: NumbersRow
-    look: Look
-    target: str
-    number: str
-    answers: str
-    networks: str
-    share: str
-    truth: str | None
-    outside: bool
-    off: str
-    strange: bool
-
-
 def off_by(result: RegressionCertainty) -> Floats:
     """(N, K) size of errors in standard deviations of a new answer; −1 where unknown, ∞ where that is 0."""
     assert result.truth is not None
@@ -287,53 +250,71 @@ def farthest(result: RegressionCertainty) -> Integers:
     return np.asarray(order[off[order] > 1.96], dtype=np.int64)
 
 
-def entries_of(
+def _rows_table(
     result: RegressionCertainty,
-    looks: Looks,
-    positions: Sequence[int],
-    budget: int,
-    level: float,
+    options: PageOptions,
+    positions: Integers,
+    caption: str,
     *,
     farthest: bool = False,
-) -> list[ListEntry]:
-    """Rows at some positions as they are listed; of several numbers the least certain, or farthest off.
+) -> ViewTable:
+    """Rows at some positions; of several numbers the least certain, or the one that is the farthest off.
 
     Args:
         result: The result that is reported.
-        looks: Pictures or values of the rows.
+        options: The arguments of the caller of `report`.
         positions: Positions of the rows, in their order.
-        budget: Most characters that the pictures may take together.
-        level: Share of networks in their intervals.
-        farthest: Whether to show the number that is the farthest off.
+        caption: Title of the table.
+        farthest: Whether to show the number that is the farthest off, and how far that is.
     """
-    off = None if result.truth is None else off_by(result)
-    by = off if farthest and off is not None else relative_width(result.std, result.spread)
-    targets = np.argmax(by[positions], axis=1).tolist()
-    rows = [result[int(position)] for position in positions]
-    shown_looks = looks.of(positions, budget)
-    strange = result.unfamiliar
-    entries = []
-    for position, row, k, look in zip(positions, rows, targets, shown_looks, strict=True):
-        texts = written_of(row, k, level)
-        spread = np.nan if row.spread is None else row.spread[k]
-        share = float(disagreement(spread, row.noise[k]))
-        away = np.nan if off is None else float(off[position, k])
-        entries.append(
-            ListEntry(
-                row=row,
-                look=look,
-                target=result.target_names[k],
-                number=texts.number,
-                answers=UNKNOWN if texts.answers is None else digits.to(texts.answers),
-                networks=_networks_text(row, k) if texts.networks is None else digits.to(texts.networks),
-                share=rate(share, 0) if np.isfinite(share) else UNKNOWN,
-                truth=texts.truth,
-                outside=bool(away > 1.96),
-                off=significant(away, 2) if away >= 0 else "",
-                strange=bool(strange[position]),
-            )
-        )
-    return entries
+    level, between = level_of_all(result), words_of(result.method)["between"]
+    off = None if result.truth is None else off_by(result)[positions]
+    by = off if farthest and off is not None else relative_width(result.std, result.spread)[positions]
+    numbers = np.argmax(by, axis=1)
+    rows, looks = [result[at] for at in positions.tolist()], options.looks.of(positions.tolist(), _PICTURES)
+    shown = [(row, k, written_of(row, k, level)) for row, k in zip(rows, numbers.tolist(), strict=True)]
+    strange = result.unfamiliar[positions]
+    called = [
+        Cell(str(row.row), "unfamiliar" if is_strange else "")
+        for row, is_strange in zip(rows, strange, strict=True)
+    ]
+    columns = [TableColumn(upper(options.kind), called)]
+    if result.ids is not None:
+        columns.append(TableColumn(result.id_name, [str(row.id) for row in rows], style="id"))
+    pictures = [look.picture.shown(row.called) for look, row in zip(looks, rows, strict=True) if look.picture]
+    if pictures:
+        columns.append(TableColumn("Picture", pictures, style="small"))
+    if len(result.target_names) > 1:
+        names = [result.target_names[k] for k in numbers.tolist()]
+        columns.append(TextColumn("Number", names))
+    columns.append(TableColumn("Says", [texts.number for _, _, texts in shown]))
+    with_noise = bool(np.isfinite(result.std).any())
+    if with_noise:
+        answers = [UNKNOWN if texts.answers is None else digits.to(texts.answers) for _, _, texts in shown]
+        columns.append(TableColumn(f"95{UNIT} of answers", answers))
+    if result.spread is not None:
+        networks = [
+            _networks_text(row, k) if texts.networks is None else digits.to(texts.networks)
+            for row, k, texts in shown
+        ]
+        columns.append(TableColumn(f"{rate(level, 0)} of {between}", networks))
+        if with_noise and not farthest:
+            shares = disagreement(result.spread, result.noise)[positions, numbers].tolist()
+            in_words = [rate(share, 0) if np.isfinite(share) else UNKNOWN for share in shares]
+            columns.append(TableColumn("Disagreement", in_words, "of the variance"))
+    if off is not None:
+        away = np.take_along_axis(off, numbers[:, None], axis=1)[:, 0].tolist()
+        truths = [
+            Cell(str(texts.truth), "outside" if size > 1.96 and not farthest else "")
+            for (_, _, texts), size in zip(shown, away, strict=True)
+        ]
+        columns.append(TableColumn("Truth", truths))
+        if farthest:
+            sizes = [significant(size, 2) if size >= 0 else "" for size in away]
+            columns.append(TableColumn("Off by", sizes, "standard deviations"))
+    if options.looks.columns:
+        columns.append(TableColumn("Values", [look.values for look in looks], style="values"))
+    return ViewTable.of(caption, columns)
 
 
 def _networks_text(row: NumbersRow, k: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from howsure.evaluation.score import value_and_interval
 from howsure.report.drawing import Drawing, Pictures, bar, count_axis, drawn, number_axis
 from howsure.report.figures import RiskCoverage
-from howsure.report.notebook import ViewTable
+from howsure.report.notebook import TableColumn, TextColumn, ViewTable
 from howsure.report.page import PageOptions, scores_of, whole
 from howsure.report.templates import script
 from howsure.sampling.outcome import Floats, Integers
@@ -167,31 +167,29 @@ def _meaning_of_margin(result: DenseCertainty) -> Point:
 
 def _rows_table(result: DenseCertainty, positions: Integers) -> ViewTable:
     """Rows in the list: number, id, doubt, coin flips, right positions, and the largest class."""
-    head = [upper(result.kind), "Doubt", "Coin flips", "Largest class"]
-    rows = []
-    for at in positions.tolist():
-        k = int(np.argmax(result.share[at]))
-        rows.append(
-            [
-                str(result.row[at]),
-                f"{100 * result.doubt[at]:.0f}{UNIT}",
-                f"{share_in_words(float(result.undecided[at]))}{UNIT}",
-                f"{share_in_words(float(result.share[at, k]))}{UNIT} {result.class_names[k]}",
-            ]
-        )
-        if result.truth is not None:
-            truth = np.asarray(result.truth[at])
-            is_known = truth >= 0
-            hits = np.asarray(result.label[at])[is_known] == truth[is_known]
-            rows[-1].insert(3, rate(float(hits.mean())) if hits.size else "–")
-        if result.ids is not None:
-            rows[-1].insert(1, str(result.ids[at]))
-    if result.truth is not None:
-        head.insert(3, "Right")
-    if result.ids is not None:
-        head.insert(1, result.id_name)
-    numeric = [place for place, name in enumerate(head) if name not in ("Largest class", result.id_name)]
-    return ViewTable(f"The other {result.kind}s", head, rows, numeric=numeric)
+    part = result[positions]
+    columns = [TableColumn(upper(result.kind), list(map(str, part.row.tolist())))]
+    if part.ids is not None:
+        columns.append(TextColumn(result.id_name, list(map(str, part.ids.tolist()))))
+    columns.append(TableColumn("Doubt", [f"{100 * doubt:.0f}{UNIT}" for doubt in part.doubt]))
+    columns.append(
+        TableColumn("Coin flips", [f"{share_in_words(float(share))}{UNIT}" for share in part.undecided])
+    )
+    if part.truth is not None:
+        columns.append(TableColumn("Right", [_share_right(part, at) for at in range(len(part))]))
+    largest = [
+        f"{share_in_words(float(shares.max()))}{UNIT} {result.class_names[int(np.argmax(shares))]}"
+        for shares in part.share
+    ]
+    columns.append(TextColumn("Largest class", largest))
+    return ViewTable.of(f"The other {result.kind}s", columns)
+
+
+def _share_right(result: DenseCertainty, at: int) -> str:
+    truth = np.asarray(result.truth[at])  # type: ignore[index]
+    is_known = truth >= 0
+    hits = np.asarray(result.label[at])[is_known] == truth[is_known]
+    return rate(float(hits.mean())) if hits.size else "–"
 
 
 # --- an overview --------------------------------------------------------------------------------------
@@ -364,26 +362,32 @@ def class_table(result: DenseCertainty, counts: PositionCounts, colours: tuple[s
     """
     share, error = result.share.mean(axis=0), result.share_error.mean(axis=0)
     order, truly = np.argsort(-share, kind="stable").tolist(), int(counts.truly.sum())
-    rows = []
-    for k in order:
-        spread, overlap = (_mean_of_known(values[:, k]) for values in (result.share_spread, result.overlap))
-        labelled = int(counts.labelled[k])
-        rows.append([result.class_names[k], percent(float(share[k]), float(error[k])).replace(" %", UNIT)])
-        if result.truth is not None:
-            rows[-1].append(rate(int(counts.truly[k]) / truly) if truly else "–")
-            rows[-1].append(_two_digits(counts.dice[k]))
-        flips = rate(int(counts.flips[k]) / labelled) if labelled else "–"
-        rows[-1] += [_spread_text(spread), _two_digits(overlap), flips]
-    head = {"Class": "", "Share": ""}
-    head |= {} if result.truth is None else {"Truth": "", "Dice": "with the truth"}
-    head |= {
-        "Spread": f"between {words_of(result.method)['between']}",
-        "Overlap": "Dice",
-        "Coin flips": f"of its {result.position_name}s",
-    }
-    asides = {place: aside for place, aside in enumerate(head.values()) if aside}
-    shown_colours, numeric = [colours[k] for k in order], range(1, len(head))
-    return ViewTable("Classes", [*head], rows, numeric, asides=asides, colours=shown_colours)
+    spread, overlap = (
+        [_mean_of_known(values[:, k]) for k in order] for values in (result.share_spread, result.overlap)
+    )
+    shares = [percent(float(share[k]), float(error[k])).replace(" %", UNIT) for k in order]
+    columns = [
+        TextColumn("Class", [result.class_names[k] for k in order]),
+        TableColumn("Share", shares),
+    ]
+    if result.truth is not None:
+        columns += [
+            TableColumn("Truth", [rate(int(counts.truly[k]) / truly) if truly else "–" for k in order]),
+            TableColumn("Dice", [_two_digits(counts.dice[k]) for k in order], "with the truth"),
+        ]
+    pairs = [(int(counts.flips[k]), int(counts.labelled[k])) for k in order]
+    columns += [
+        TableColumn(
+            "Spread", list(map(_spread_text, spread)), f"between {words_of(result.method)['between']}"
+        ),
+        TableColumn("Overlap", list(map(_two_digits, overlap)), "Dice"),
+        TableColumn(
+            "Coin flips",
+            [rate(flips / labelled) if labelled else "–" for flips, labelled in pairs],
+            f"of its {result.position_name}s",
+        ),
+    ]
+    return ViewTable.of("Classes", columns, colours=[colours[k] for k in order])
 
 
 def _two_digits(value: float) -> str:
