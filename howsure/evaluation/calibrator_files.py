@@ -34,6 +34,9 @@ KIND = "howsure calibrator"
 ELSEWHERE = ("vector", "isotonic", "offsets")
 """Methods that scikit-learn has, and howsure does not."""
 
+UNLESS_TRAINED_ON = "If the model was trained on these rows, none of this holds; howsure cannot know that."
+"""The last sentence about each calibrator."""
+
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
 
 

@@ -18,6 +18,7 @@ from scipy.special import stdtrit
 from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
 from howsure.evaluation.calibrator_files import (
+    UNLESS_TRAINED_ON,
     ScoredCalibrator,
     check_method,
     check_not_calibrated,
@@ -134,7 +135,7 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
     if np.array_equal(certainty.label, truth):
         warn(too_few_mistakes(0, len(p)))
     after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
-    helps = helps_in(after.minus(before))
+    helps = helps_in(after.minus(before)["nll"])
     warnings = tuple(warnings_of(parameters, counts, certainty.class_names, before, helps))
     ends = temperature_ends(parameters, using.moves(parameters, p, truth), mistakes_of(before))
     return Calibrator(
@@ -327,9 +328,8 @@ HELPS = {
 """Whether calibration helps, and what is said of that."""
 
 
-def helps_in(differences: Mapping[str, Score]) -> str:
+def helps_in(nll: Score) -> str:
     """One of `HELPS`, by the interval of the difference in NLL."""
-    nll = differences["nll"]
     return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
 
 
@@ -365,7 +365,7 @@ def in_words(
             f"before, and by {off_in_words(after.ece)} after.",
             HELPS[helps],
             *warnings,
-            "If the model was trained on these rows, none of this holds; howsure cannot know that.",
+            UNLESS_TRAINED_ON,
         ]
     )
 

@@ -23,6 +23,7 @@ from howsure.arguments import check_choice
 from howsure.digits import exactly
 from howsure.errors import InputError
 from howsure.evaluation.calibrator_files import (
+    UNLESS_TRAINED_ON,
     ScoredCalibrator,
     check_not_calibrated,
     check_rows,
@@ -185,8 +186,7 @@ def _explanation(
             f"{scatter.said.format(of, score)}. In rows that it had not learnt from, {100 * SHOWN:g}\u00a0% "
             f"intervals held {shares[0]} of the answers{now}."
         )
-    caveat = "If the model was trained on these rows, none of this holds; howsure cannot know that."
-    return " ".join([*sentences, *warnings, caveat])
+    return " ".join([*sentences, *warnings, UNLESS_TRAINED_ON])
 
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:

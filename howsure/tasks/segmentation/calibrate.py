@@ -16,6 +16,7 @@ import numpy as np
 
 from howsure.errors import InputError
 from howsure.evaluation.calibrator_files import (
+    UNLESS_TRAINED_ON,
     SavedCalibrator,
     check_method,
     check_not_calibrated,
@@ -35,7 +36,7 @@ from howsure.results.lazy_maps import LazyMap
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 from howsure.tasks.classification import maps as of_classes
-from howsure.tasks.classification.calibrate import temperature_in_words
+from howsure.tasks.classification.calibrate import HELPS, helps_in, temperature_in_words
 from howsure.tasks.segmentation.labelled import truths_of
 from howsure.tasks.segmentation.result import DenseCertainty, of_counted
 from howsure.tasks.segmentation.scores import check_known, known_probabilities, loss_of
@@ -93,14 +94,10 @@ class DenseCalibrator(SavedCalibrator):
         """Sentences for a reader who knows no statistics."""
         change_in_numbers = f"(temperature {self.temperature}, where 1 changes nothing)"
         change = temperature_in_words(self.temperature.low, self.temperature.high, change_in_numbers)
-        better = "These rows cannot tell whether they became better."
-        if self.difference.excludes_zero:
-            better = "They became better" if self.difference.value < 0 else "They became worse"
-            better += ", by more than chance explains."
         return (
             f"Calibration by one temperature, learnt from {self.rows:,} rows with known answers. {change} On "
-            f"rows it had not learnt from, the NLL is {self.before} before and {self.after} after. {better} "
-            "Whether the model was trained on these rows cannot be known; if so, none of this holds."
+            f"rows it had not learnt from, the NLL is {self.before} before and {self.after} after. "
+            f"{HELPS[helps_in(self.difference)]} {UNLESS_TRAINED_ON}"
         )
 
     __str__ = in_words
