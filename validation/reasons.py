@@ -397,7 +397,7 @@ def compared(of: World, drawn: Said) -> Comparison:
         recorder = MemberRecorder(comparison.comparing.alone, comparison.truth)
         values = [each[:, :1] if numeric else softmax(each, axis=1) for each in networks]
         recorder(np.arange(len(drawn.truth)), values)
-        heard[name] = recorder.members()
+        heard[name] = recorder.losses()
     return replace(comparison, members=heard)
 
 

@@ -16,18 +16,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.adapters.protocol import Model
 from howsure.arguments import check_choice
 from howsure.atomic import LINES, check_ending
 from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
 from howsure.compare.passes import Alone, MemberLosses
 from howsure.displayed import Displayed
-from howsure.errors import InputError, ModelError
+from howsure.errors import InputError
 from howsure.evaluation.metrics import Metric
 from howsure.evaluation.paired import Comparable
 from howsure.evaluation.score import Measured, Score
 from howsure.inputs.rows import quoted
-from howsure.methods.protocol import Job, Method, Needs, Passes
+from howsure.methods.protocol import Method
 from howsure.results.export import write_csv_file
 from howsure.sampling.outcome import Floats
 from howsure.statistics import simultaneous_critical_value
@@ -228,35 +227,6 @@ class Comparing:
     kept: Callable[[Any], Any] = lambda result: result
 
 
-GIVEN = "given"
-"""Name of the method of a result that existed before."""
-
-
-@dataclass(frozen=True)
-class GivenMethod:
-    """Stands in for the method of a given result. It cannot run.
-
-    Args:
-        in_words: Description of the results, a sentence.
-    """
-
-    in_words: str
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """A name."""
-        return {"name": GIVEN}
-
-    @property
-    def needs(self) -> Needs:
-        """Nothing that a model could have."""
-        return Needs(Model, fitted=True)
-
-    def begin(self, job: Job) -> Passes:
-        """Raise a `ModelError`."""
-        raise ModelError("A given result has no method that can run", expected="a method")
-
-
 @dataclass(frozen=True, eq=False)
 class Comparison(Displayed):
     """Scores of several methods on the same rows.
@@ -274,7 +244,8 @@ class Comparison(Displayed):
             rows, as maps of all methods may not fit in memory.
         truth: (N,) the true classes, (N, K) the true numbers, or (N, *P) the true class at each position, −1
             where it does not count.
-        kinds: The method behind each name. A calibrated version has the same method.
+        kinds: The method behind each name. A calibrated version has the same method. Empty for existing
+            results.
         calibrations: For each calibrated version, the name without calibration.
         background: Name of the class that means over classes leave out, or None.
         parts: Parts of the NLL of each method on the unchanged rows, if it is defined.
@@ -396,7 +367,7 @@ class Comparison(Displayed):
     @property
     def has_costs(self) -> bool:
         """Whether methods ran; False for a comparison of existing results."""
-        return any(kind.settings.get("name") != GIVEN for kind in self.kinds.values())
+        return bool(self.kinds)
 
     @cached_property
     def comparing(self) -> Comparing:

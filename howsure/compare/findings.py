@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparison, GivenMethod
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.parts import DISCRIMINATION, PARTS
 from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
 from howsure.compare.sentences import (
@@ -322,18 +322,16 @@ def _costs(comparison: Comparison) -> str:
     """The costs of the methods; empty if there is only the plain softmax."""
     calibrated = bool(comparison.calibrations)
     free = "Calibration costs almost nothing." if calibrated else ""
-    shown = {
-        name: name
-        for name in comparison.methods
-        if name not in comparison.calibrations
-        and not is_plain(comparison.kinds[name])
-        and not isinstance(comparison.kinds[name], GivenMethod)
-    }
+    shown = [
+        name
+        for name, kind in comparison.kinds.items()
+        if name not in comparison.calibrations and not is_plain(kind)
+    ]
     if not shown:
         return free
     if not all(np.isfinite(comparison.costs[name]) for name in shown):
         return joined("Costs are unknown: a method does not say what it computes.", free)
-    costs = listed([f"{label} {cost_in_words(comparison.costs[name])}" for name, label in shown.items()])
+    costs = listed([f"{name} {cost_in_words(comparison.costs[name])}" for name in shown])
     return joined(f"In plain predictions, counted in multiplications: {costs}.", free)
 
 
@@ -447,8 +445,8 @@ def score_lines(comparison: Comparison) -> list[list[Any]]:
     if comparison.has_costs:
         for method, cost in comparison.costs.items():
             add(method, AS_THEY_ARE, "cost", Score(cost, np.nan, np.nan))
-        for method, kind in comparison.kinds.items():
-            add(method, AS_THEY_ARE, "networks", Score(networks_of(kind), np.nan, np.nan))
+        for method in comparison.kinds:
+            add(method, AS_THEY_ARE, "networks", Score(networks_of(comparison, method), np.nan, np.nan))
     return lines
 
 

@@ -30,8 +30,6 @@ from scipy.linalg import hadamard
 
 from howsure.compare.parts import ends_of
 from howsure.evaluation.score import LEAST_MISTAKES, UNKNOWN, Score, centred
-from howsure.methods.ensemble import Ensemble
-from howsure.methods.members import OnMembers
 from howsure.methods.protocol import Around, Job, Method, Passes, Progress
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, ResultMetadata
 from howsure.statistics import widening
@@ -106,17 +104,6 @@ class MemberLosses:
         return Score(value, float(low), float(high)), parts
 
 
-@dataclass(frozen=True)
-class RecordingEnsemble(Ensemble):
-    """An ensemble that hands the answers of its members on, one by one."""
-
-    on_members: OnMembers = field(default=lambda numbers, values: None)
-
-    def begin(self, job: Job) -> Passes:
-        """As the ensemble does."""
-        return self._begin(job, self.on_members)
-
-
 @dataclass(eq=False)
 class MemberRecorder:
     """Collects what each member says of the rows with true answers.
@@ -136,7 +123,7 @@ class MemberRecorder:
             losses, wrong = self.alone(values, self.truth, numbers)
             self.found.setdefault(number, []).append((numbers, losses, wrong))
 
-    def members(self) -> MemberLosses | None:
+    def losses(self) -> MemberLosses | None:
         """The members heard, or None."""
         if not self.found:
             return None
@@ -276,24 +263,50 @@ def _above_zero(values: Floats, off: Floats) -> Floats:
     return np.where(off > 0, values + off, values * np.exp(np.minimum(off, 0) / values))
 
 
-@dataclass(frozen=True)
-class InGroups(Around):
-    """A method that draws masks, with its passes kept in groups."""
+@dataclass(eq=False)
+class Recorded(Around):
+    """A method whose cost is counted, and whose passes and members are recorded.
+
+    Args:
+        method: The method.
+        groups: Keeps its passes in groups, or None.
+        members: Keeps what each member says, or None.
+
+    Attributes:
+        rows: Rows, or tiles of rows, for which it began.
+        spent: Plain predictions of single rows that it told of.
+    """
 
     method: Method
-    groups: PassGroups
+    groups: PassGroups | None = None
+    members: MemberRecorder | None = None
+    rows: int = 0
+    spent: float = 0.0
 
     def begin(self, job: Job) -> Passes:
         """As the method does."""
-        self.groups.begin(job)
-        passes = self.method.begin(replace(job, on_pass=self.groups.add))
+        self.rows += job.total
+        job = replace(job, pay=self._pay, on_members=self.members)
+        groups = self.groups
+        if groups is None:
+            return self.method.begin(job)
+        groups.begin(job)
+        passes = self.method.begin(replace(job, on_pass=groups.add))
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             estimates = passes.draw(numbers, progress)
-            self.groups.keep(numbers, estimates)
+            groups.keep(numbers, estimates)
             return estimates
 
         return replace(passes, draw=draw)
+
+    def _pay(self, cost: float) -> None:
+        self.spent += cost
+
+    @property
+    def cost(self) -> float:
+        """Plain predictions of a row on average; NaN if the method tells of none."""
+        return self.spent / self.rows if self.spent and self.rows else np.nan
 
 
 def contributions(moved: Sequence[Mapping[Any, float]], count: int) -> dict[Any, Floats]:

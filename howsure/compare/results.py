@@ -18,7 +18,6 @@ from howsure.compare.comparison import (
     LEAST_CALIBRATED,
     Comparing,
     Comparison,
-    GivenMethod,
 )
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.passes import MemberLosses, PassGroups, contributions
@@ -133,7 +132,7 @@ class MethodScores:
             costs={**costs, **{name: costs[of[name]] for name in self.calibrations}},
             certainties={name: self.kept[name] for name in of},
             truth=self.truth,
-            kinds={name: kinds[of[name]] for name in of},
+            kinds={name: kinds[of[name]] for name in of if kinds},
             calibrations=self.calibrations,
             parts=self.parts,
             claims=self.claims,
@@ -325,7 +324,7 @@ def compared(
         scored.add(name, {AS_THEY_ARE: result})
     return scored.comparison(
         costs=dict.fromkeys(by_name, np.nan),
-        kinds=dict.fromkeys(by_name, GivenMethod(comparing.words.given)),
+        kinds={},
         background=left_out,
     )
 

@@ -20,7 +20,7 @@ from howsure.adapters.resolve import adapt, rows_for
 from howsure.arguments import accept_alias, check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
-from howsure.compare.passes import InGroups, MemberRecorder, PassGroups, RecordingEnsemble
+from howsure.compare.passes import MemberRecorder, PassGroups, Recorded
 from howsure.compare.results import MethodScores, keeping_what_is_said, warn_of_learnt, without
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, row_context, warn
 from howsure.inputs.align import RowNames, aligned, places
@@ -33,7 +33,7 @@ from howsure.methods.choices import possible_methods, redirect_method_kwargs
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import SOFTMAX, Softmax
-from howsure.methods.protocol import Around, Job, Method, Passes
+from howsure.methods.protocol import Job, Method, Passes
 from howsure.progress import Progress, progress_callback
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
@@ -313,65 +313,36 @@ def _assessed(
     sets: _Sets,
 ) -> float:
     """Assess all sets by a method and score it; its cost for the unchanged rows, in plain predictions."""
-    results, alone, counted = dict[str, Any](), scored.comparing.alone, _Counted(method)
-    recorder = MemberRecorder(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
+    results, alone, cost = dict[str, Any](), scored.comparing.alone, np.nan
+    members = None if alone is None or type(method) is not Ensemble else MemberRecorder(alone, scored.truth)
+    draws = isinstance(getattr(method, "each", method), MCDropout)  # it, or each of its members
     groups = dict[str, PassGroups]()
     with row_context(method=name):
         next(streamed(model, first(sets.alike[AS_THEY_ARE], FIRST), method, request))
     with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
         for number, (which, of_set) in enumerate(sets.both.items()):
-            rows = sets.called if which == AS_THEY_ARE else of_set
-            told_of = course.of_one(sets.lengths[which])
-            running = Changed(sets.moves[which], method) if which in sets.moves else method
-            if recorder is not None and which == AS_THEY_ARE:
-                running = RecordingEnsemble(method.others, method.each, recorder)  # type: ignore[attr-defined]
-            draws = isinstance(getattr(running, "each", running), MCDropout)  # it, or each of its members
+            own = which == AS_THEY_ARE
             if draws and which in sets.alike and which not in sets.moves and request.tile is None:
-                running = InGroups(running, groups.setdefault(which, PassGroups()))
-            if which == AS_THEY_ARE:
-                running = counted = _Counted(running)
+                groups[which] = PassGroups()
+            recorded = Recorded(
+                Changed(sets.moves[which], method) if which in sets.moves else method,
+                groups.get(which),
+                members if own else None,
+            )
             place = Path(folder) / str(number)
             place.mkdir()
-            with row_context("" if which == AS_THEY_ARE else which, name):
-                blocks = streamed(model, rows, running, request, told_of)
+            with row_context("" if own else which, name):
+                told_of = course.of_one(sets.lengths[which])
+                blocks = streamed(model, sets.called if own else of_set, recorded, request, told_of)
                 results[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
+            cost = recorded.cost if own else cost
         scored.add(name, results)
         scored.add_masks(name, results, groups)
         results.clear()  # before the files go
-    members = None if recorder is None else recorder.members()
-    if members is not None:
-        scored.members[name] = members
-    return counted.cost
-
-
-@dataclass(eq=False)
-class _Counted(Around):
-    """A method whose cost is counted.
-
-    Args:
-        method: The method.
-
-    Attributes:
-        rows: Rows, or tiles of rows, for which it began.
-        spent: Plain predictions of single rows that it told of.
-    """
-
-    method: Method
-    rows: int = 0
-    spent: float = 0.0
-
-    def begin(self, job: Job) -> Passes:
-        """As the method does."""
-        self.rows += job.total
-        return self.method.begin(replace(job, pay=self._pay))
-
-    def _pay(self, cost: float) -> None:
-        self.spent += cost
-
-    @property
-    def cost(self) -> float:
-        """Plain predictions of a row on average; NaN if the method tells of none."""
-        return self.spent / self.rows if self.spent and self.rows else np.nan
+    losses = None if members is None else members.losses()
+    if losses is not None:
+        scored.members[name] = losses
+    return cost
 
 
 def default_methods(

@@ -11,7 +11,6 @@ from howsure.compare.comparison import Comparison
 from howsure.digits import clear_of, measured, rounded, significant
 from howsure.evaluation.score import Score
 from howsure.methods.choices import CHOICES
-from howsure.methods.protocol import Method
 from howsure.words import UNIT, listed
 
 NOUNS = frozenset(choice.name for choice in CHOICES)
@@ -100,14 +99,15 @@ CHEAP = 1.5
 """Plain predictions from which a cost is told."""
 
 
-def networks_of(kind: Method) -> int:
+def networks_of(comparison: Comparison, method: str) -> int:
     """How many networks have to be trained for a method."""
-    return int(kind.settings.get("members", 1)) if kind.settings.get("name") == "ensemble" else 1
+    settings = comparison.kinds[method].settings if comparison.has_costs else {}
+    return int(settings.get("members", 1)) if settings.get("name") == "ensemble" else 1
 
 
 def price_of(comparison: Comparison, method: str) -> str:
     """The cost of a method, `5 plain predictions, of 5 networks`; empty if it is hardly more than one."""
-    networks, cost = networks_of(comparison.kinds[method]), comparison.costs[method]
+    networks, cost = networks_of(comparison, method), comparison.costs[method]
     trained = (
         [f"of {networks} networks" if np.isfinite(cost) else f"{networks} networks"] if networks > 1 else []
     )

@@ -13,7 +13,7 @@ from howsure.adapters.fingerprint import fingerprint_of, same_weights
 from howsure.errors import InputError, warn
 from howsure.inputs.duplicates import first_twice, mark_of
 from howsure.methods.mc_dropout import has_passes
-from howsure.methods.members import OnMembers, begin_members, of_member
+from howsure.methods.members import begin_members, of_member
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Choice, Job, Method, Needs, OwnMethod, Passes, is_method
 from howsure.sampling.outcome import Estimates, Floats, Outcome
@@ -123,9 +123,6 @@ class Ensemble(OwnMethod):
 
     def begin(self, job: Job) -> Passes:
         """Begin a prediction for each model."""
-        return self._begin(job)
-
-    def _begin(self, job: Job, on_members: OnMembers | None = None) -> Passes:
         jobs = [job]
         for model in self.others:
             with of_member(MEMBER, len(jobs)):
@@ -138,7 +135,7 @@ class Ensemble(OwnMethod):
                 expected="at least one more model, trained from another seed",
                 received=f"{counted(len(self.others), 'model')} with the same weights",
             )
-        passes = begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs), on_members)
+        passes = begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs))
         return replace(passes, settings={"members": len(jobs)})
 
 

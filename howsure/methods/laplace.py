@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,9 +36,6 @@ from howsure.sampling.estimate import RunningMoments
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.sampling.sketch import with_networks
 from howsure.tasks.task import outcome_of
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 DEFAULT_PASSES = 100
 

@@ -17,9 +17,6 @@ from howsure.sampling.error import Units, error_of
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.statistics import ERROR_FLOOR
 
-OnMembers = Callable[[Integers, Sequence[Floats]], None]
-"""Called with the numbers (n,) of a block of rows, and the values (n, …, K) of each member."""
-
 
 @contextmanager
 def of_member(called: str, number: int) -> Iterator[None]:
@@ -35,7 +32,6 @@ def begin_members(
     method: Method,
     called: str,
     look: Callable[[Sequence[Estimates]], None] = lambda members: None,
-    on_members: OnMembers | None = None,
 ) -> Passes:
     """Draw every member with the method `method`, block by block.
 
@@ -44,14 +40,13 @@ def begin_members(
         method: How a member predicts.
         called: Name of a member in its errors, with `{}` for its number.
         look: Called with the estimates of the members on the first block of rows.
-        on_members: Called with what they say of every block.
     """
     begun = list[Passes]()
     for number, job in enumerate(jobs):
         with of_member(called, number):
             on_pass = None if jobs[0].on_pass is None else partial(jobs[0].on_pass, member=number)
-            begun.append(method.begin(replace(job, on_pass=on_pass, pay=jobs[0].pay)))
-    outcome, looked = jobs[0].outcome, False
+            begun.append(method.begin(replace(job, on_pass=on_pass, pay=jobs[0].pay, on_members=None)))
+    outcome, on_members, looked = jobs[0].outcome, jobs[0].on_members, False
 
     def draw(numbers: Integers, progress: Progress) -> Estimates:
         nonlocal looked

@@ -13,11 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from howsure.inputs.transforms import Change
-from howsure.sampling.outcome import Booleans, Estimates, InputRows, Integers, Outcome, ResultMetadata
+from howsure.sampling.outcome import Booleans, Estimates, Floats, InputRows, Integers, Outcome, ResultMetadata
 from howsure.sampling.run import OnPass, Pay
 
 Progress = Callable[[int], None]
 """Called with the number of rows that have just been finished."""
+
+
+OnMembers = Callable[[Integers, Sequence[Floats]], None]
+"""Called with the numbers (n,) of a block of rows, and the values (n, …, K) of each member."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Job:
         derived: True if another job made it by `again`.
         on_pass: As `howsure.sampling.run.Run` has it; jobs made by `again` have none.
         pay: As there; the jobs of members and versions have that of the first one.
+        on_members: Called with what the members of an ensemble say of every block, or None; their own jobs
+            have none.
     """
 
     model: Any
@@ -74,6 +80,7 @@ class Job:
     derived: bool = False
     on_pass: OnPass | None = None
     pay: Pay | None = None
+    on_members: OnMembers | None = None
 
     def again(
         self, method: Method, *, model: Any = None, change: Change | None = None, undo: Change | None = None

@@ -127,9 +127,10 @@ def _glossary(comparison: Comparison, context: Mapping[str, Any]) -> dict[str, d
 def _kinds_of_method(comparison: Comparison) -> dict[str, list[str]]:
     """Names of the methods that are not calibrated, by what their kind says of itself."""
     kinds: dict[str, list[str]] = {}
-    for name, method in comparison.kinds.items():
+    for name in comparison.methods:
         if name not in comparison.calibrations:
-            kinds.setdefault(method.in_words, []).append(name)
+            said = comparison.kinds[name].in_words if comparison.has_costs else comparison.words.given
+            kinds.setdefault(said, []).append(name)
     return kinds
 
 
