@@ -217,16 +217,18 @@ def folder_of(file: str) -> str:
     return file.rpartition("/")[0] or file
 
 
-def circles(pairs: set[tuple[str, str]]) -> tuple[int, int]:
-    """How many circles there are, and how many members the largest has."""
+def circles(pairs: set[tuple[str, str]]) -> list[list[str]]:
+    """The members of each circle; the largest circle comes first."""
     names = sorted({name for pair in pairs for name in pair})
     if not names:
-        return 0, 0
+        return []
     place = {name: number for number, name in enumerate(names)}
     rows, columns = zip(*((place[a], place[b]) for a, b in pairs), strict=True)
     graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(names)))
-    sizes = np.bincount(connected_components(graph, connection="strong")[1])
-    return int(np.sum(sizes > 1)), int(sizes.max()) if sizes.max() > 1 else 0
+    members = defaultdict(list)
+    for name, circle in zip(names, connected_components(graph, connection="strong")[1], strict=True):
+        members[circle].append(name)
+    return sorted((circle for circle in members.values() if len(circle) > 1), key=len, reverse=True)
 
 
 def _of_files(package: Package, *, lazy: bool) -> str:
@@ -252,8 +254,8 @@ def _of_folders(package: Package, *, lazy: bool) -> str:
 
 
 def _told(pairs: set[tuple[str, str]]) -> str:
-    count, largest = circles(pairs)
-    return f"{count} (largest {largest})" if count else "0"
+    found = circles(pairs)
+    return f"{len(found)} (largest {len(found[0])})" if found else "0"
 
 
 def _is_of_a_kind(file: str) -> bool:
@@ -371,6 +373,9 @@ def main(*arguments: str) -> None:
     print(f"  {total:,} of at most {CEILING:,}{changed}\n\nImports that run up:")
     for (by, of), count in upward(here).most_common():
         print(f"  {by} imports {of}: {count}")
+    print("\nCircles of files:")
+    for circle in circles({(each.by, each.of) for each in here.imports()}):
+        print(f"  {', '.join(circle)}")
     print("\nNames of two or more classes:")
     for name, files in doubled(here).items():
         print(f"  {name}: {', '.join(files)}")

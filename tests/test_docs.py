@@ -10,6 +10,7 @@ import typer.main
 import howsure
 from howsure.cli.app import app
 from release.reference import described, pages_of_kinds
+from tests.guard import check_none, check_same
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -22,6 +23,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 START = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+DOCS = "make docs"
 SITE = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 PROGRAM = typer.main.get_command(app)
@@ -72,38 +74,50 @@ def test_a_page_is_called_by_its_heading_in_lists_of_pages(name):
     links += re.findall(r"\| \[([^\]]+)\]\(([^)#\s]+\.md)", text)
     assert links
     headings = {target: heading_of((page.parent / target).read_text(encoding="utf-8")) for _, target in links}
-    assert [title for title, target in links if headings[target] != f"# {title}"] == []
+    wrong = [f"[{title}]({target})" for title, target in links if headings[target] != f"# {title}"]
+    check_none(wrong, "links are not called as the first line of their page", open=name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page.read_text(encoding="utf-8"))):
-        if "://" in target:
-            continue
-        path, _, anchor = target.partition("#")
-        linked = (page.parent / path).resolve() if path else page
-        assert linked.exists(), f"{target} does not exist"
-        assert ROOT in linked.parents, f"{target} leads out of the project"
-        assert not anchor or anchor in anchors(linked), f"{target}: no such heading"
+    targets = re.findall(r"\]\(([^)\s]+)\)", without_blocks(page.read_text(encoding="utf-8")))
+    wrong = [target for target in targets if "://" not in target and not leads_somewhere(page, target)]
+    check_none(
+        wrong, "links lead to no file of the project, or to no heading", open=relative(page), command=DOCS
+    )
+
+
+def leads_somewhere(page, target):
+    path, _, anchor = target.partition("#")
+    linked = (page.parent / path).resolve() if path else page
+    inside = linked.exists() and ROOT in linked.parents
+    return inside and (not anchor or anchor in anchors(linked))
 
 
 @pytest.mark.parametrize("name", howsure.__all__)
 def test_every_public_name_is_on_a_page(name):
     text = " ".join(page.read_text(encoding="utf-8") for page in PAGES if page not in REFERENCE)
-    assert re.search(rf"\b{name}\b", text)
+    wrong = [] if re.search(rf"\b{name}\b", text) else [f"howsure.{name}"]
+    check_none(wrong, "are on no page beside the reference", open="the page of docs/ where a user needs it")
 
 
 def test_the_reference_has_every_public_name_once():
     texts = [page.read_text(encoding="utf-8") for page in REFERENCE if page.name != "modules.md"]
     paths = [path for text in [*texts, *pages_of_kinds().values()] for path in described(text)]
-    assert sorted(path.rpartition(".")[2] for path in paths) == sorted(howsure.__all__)
+    names = [path.rpartition(".")[2] for path in paths]
+    open = "the page of docs/reference/ that it belongs to, and write `::: howsure.NAME`"
+    found_in, expected_in = "the reference", "`howsure.__all__`"
+    check_same(names, howsure.__all__, found_in=found_in, expected_in=expected_in, open=open, command=DOCS)
+    check_none({name for name in names if names.count(name) > 1}, "are in the reference twice", open=open)
 
 
 @pytest.mark.parametrize("page", REFERENCE, ids=relative)
 def test_the_reference_describes_no_whole_module(page):
-    paths = described(page.read_text(encoding="utf-8"))
-    for path in paths:  # of a function that is called as its module, the site would show the module
-        assert not is_module(path), f"{path} is a module; write the path of the function, and a heading"
+    # The site would show the module in the place of a function that is called as its module.
+    wrong = filter(is_module, described(page.read_text(encoding="utf-8")))
+    check_none(
+        wrong, "are modules", open=f"{relative(page)}, and write the path of the function, and a heading"
+    )
 
 
 def test_the_site_names_every_page_once():
@@ -111,9 +125,16 @@ def test_the_site_names_every_page_once():
     named = re.findall(r"([\w./-]+\.md)$", nav, re.MULTILINE)
     linked = re.findall(r"^  /([\w./-]+)$", beside, re.MULTILINE)
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
-    assert all((ROOT / "docs" / each).exists() for each in linked)
-    hidden = [page for page in pages if any(page == each or page.startswith(each) for each in linked)]
-    assert sorted([*named, *hidden]) == sorted([*pages, "CONTRIBUTING.md", "CHANGELOG.md"])
+    hidden = [page for page in pages if page.startswith(tuple(linked))]
+    check_same(
+        [*named, *hidden, *(path for path in linked if path not in hidden and not path.endswith("/"))],
+        [*pages, "CONTRIBUTING.md", "CHANGELOG.md"],
+        found_in="`nav` and `not_in_nav`",
+        expected_in="docs/",
+        open="mkdocs.yml: pages for users go into `nav`, those that others link to into `not_in_nav`",
+        command=DOCS,
+    )
+    check_none({*named} & {*hidden}, "are in `nav` and in `not_in_nav`", open="mkdocs.yml")
 
 
 def test_pages_of_kinds_are_in_the_navigation_and_say_where_a_result_is_at_work():
@@ -125,12 +146,21 @@ def test_pages_of_kinds_are_in_the_navigation_and_say_where_a_result_is_at_work(
 
 def test_the_navigation_takes_the_title_of_a_page_from_its_heading():
     nav = SITE.partition("\nnav:\n")[2].partition("\nnot_in_nav:")[0]
-    assert not re.findall(r"- .+: .+\.md$", nav, re.MULTILINE)
+    titled = re.findall(r"- .+: .+\.md$", nav, re.MULTILINE)
+    check_none(
+        titled, "pages have a title of their own", open="mkdocs.yml, and leave it to the page's heading"
+    )
 
 
 def test_every_command_is_shown_and_every_one_shown_exists():
-    assert {words[0] for words in commands_in(COMMAND_LINE)} == set(COMMANDS)
-    assert {words[0] for words in commands_in(README)} <= set(COMMANDS)
+    check_same(
+        {words[0] for words in commands_in(COMMAND_LINE)},
+        COMMANDS,
+        found_in="docs/command-line.md",
+        expected_in="`COMMANDS`",
+        open="docs/command-line.md, and show it at work; `COMMANDS` is in howsure/cli/app.py",
+    )
+    check_none({words[0] for words in commands_in(README)} - {*COMMANDS}, "are no commands", open="README.md")
 
 
 def test_the_picture_of_passes_says_what_is_printed_today():
@@ -141,9 +171,13 @@ def test_the_picture_of_passes_says_what_is_printed_today():
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_options_of_commands_exist(page):
+    wrong = []
     for name, *arguments in commands_in(page.read_text(encoding="utf-8")):
-        known = {option for parameter in COMMANDS[name].params for option in parameter.opts} | {"--help"}
-        assert {word for word in arguments if word.startswith("--")} <= known
+        parameters = COMMANDS[name].params if name in COMMANDS else []
+        known = {option for parameter in parameters for option in parameter.opts} | {"--help"}
+        options = [word for word in arguments if word.startswith("--") and word not in known]
+        wrong += [f"howsure {name} {option}" for option in options or [""] * (name not in COMMANDS)]
+    check_none(wrong, "commands or options do not exist", open=relative(page), command="howsure COMMAND -h")
 
 
 def test_options_in_sentences_exist():
@@ -153,7 +187,8 @@ def test_options_in_sentences_exist():
         for parameter in command.params
         for option in parameter.opts
     }
-    assert set(re.findall(r"`(--[a-z-]+)`", README + COMMAND_LINE)) <= known
+    wrong = set(re.findall(r"`(--[a-z-]+)`", README + COMMAND_LINE)) - known
+    check_none(wrong, "options do not exist", open="README.md or docs/command-line.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
@@ -164,19 +199,21 @@ def test_make_targets_exist(page):
     named = [
         line for line in shell_lines(text) + re.findall(r"`([^`\n]+)`", text) if line.startswith("make ")
     ]
-    assert {line.split()[1] for line in named} <= targets
+    check_none({line.split()[1] for line in named} - targets, "are no targets of make", open=relative(page))
 
 
 def test_the_extras_of_the_installation_exist():
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for extra in ",".join(re.findall(r"(?:howsure|\.)\[([\w,]+)\]", README + START)).split(","):
-        assert re.search(rf"^{extra} = \[", pyproject, re.MULTILINE)
+    extras = ",".join(re.findall(r"(?:howsure|\.)\[([\w,]+)\]", README + START)).split(",")
+    wrong = {extra for extra in extras if not re.search(rf"^{extra} = \[", pyproject, re.MULTILINE)}
+    check_none(wrong, "are no extras of pyproject.toml", open="README.md or docs/index.md")
 
 
 def test_paths_named_in_contributing_exist():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    for path in re.findall(r"`((?:howsure|tests|docs)/[\w/]*(?:\.\w+)?)`", text):
-        assert (ROOT / path).exists(), path
+    paths = re.findall(r"`((?:howsure|tests|docs|release)/[\w/]*(?:\.\w+)?)`", text)
+    wrong = [path for path in paths if not (ROOT / path).exists()]
+    check_none(wrong, "paths do not exist", open="CONTRIBUTING.md")
 
 
 def test_tests_that_the_makefile_and_decisions_name_exist():
@@ -184,7 +221,8 @@ def test_tests_that_the_makefile_and_decisions_name_exist():
     named = [f"tests/{name}" for name in re.search(r"^FEW = (.+)$", makefile, re.MULTILINE)[1].split()]
     for text in (makefile, *(page.read_text(encoding="utf-8") for page in DECISIONS)):
         named += re.findall(r"(?:pytest |PYTEST\) |ignore=)(tests/[\w/.]+)", text)
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    wrong = {path for path in named if not (ROOT / path).exists()}
+    check_none(wrong, "tests do not exist", open="Makefile, or the page of docs/decisions/ that names it")
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=relative)

@@ -4,10 +4,12 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from types import FunctionType
 
 import pytest
 
 import howsure
+from tests.guard import check_none
 
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras", "sklearn", "scipy.stats")
 """And what takes half as long to load as all the rest together."""
@@ -46,7 +48,12 @@ def test_none_of_it_loads_a_framework_whichever_comes_first():
         f"for name in {FIRST}: alone(name)\n"
         f"import {', '.join(WITHOUT_A_MODEL)}\n"
     )
-    assert loaded_after(alone) == []
+    check_none(
+        loaded_after(alone),
+        "are loaded by a file that needs no model",
+        open="the file that imports it at its top, and import it within the function",
+        command="python -X importtime -c 'import howsure' 2>&1 | grep -B 30 NAME",
+    )
 
 
 def test_the_check_sees_what_is_loaded():
@@ -69,21 +76,28 @@ def test_using_a_certainty_loads_no_framework(tmp_path):
 @pytest.mark.parametrize("name", howsure.__all__)
 def test_every_public_name_is_explained(name):
     thing = getattr(howsure, name)
-    assert inspect.getdoc(thing), f"howsure.{name} has no docstring"
+    parts = {f"howsure.{name}": thing}
     if inspect.isclass(thing):
-        for attribute, value in vars(thing).items():
-            public = not attribute.startswith("_") and (
-                inspect.isfunction(value) or isinstance(value, property)
-            )
-            assert not public or inspect.getdoc(value), f"howsure.{name}.{attribute} has no docstring"
+        parts |= {
+            f"howsure.{name}.{attribute}": value
+            for attribute, value in vars(thing).items()
+            if not attribute.startswith("_") and isinstance(value, (FunctionType, property))
+        }
+    wrong = [path for path, value in parts.items() if not inspect.getdoc(value)]
+    check_none(wrong, "have no docstring", open=inspect.getsourcefile(inspect.unwrap(thing)))
 
 
 def test_all_is_sorted_and_complete():
-    assert sorted(howsure.__all__) == howsure.__all__
+    init = "howsure/__init__.py: `__all__` is sorted, and has every name that is imported there"
+    check_none(
+        [] if sorted(howsure.__all__) == howsure.__all__ else ["`__all__`"], "are not sorted", open=init
+    )
     exported = {
         name
         for name, value in vars(howsure).items()
         if not name.startswith("_") and not inspect.ismodule(value)
     }
-    assert exported <= set(howsure.__all__)
-    assert all(hasattr(howsure, name) for name in howsure.__all__)
+    check_none(sorted(exported - {*howsure.__all__}), "are not in `__all__`", open=init)
+    check_none(
+        [name for name in howsure.__all__ if not hasattr(howsure, name)], "are not imported", open=init
+    )

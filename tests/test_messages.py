@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import howsure
+from tests.guard import check_none
 
+MODEL = "howsure/errors.py, which shows the form of an error at its top"
 ROOT = Path(howsure.__file__).parent
 ERRORS = {"InputError", "ModelError", "FileError", "DependencyError", "HowsureError"}
 BROAD = {"Exception", "BaseException"}
@@ -47,7 +49,7 @@ def test_the_cause_of_an_error_is_kept_and_looked_at():
             causes = names_in(*[each.cause for each in raised]).count(handler.name)
             if names_in(*handler.body).count(handler.name) <= causes:
                 wrong.append(f"{file}:{handler.lineno}: say what the error was")
-    assert not wrong
+    check_none(wrong, "errors lose their cause", open=f"the file in howsure/, and beside it {MODEL}")
 
 
 def test_an_error_says_what_was_expected_or_what_to_do():
@@ -56,7 +58,11 @@ def test_an_error_says_what_was_expected_or_what_to_do():
         given = {keyword.arg for keyword in call.keywords}
         if names_in(call.func)[:1] in (["InputError"], ["ModelError"], ["DependencyError"]):
             wrong += [f"{file}:{call.lineno}: {ast.unparse(call)}"] * (not given & {"expected", "hint"})
-    assert not wrong
+    check_none(
+        wrong,
+        "errors have neither `expected` nor `hint`",
+        open=f"the file in howsure/, and beside it {MODEL}",
+    )
 
 
 def test_only_one_place_calls_a_file_damaged():
@@ -66,4 +72,4 @@ def test_only_one_place_calls_a_file_damaged():
         for file, handler in found(ast.ExceptHandler)
         if "damaged" in names_in(*handler.body) and file != "inputs/reading.py"
     ]
-    assert not wrong
+    check_none(wrong, "places call a file damaged by themselves", open="howsure/inputs/reading.py")

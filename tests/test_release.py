@@ -19,8 +19,11 @@ from release.structure import (
     room_of,
     upward,
 )
+from release.tests_for import main, needed_tests, parts
 from release.wheel import ROOT, blocks, check_contents
+from tests.guard import check_none, check_same
 
+STRUCTURE = "python -m release.structure"
 FILES = [
     str(path.relative_to(ROOT))
     for path in (ROOT / "howsure").rglob("*")
@@ -92,7 +95,13 @@ def howsure():
 
 
 def test_the_package_has_no_more_code_lines_than_its_ceiling(howsure):
-    assert sum(howsure.code_lines.values()) <= CEILING, "see docs/decisions/0040-a-ceiling-of-code-lines.md"
+    lines = sum(howsure.code_lines.values())
+    check_none(
+        [f"{lines:,} code lines, of at most {CEILING:,}"] if lines > CEILING else [],
+        "are too many",
+        open="docs/decisions/0040-a-ceiling-of-code-lines.md",
+        command=STRUCTURE,
+    )
 
 
 def test_code_lines_are_without_docstrings_comments_and_blank_lines(tmp_path):
@@ -140,14 +149,66 @@ def test_structure_counts_bodies_without_docstrings(tmp_path):
 
 
 def test_no_files_of_the_package_import_each_other_in_a_circle_also_in_functions(howsure):
-    pairs = {(each.by, each.of) for each in howsure.imports()}
-    assert circles(pairs) == (0, 0)
+    check_none(
+        [", ".join(circle) for circle in circles({(each.by, each.of) for each in howsure.imports()})],
+        "files import each other in a circle",
+        open="one of them; what both need goes into the lower one, or into a file of its own",
+        command=STRUCTURE,
+    )
 
 
 def test_no_import_of_the_package_runs_up(howsure):
-    assert {room_of(file) for file in howsure.trees} == set(ROOMS)
-    assert not upward(howsure)
+    check_same(
+        {room_of(file) for file in howsure.trees},
+        ROOMS,
+        found_in="the package",
+        expected_in="`ROOMS`",
+        open="release/structure.py, and put each name into `ROOMS` above what it imports",
+    )
+    check_none(
+        [f"{by} imports {of}" for by, of in upward(howsure)],
+        "imports run up",
+        open="the files of the first room, or `ROOMS` of release/structure.py if the order is to change",
+        command=STRUCTURE,
+    )
 
 
 def test_no_two_classes_have_the_same_name(howsure):
-    assert not doubled(howsure)
+    check_none(
+        [f"{name}: {' and '.join(files)}" for name, files in doubled(howsure).items()],
+        "classes have the name of another one",
+        open="one of the files, and give its class the name of what it is",
+        command=STRUCTURE,
+    )
+
+
+def test_every_test_is_in_a_part_of_make_test():
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
+    wrong = [file for file in files if not any(part.runs(file) for part in parts())]
+    check_none(wrong, "run in no part of `make test`", open="Makefile, and extend one of its `test-` targets")
+
+
+@pytest.mark.parametrize(
+    ("touched", "tests"),
+    [
+        ("howsure/inputs", {"tests/inputs", "tests/doors", "tests/golden", "tests/test_words.py"}),
+        ("howsure/inputs/files.py", {"tests/inputs/test_files.py", "tests/inputs/test_tables.py"}),
+        ("howsure/adapters/keras/switch.py", {"tests/keras", "tests/frameworks"}),
+        ("howsure/tasks/regression/scores.py", {"tests/tasks", "tests/test_words.py"}),
+        ("howsure/atomic.py", {"tests/test_atomic.py"}),
+        ("release/held_back.py", {"tests/test_words.py"}),
+        ("docs/words.md", {"docs/words.md", "tests/test_docs.py", "tests/test_words.py"}),
+        ("tests/formats.py", {"tests/results/test_forged.py"}),
+        ("tests/golden/said/names.txt", {"tests/golden"}),
+    ],
+)
+def test_a_change_needs_the_tests_of_its_path_and_those_that_import_it(touched, tests):
+    assert tests <= {*needed_tests([touched])}
+
+
+def test_the_tests_of_a_change_are_printed_with_their_environment(capsys):
+    main("howsure/adapters/keras")
+    printed = capsys.readouterr().out
+    for backend in ("tensorflow", "jax", "torch"):
+        assert re.search(rf"^.*KERAS_BACKEND={backend} .* -m pytest -q .*tests/keras$", printed, re.MULTILINE)
+    assert "tests/torch" not in printed

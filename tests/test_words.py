@@ -11,6 +11,7 @@ import howsure
 from howsure.tasks.task import tasks
 from howsure.tasks.verdict import NO_CLEAR_ANSWER, REASONS, VERDICTS
 from release.held_back import held_back
+from tests.guard import check_none, check_same
 
 ROOT = Path(__file__).parent.parent
 METHOD = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
@@ -99,6 +100,17 @@ def part_of(text, heading):
 
 
 ENTRIES = entries_of(GLOSSARY)
+WORDS = "docs/words.md"
+
+
+def check_entries(heading, names, declared):
+    check_same(
+        entries_of(part_of(GLOSSARY, heading)),
+        names,
+        found_in=f'the table "{heading}"',
+        expected_in=declared,
+        open=f"{WORDS}: one row for each, with its term in the literature and its meaning",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -111,26 +123,30 @@ def is_on(word, text):
 
 
 def test_every_column_is_explained_with_the_columns():
-    assert entries_of(part_of(GLOSSARY, "Columns of a result")) == COLUMNS | SETTINGS
+    check_entries("Columns of a result", COLUMNS | SETTINGS, "the columns and settings of results")
 
 
 def test_every_score_is_explained_with_the_scores():
-    assert entries_of(part_of(GLOSSARY, "Scores")) == SCORES
+    check_entries("Scores", SCORES, "the fields of `Evaluation`")
 
 
 def test_every_verdict_and_reason_is_explained():
-    assert {*VERDICTS, *REASONS} <= ENTRIES
-    assert f'"{NO_CLEAR_ANSWER}"' in GLOSSARY
+    said = {*VERDICTS, *REASONS} - ENTRIES
+    said |= {NO_CLEAR_ANSWER} if f'"{NO_CLEAR_ANSWER}"' not in GLOSSARY else set()
+    check_none(sorted(said), "have no row", open=f'{WORDS}, table "Verdicts and reasons"')
 
 
 def test_every_public_class_is_explained():
-    assert CLASSES <= ENTRIES
+    check_none(
+        sorted(CLASSES - ENTRIES), "public classes have no row", open=f"{WORDS}, and its tables of classes"
+    )
 
 
 @pytest.mark.parametrize("word", OURS)
 def test_a_word_of_ours_on_a_page_is_explained(word, pages):
     known = {entry.lower() for entry in ENTRIES}
-    assert not is_on(word, pages) or word.lower() in known
+    wrong = [word] if is_on(word, pages) and word.lower() not in known else []
+    check_none(wrong, "are words of ours on a page, and have no row", open=f"{WORDS} or docs/method.md")
 
 
 @pytest.mark.parametrize(
@@ -143,25 +159,37 @@ def test_a_word_of_ours_on_a_page_is_explained(word, pages):
     ],
 )
 def test_an_entry_has_the_term_of_the_literature_and_a_meaning(heading, width):
-    for cells in rows_of(part_of(GLOSSARY, heading)):
-        assert len(cells) == width, cells
-        assert all(cells), cells
+    rows = rows_of(part_of(GLOSSARY, heading))
+    wrong = [" | ".join(cells) for cells in rows if len(cells) != width or not all(cells)]
+    check_none(
+        wrong, f"rows have not {width} cells with something in each", open=f'{WORDS}, table "{heading}"'
+    )
 
 
 def test_no_word_has_two_entries():
-    twice = [name for name in _explained_once() if _explained_once().count(name) > 1]
-    assert not twice
+    names = _explained_once()
+    check_none({name for name in names if names.count(name) > 1}, "have two rows", open=WORDS)
 
 
 def test_every_word_that_is_explained_is_used(pages):
     sources = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "howsure").rglob("*.py"))
-    assert not [word for word in sorted(ENTRIES) if not is_on(word, pages) and not is_on(word, sources)]
+    unused = [word for word in sorted(ENTRIES) if not is_on(word, pages) and not is_on(word, sources)]
+    check_none(unused, "are explained, and neither a page nor the code uses them", open=WORDS)
 
 
 def test_hardly_a_sentence_holds_its_subject_back():
     sources = sorted((ROOT / "howsure").rglob("*.py"))
-    found = [(path.name, *each) for path in sources for each in held_back(path.read_text(encoding="utf-8"))]
-    assert len(found) <= MOST_HELD_BACK, "python -m release.held_back lists them"
+    sentences = [
+        f"{path.relative_to(ROOT)}:{line}: {sentence}"
+        for path in sources
+        for line, sentence in held_back(path.read_text(encoding="utf-8"))
+    ]
+    check_none(
+        sentences if len(sentences) > MOST_HELD_BACK else [],
+        f"sentences hold their subject back, and there may be {MOST_HELD_BACK}",
+        open="the file, and begin with who does it",
+        command="python -m release.held_back",
+    )
 
 
 def _explained_once():

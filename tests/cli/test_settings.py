@@ -1,5 +1,6 @@
 """Settings: what they are, how they are read, which command takes which, and what is said of the others."""
 
+import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from howsure.cli.app import COMMANDS, app
 from howsure.cli.settings import Settings, read_settings, sentences_of
 from howsure.errors import HowsureError
 from tests.commands import refused, run
+from tests.guard import check_none, check_same
 
 NAMES = [field.name for field in fields(Settings)]
 PAGE = Path(__file__).parent.parent.parent / "docs" / "command-line.md"
@@ -23,20 +25,41 @@ def read(*typed):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_has_a_sentence_and_a_command(name):
-    assert sentences_of(Settings)[name].endswith(".")
-    assert any(name in taken for taken in TAKEN.values())
+    open = "howsure/cli/settings.py: the docstring of `Settings`, and the names that commands take below it"
+    wrong = [] if sentences_of(Settings).get(name, "").endswith(".") else [name]
+    check_none(wrong, "settings have no sentence that ends in a full stop", open=open)
+    check_none(
+        [] if any(name in taken for taken in TAKEN.values()) else [name], "no command takes", open=open
+    )
+    check_none([] if hasattr(Settings, name) else [name], "settings have no default", open=open)
 
 
 def test_the_page_has_a_line_for_each_setting():
     listed = re.findall(r"^\| `(\w+)` \| (.*?) \|$", PAGE.read_text(encoding="utf-8"), re.M)
-    assert {name: sentence for name, sentence in listed if name in NAMES} == sentences_of(Settings)
+    check_same(
+        [pair for pair in listed if pair[0] in NAMES],
+        sentences_of(Settings).items(),
+        found_in="the table of settings",
+        expected_in="`Settings`",
+        open="docs/command-line.md, and write the sentence of howsure/cli/settings.py",
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name())
+def test_every_option_and_argument_has_a_sentence(command):
+    wrong = {field.name for field in fields(command)} - sentences_of(command).keys()
+    path = inspect.getsourcefile(command)
+    check_none(wrong, "have no sentence", open=f"{path}: `Attributes:` of `{command.__name__}`")
 
 
 def test_no_command_has_more_than_twelve_options():
     for name, command in typer.main.get_command(app).commands.items():
-        options = [option for option in command.params if option.param_type_name == "option"]
-        assert len([option for option in options if option.name != "help"]) <= 12, name
-        assert not {option.name for option in options} & {*NAMES}, name
+        options = [parameter.name for parameter in command.params if parameter.param_type_name == "option"]
+        options = [option for option in options if option != "help"]
+        open = "its class in howsure/cli/, and make one of them a setting: howsure/cli/settings.py"
+        shown = f"howsure {name} -h"
+        check_none(options if len(options) > 12 else [], "are more than 12", open=open, command=shown)
+        check_none({*options} & {*NAMES}, "are options and settings", open=open, command=shown)
 
 
 @pytest.mark.parametrize(

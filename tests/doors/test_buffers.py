@@ -17,6 +17,7 @@ import howsure
 from howsure.results.lazy_maps import LazyMap
 from howsure.tasks.task import task_of, tasks
 from tests.doors.cases import DROPOUT, N, case_of
+from tests.guard import check_none
 from tests.kinds import KINDS, of_kind
 from tests.tasks.answers_or_refuses import functions, methods_of
 
@@ -265,8 +266,9 @@ def test_every_way_in_has_its_cell():
     for kind in tasks():
         methods = {name: getattr(kind.result_type, name) for name in methods_of(kind.result_type)}
         names |= {name for name, method in methods.items() if takes_arrays(method)}
-    assert names <= WAYS.keys() | KEEP_NOTHING.keys(), "a way in without its cell"
-    assert WAYS.keys() - {"constructor"} <= names, "a cell of no way in"
+    open = "tests/doors/test_buffers.py: `WAYS`, or `KEEP_NOTHING` for what keeps no array"
+    check_none(names - WAYS.keys() - KEEP_NOTHING.keys(), "take arrays, and have no cell", open=open)
+    check_none(WAYS.keys() - {"constructor"} - names, "have a cell, and take no arrays", open=open)
     assert len({way for _, way in CELLS}) == len(WAYS)
 
 

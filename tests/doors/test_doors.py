@@ -19,6 +19,7 @@ import howsure
 from howsure.atomic import TABLES
 from howsure.errors import HowsureError
 from howsure.tasks.task import task_named, tasks
+from tests import guard
 from tests.doors.cases import DROPOUT, N, case_of
 from tests.doors.doors import COMMANDS, COMMANDS_NOT_WALKED, DOORS, NOT_WALKED, held_of
 from tests.doors.said import check_same
@@ -105,13 +106,19 @@ def test_every_name_has_its_door():
         each.__name__ for each in public if hasattr(each, "needs") and hasattr(each, "begin")
     }
     names |= set().union(*(methods_of(kind.result_type) for kind in tasks()))
-    assert names <= walked, "a public name without a door in tests/doors/doors.py"
-    assert walked <= names | {"__getitem__", "__str__", "_repr_html_"}, "a door to nothing"
+    where = {"found_in": "the doors", "expected_in": "the public functions, methods of results and methods"}
+    open = "tests/doors/doors.py: add a door to `DOORS`, or say in `NOT_WALKED` why there is none"
+    guard.check_same(walked - {"__getitem__", "__str__", "_repr_html_"}, names, **where, open=open)
 
 
 def test_every_command_and_form_has_its_door():
-    assert commands() | {"demo"} == {name.split()[0] for name in COMMANDS} | set(COMMANDS_NOT_WALKED)
-    assert TABLES == (".parquet", ".csv"), "a form of tables without a door"
+    open = "tests/doors/doors.py: `COMMANDS`, or `COMMANDS_NOT_WALKED` with the reason"
+    guard.check_same(
+        {name.split()[0] for name in COMMANDS} | {*COMMANDS_NOT_WALKED},
+        commands() | {"demo"},
+        **{"found_in": "the doors", "expected_in": "the commands", "open": open},
+    )
+    guard.check_none({*TABLES} - {".parquet", ".csv"}, "forms of tables have no door", open=open)
 
 
 @pytest.mark.parametrize(

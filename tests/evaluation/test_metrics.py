@@ -15,6 +15,7 @@ from howsure.evaluation.score import OUTSIDE
 from howsure.report.comparison import render_comparison
 from howsure.tasks.task import task_named
 from tests.golden.cases import CASES
+from tests.guard import check_none, check_same
 from tests.kinds import KINDS as ALL_KINDS
 from tests.kinds import of_kind
 from tests.report.made import Page
@@ -29,6 +30,11 @@ KINDS = {
     if find_spec(place)
 }
 """By kind its scores, what holds them, and the fields there that are further scores."""
+
+
+def file_of(kind):
+    """The file that defines the scores of a kind."""
+    return f"{PLACES[kind].replace('.', '/')}.py"
 
 
 @cache
@@ -49,18 +55,23 @@ def test_each_has_its_field_and_each_field_its_definition(kind):
     held = [
         field.name for field in fields(holder) if field.type.split(" | ")[0] in ("Score", "ScoreAtLevels")
     ]
-    assert {*held} == {*scores, *further}
-    assert [*scores] == [metric.name for metric in scores.values()]
+    open = f"{file_of(kind)}, or the class of scores `{holder.__name__}`"
+    where = {"found_in": f"the fields of `{holder.__name__}`", "expected_in": "`METRICS`", "open": open}
+    check_same(held, [*scores, *further], **where)
+    wrong = [name for name, metric in scores.items() if name != metric.name]
+    check_none(wrong, "scores have another name in `METRICS`", open=open)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_is_explained(kind):
     scores, holder, _ = KINDS[kind]
-    for name, metric in scores.items():
-        assert f"\n    {name}: " in inspect.getdoc(holder)
-        assert metric.heading
-        assert metric.good
-        assert kind != "classes" or f"`{name}`" in GLOSSARY
+    explained = [name for name in scores if f"\n    {name}: " in inspect.getdoc(holder)]
+    open = f"{inspect.getsourcefile(holder)}: `Attributes:` of `{holder.__name__}`"
+    check_none([name for name in scores if name not in explained], "scores have no sentence", open=open)
+    wrong = [name for name, metric in scores.items() if not (metric.heading and metric.good)]
+    check_none(wrong, "scores have no `heading`, or do not say what is `good`", open=file_of(kind))
+    wrong = [name for name in scores if kind == "classes" and f"`{name}`" not in GLOSSARY]
+    check_none(wrong, "scores have no row", open='docs/words.md, table "Scores"')
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if task_named(kind).can("compare")])

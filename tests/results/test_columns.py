@@ -22,8 +22,10 @@ from howsure.tasks.multilabel.sentence import MultilabelRow
 from howsure.tasks.probabilities import OfProbabilities
 from howsure.tasks.task import tasks
 from tests.doors.cases import case_of
+from tests.guard import check_none, check_same
 
-GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")
+WORDS = "docs/words.md"
+GLOSSARY = (Path(__file__).parents[2] / WORDS).read_text(encoding="utf-8")
 RESULTS = [answer.result_type for answer in tasks()]
 
 
@@ -82,6 +84,11 @@ EXAMPLES = {Certainty: complete, MultilabelCertainty: several_labels} | {
 }
 
 
+def file_of(result):
+    """The file that declares the columns of a result."""
+    return Path(inspect.getsourcefile(result)).relative_to(Path(__file__).parents[2])
+
+
 def flowing(text):
     """A text without line breaks, and without links in parentheses."""
     return " ".join(re.sub(r" \(\[[^]]*\]\([^)]*\)\)", "", text).split())
@@ -91,14 +98,17 @@ def flowing(text):
 def test_the_stored_columns_are_fields_and_the_others_follow(result):
     fields = {each.name: each for each in dataclasses.fields(result)}
     names = [column.name for column in result.columns]
-    assert len(set(names)) == len(names)
-    for column in result.columns:
-        assert (column.name in fields) == column.stored, column.name
-        if column.stored:
-            needed = fields[column.name].default is dataclasses.MISSING
-            assert needed == (column.default is None and not column.optional), column.name
-    wide_or_flat = {name for name, each in fields.items() if "NDArray" in each.type or "Floats" in each.type}
-    assert wide_or_flat <= set(names)
+    open = f"{file_of(result)}: `COLUMNS`, and the fields of `{result.__name__}`"
+    check_none({name for name in names if names.count(name) > 1}, "columns are declared twice", open=open)
+    stored = {column.name: column for column in result.columns if column.stored}
+    check_none(stored.keys() - fields.keys(), "columns are stored, and no fields", open=open)
+    check_none(fields.keys() & {*names} - stored.keys(), "fields are columns that are not stored", open=open)
+    needed = {name for name in stored if fields[name].default is dataclasses.MISSING}
+    declared = {name for name, column in stored.items() if column.default is None and not column.optional}
+    where = {"found_in": "the fields without a default", "expected_in": "the columns that have to be given"}
+    check_same(needed, declared, **where, open=open)
+    arrays = {name for name, field in fields.items() if "NDArray" in field.type or "Floats" in field.type}
+    check_none(arrays - {*names}, "fields are arrays, and no columns", open=open)
 
 
 @pytest.mark.parametrize("result", [Certainty, MultilabelCertainty])
@@ -106,15 +116,20 @@ def test_the_docstrings_say_what_is_declared(result):
     """Those of labels refer to `Certainty` for columns that say the same."""
     text = flowing(inspect.getdoc(result))
     in_classes = {column.name: column.words for column in Certainty.columns if column.stored}
+    wrong = []
     for column in result.columns:
         if column.stored:
             as_of_classes = result is not Certainty and in_classes.get(column.name) == column.words
-            assert as_of_classes or f"{column.name}: {column}" in text, column.name
+            if not as_of_classes and f"{column.name}: {column}" not in text:
+                wrong.append(f"{column.name}: {column}")
         else:
-            said = flowing(inspect.getdoc(inspect.getattr_static(result, column.name)))
+            said = flowing(inspect.getdoc(inspect.getattr_static(result, column.name, None)) or "")
             shared = column.name in vars(OfProbabilities) and column.name not in vars(result)
             shape = "(N,) or (N, K)" if shared else column.shape
-            assert said.startswith(f"{shape} {column.unit}, {column.words}"), column.name
+            if not said.startswith(f"{shape} {column.unit}, {column.words}"):
+                wrong.append(f"{column.name}: {shape} {column.unit}, {column.words}")
+    open = f"{file_of(result)}: a stored column stands under `Attributes:`, another one is a property"
+    check_none(wrong, "words of `COLUMNS` are not what the docstring says", open=open)
 
 
 @pytest.mark.parametrize("result", RESULTS)
@@ -158,14 +173,24 @@ def test_what_has_an_entry_for_each_row_is_declared(result):
     ]
     values = {name: getattr(found, name) for name in computed}
     arrays = {name: each for name, each in values.items() if isinstance(each, np.ndarray)}
-    assert [name for name, each in arrays.items() if len(each) == len(found)] == NO_COLUMNS.get(
-        result.__name__, []
+    check_same(
+        [name for name, each in arrays.items() if len(each) == len(found)],
+        NO_COLUMNS.get(result.__name__, []),
+        found_in=f"the properties of `{result.__name__}` with an entry for each row",
+        expected_in="`NO_COLUMNS`",
+        open=f"{file_of(result)} and declare it in `COLUMNS`, or add it to `NO_COLUMNS` of this test",
     )
 
 
 def test_the_glossary_names_the_columns_that_no_saved_table_has():
     (told,) = re.findall(r"(`disagreement`, .*)\s+are not in the saved table", GLOSSARY)
-    assert {*re.findall(r"`(\w+)`", told)} == {each.name for each in Certainty.columns if not each.in_table}
+    check_same(
+        re.findall(r"`(\w+)`", told),
+        [column.name for column in Certainty.columns if not column.in_table],
+        found_in='the line "… are not in the saved table"',
+        expected_in="the columns with `in_table=False`",
+        open=WORDS,
+    )
 
 
 @pytest.mark.parametrize("result", RESULTS)
@@ -237,10 +262,11 @@ def test_what_a_row_shares_with_the_columns_is_their_value(result, row, others):
 
 @pytest.mark.parametrize("result", RESULTS)
 def test_the_glossary_shows_shape_and_unit_of_each_column(result):
-    shown = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", GLOSSARY.replace("\\*", "*"), re.MULTILINE))
+    shown = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", GLOSSARY.replace("\\*", "*"), re.MULTILINE)
     others = {column.name for column in Certainty.columns if result is not Certainty}
     own = {c.name: f"{c.shape} {c.unit}" for c in result.columns if c.name not in others}
-    assert {name: shown[name] for name in own} == own
+    wrong = [f"`{name}` | {told}" for name, told in own.items() if (name, told) not in shown]
+    check_none(wrong, "are not the first two cells of a row", open=f'{WORDS}, table "Columns of a result"')
 
 
 @pytest.mark.parametrize("result", RESULTS)

@@ -10,6 +10,7 @@ import howsure
 from howsure.external.files import read_result
 from howsure.tasks.task import ABILITIES, PartialTask, Task, tasks
 from tests.doors.cases import case_of, network
+from tests.guard import check_none, check_same
 
 DOCS = Path(__file__).parents[2] / "docs"
 OUTPUTS = tuple(dict.fromkeys(word for task in tasks() for word in task.outputs))
@@ -21,12 +22,14 @@ def test_the_result_its_rows_and_what_is_fitted_to_it_are_public_names(kind):
     made_by = ("evaluate", "calibrate", "prediction_sets", "prediction_intervals", "abstain")
     made = [inspect.signature(getattr(kind, name)).return_annotation for name in made_by if kind.can(name)]
     row = type(case_of(kind.name).result[0])
-    assert {kind.result_type.__name__, row.__name__, *made} <= set(howsure.__all__)
+    wrong = {kind.result_type.__name__, row.__name__, *made} - {*howsure.__all__}
+    check_none(wrong, "are what a user gets, and no public names", open="howsure/__init__.py")
 
 
 def test_every_method_of_a_task_has_a_name_for_messages():
     methods = {name for name, method in vars(Task).items() if getattr(method, "__isabstractmethod__", False)}
-    assert methods == set(ABILITIES)
+    where = {"found_in": "`ABILITIES`", "expected_in": "the abstract methods of `Task`"}
+    check_same(ABILITIES, methods, **where, open="howsure/tasks/task.py")
 
 
 @KINDS
@@ -50,7 +53,8 @@ def test_a_task_from_outside_refuses_all_that_it_does_not_bring():
 def test_every_word_of_outputs_is_in_the_docs_and_can_be_typed(kind):
     text = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
     assert kind.outputs
-    assert all(re.search(rf"[\"'`]{word}[\"'`]", text) for word in kind.outputs)
+    wrong = [word for word in kind.outputs if not re.search(rf"[\"'`]{word}[\"'`]", text)]
+    check_none(wrong, "words of `outputs` are on no page", open="docs/words.md")
 
 
 @KINDS
