@@ -4,6 +4,7 @@ import copy
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse, stats
 from sklearn import (
@@ -154,17 +155,16 @@ def test_blocks_and_batches_do_not_change_a_forest(fitted, monkeypatch):
 # --- rows as people have them -----------------------------------------------------------------
 
 
-def named(pd, **more):
+def named(**more):
     frame = pd.DataFrame(X, columns=["length", "width", "petal", "leaf"])
     return frame.assign(**more)
 
 
 def test_the_columns_of_a_frame_are_taken_by_name():
-    pd = pytest.importorskip("pandas")
-    frame = named(pd)
+    frame = named()
     model = forest().fit(frame, Y)
     expected = model.predict_proba(frame)
-    for rows in (frame, frame[["leaf", "petal", "width", "length"]], named(pd, extra="text")):
+    for rows in (frame, frame[["leaf", "petal", "width", "length"]], named(extra="text")):
         np.testing.assert_allclose(howsure.assess(model, rows).probabilities, expected, atol=1e-7)
     with pytest.raises(
         howsure.InputError, match="no columns 'leaf', on which RandomForestClassifier was fit"
@@ -173,8 +173,7 @@ def test_the_columns_of_a_frame_are_taken_by_name():
 
 
 def test_names_with_underscores_for_blanks_are_the_same():
-    pd = pytest.importorskip("pandas")
-    frame = named(pd).rename(columns={"leaf": "leaf (cm)"})
+    frame = named().rename(columns={"leaf": "leaf (cm)"})
     model = forest().fit(X, Y)
 
     class LikeLightGBM:
@@ -190,26 +189,23 @@ def test_names_with_underscores_for_blanks_are_the_same():
 
 
 def test_a_frame_for_a_classifier_without_names_is_taken_in_its_order():
-    pd = pytest.importorskip("pandas")
     model = forest().fit(X, Y)
-    result = howsure.assess(model, named(pd))
+    result = howsure.assess(model, named())
     np.testing.assert_allclose(result.probabilities, model.predict_proba(X), atol=1e-7)
     with pytest.raises(howsure.InputError, match=r"Expected: 4 columns\. Received: 5 columns: 'length'"):
-        howsure.assess(model, named(pd, extra=1))
+        howsure.assess(model, named(extra=1))
 
 
 def test_rows_without_names_for_a_classifier_with_names_are_warned_of_once():
-    pd = pytest.importorskip("pandas")
-    model = forest().fit(named(pd), Y)
+    model = forest().fit(named(), Y)
     with pytest.warns(howsure.HowsureWarning, match="fitted on columns with names") as warned:
         result = howsure.assess(model, X)
     assert len(warned) == 1
-    np.testing.assert_allclose(result.probabilities, model.predict_proba(named(pd)), atol=1e-7)
+    np.testing.assert_allclose(result.probabilities, model.predict_proba(named()), atol=1e-7)
 
 
 def test_gaps_in_a_frame_are_named_unless_the_classifier_knows_gaps():
-    pd = pytest.importorskip("pandas")
-    frame = named(pd)
+    frame = named()
     model = pipeline.make_pipeline(preprocessing.StandardScaler(), naive_bayes.GaussianNB()).fit(frame, Y)
     frame.loc[[70, 90], "leaf"] = np.nan
     with pytest.raises(howsure.InputError, match="missing values in 2 rows: 70, 90"):
@@ -217,16 +213,14 @@ def test_gaps_in_a_frame_are_named_unless_the_classifier_knows_gaps():
 
 
 def test_ids_and_labels_of_a_frame_stay_with_its_rows():
-    pd = pytest.importorskip("pandas")
-    model = forest().fit(named(pd), NAMES[Y])
-    result = howsure.assess(model, named(pd, id=[f"plant {n}" for n in range(150)], y=NAMES[Y]))
+    model = forest().fit(named(), NAMES[Y])
+    result = howsure.assess(model, named(id=[f"plant {n}" for n in range(150)], y=NAMES[Y]))
     assert result[3].called == "id plant 3"
     np.testing.assert_array_equal(result.truth, Y)
 
 
 def test_the_columns_of_a_file_are_taken_by_name(tmp_path):
-    pd = pytest.importorskip("pandas")
-    frame = named(pd, colour=np.where(Y == 1, "red", "blue"))
+    frame = named(colour=np.where(Y == 1, "red", "blue"))
     first = compose.make_column_transformer(
         (preprocessing.OneHotEncoder(), ["colour"]), remainder="passthrough"
     )
@@ -246,7 +240,6 @@ def test_a_pipeline_gets_texts():
     texts = np.array(["good film", "bad film", "great", "awful bad"] * 5)
     model = pipeline.make_pipeline(feature_extraction.text.CountVectorizer(), naive_bayes.MultinomialNB())
     model.fit(texts, np.array([True, False] * 10))
-    pd = pytest.importorskip("pandas")
     for rows in (texts, list(texts), pd.Series(texts)):
         result = howsure.assess(model, rows)
         np.testing.assert_allclose(result.probabilities, model.predict_proba(texts), atol=1e-7)
@@ -379,10 +372,9 @@ def test_who_predicts_another_class_than_the_most_probable_one_is_warned_of():
 
 
 def test_no_warning_of_scikit_learn_reaches_the_caller():
-    pd = pytest.importorskip("pandas")
-    model = ensemble.BaggingClassifier(LOGISTIC, 3).fit(named(pd), Y)
+    model = ensemble.BaggingClassifier(LOGISTIC, 3).fit(named(), Y)
     with warnings.catch_warnings(action="error"):
-        howsure.assess(model, named(pd))
+        howsure.assess(model, named())
 
 
 def test_a_pipeline_that_works_in_place_changes_nothing_of_the_caller():

@@ -159,16 +159,15 @@ def test_names_and_settings_have_to_fit():
     assert "`kind` cannot be" in refused([[0.5, 0.5]], kind=7)
 
 
-# --- frames -----------------------------------------------------------------------------------
-
-
-def frame_of(pd, **columns):
+def frame_of(**columns):
     return pd.DataFrame(columns)
 
 
+# --- frames -----------------------------------------------------------------------------------
+
+
 def test_the_columns_of_a_frame_are_the_classes():
-    pd = pytest.importorskip("pandas")
-    frame = frame_of(pd, cat=[0.9, 0.2], dog=[0.1, 0.8])
+    frame = frame_of(cat=[0.9, 0.2], dog=[0.1, 0.8])
     result = Certainty.from_probabilities(frame)
     assert result.class_names == ("cat", "dog")
     assert [row.label_name for row in result] == ["cat", "dog"]
@@ -189,8 +188,7 @@ def test_a_column_of_whole_zeros_beside_fractions_is_no_class_unless_it_is_named
 
 
 def test_class_names_choose_among_the_columns():
-    pd = pytest.importorskip("pandas")
-    frame = frame_of(pd, name=["a", "b"], cat=[0.9, 0.2], dog=[0.1, 0.8], age=[3, 4])
+    frame = frame_of(name=["a", "b"], cat=[0.9, 0.2], dog=[0.1, 0.8], age=[3, 4])
     assert Certainty.from_probabilities(frame, class_names=["cat", "dog"]).class_names == ("cat", "dog")
     assert "columns without numbers: 'name'" in refused(frame)
     assert "have no columns 'cow'" in refused(frame, class_names=["cat", "cow"])
@@ -199,8 +197,7 @@ def test_class_names_choose_among_the_columns():
 
 
 def test_one_column_and_two_names_are_the_second_of_two_classes():
-    pd = pytest.importorskip("pandas")
-    frame = frame_of(pd, p=[0.2, 0.9], y=["no", "yes"], id=["x7", "y9"])
+    frame = frame_of(p=[0.2, 0.9], y=["no", "yes"], id=["x7", "y9"])
     result = Certainty.from_probabilities(frame, class_names=["no", "yes"])
     assert result.class_names == ("no", "yes")
     assert result.probabilities == pytest.approx(np.array([[0.8, 0.2], [0.1, 0.9]]))
@@ -218,8 +215,7 @@ def test_one_column_and_two_names_are_the_second_of_two_classes():
 
 
 def test_ids_of_a_frame_stay_with_its_rows(tmp_path):
-    pd = pytest.importorskip("pandas")
-    frame = frame_of(pd, id=["x7", "y9"], cat=[0.9, 0.2], dog=[0.1, 0.8])
+    frame = frame_of(id=["x7", "y9"], cat=[0.9, 0.2], dog=[0.1, 0.8])
     result = Certainty.from_probabilities(frame)
     assert result.class_names == ("cat", "dog")
     assert [row.called for row in result] == ["id x7", "id y9"]
@@ -232,8 +228,7 @@ def test_ids_of_a_frame_stay_with_its_rows(tmp_path):
 
 
 def test_numbers_of_pandas_own_types_may_be_missing():
-    pd = pytest.importorskip("pandas")
-    frame = frame_of(pd, cat=pd.array([0.9, None], "Float64"), dog=pd.array([0.1, 0.8], "Float64"))
+    frame = frame_of(cat=pd.array([0.9, None], "Float64"), dog=pd.array([0.1, 0.8], "Float64"))
     assert "missing, NaN or infinite in row 1" in refused(frame)
     assert len(Certainty.from_probabilities(frame[:1])) == 1
 
@@ -246,18 +241,16 @@ def test_tables_of_arrow_are_frames():
 
 
 def test_labels_that_come_with_a_frame_are_the_truth():
-    pd = pytest.importorskip("pandas")
-    frame = frame_of(pd, cat=[0.9, 0.2], y=["cat", "cat"], dog=[0.1, 0.8])
+    frame = frame_of(cat=[0.9, 0.2], y=["cat", "cat"], dog=[0.1, 0.8])
     result = Certainty.from_probabilities(frame)
     assert result.class_names == ("cat", "dog")
     np.testing.assert_array_equal(result.truth, [0, 0])
     assert howsure.evaluate(result).accuracy.value == 0.5
-    y = frame_of(pd, x=[0.9, 0.2], y=[0.1, 0.8])
+    y = frame_of(x=[0.9, 0.2], y=[0.1, 0.8])
     assert Certainty.from_probabilities(y, class_names=["x", "y"]).class_names == ("x", "y")
 
 
 def test_a_series_is_the_second_of_two_classes():
-    pd = pytest.importorskip("pandas")
     result = Certainty.from_probabilities(
         pd.Series([0.2, 0.97], index=["a7", "b9"], name="spam"), ["no", "spam"]
     )

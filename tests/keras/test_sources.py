@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas
 import pytest
 from keras import layers
 
@@ -79,7 +80,6 @@ def test_a_pydataset_without_an_end_is_refused(model, x):
 
 
 def test_a_frame_by_the_names_of_inputs(two, x, truth):
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     place = x[:, :2]
     frame = pandas.DataFrame({"place": [*place], "size": [*x], "y": np.array(NAMES)[truth]})
     frame.index = frame.index + 1000
@@ -90,7 +90,6 @@ def test_a_frame_by_the_names_of_inputs(two, x, truth):
 
 
 def test_a_subclassed_model_that_does_not_say_what_it_takes(x, truth):
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
 
     class Own(keras.Model):
         def __init__(self):

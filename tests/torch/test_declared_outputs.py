@@ -19,7 +19,7 @@ import howsure
 from howsure.errors import HowsureWarning, InputError, ModelError
 from tests.torch.berts import bert
 from tests.torch.modules import bare_mlp as mlp
-from tests.torch.modules import rows_for
+from tests.torch.modules import own_outputs, rows_for
 
 PLAIN = howsure.Softmax()
 ROWS = rows_for("mlp", rows=4)
@@ -54,8 +54,7 @@ class Keeps(lightning.LightningModule):
 
 def test_several_labels_of_transformers():
     module = bert(num_labels=3, problem_type="multi_label_classification")
-    with torch.no_grad():
-        logits = module(**{name: torch.from_numpy(array) for name, array in WORDS.items()}).logits.numpy()
+    logits = own_outputs(module, WORDS).logits.numpy()
     for model in (module, nn.DataParallel(module)):
         result = assess(model, WORDS)
         assert isinstance(result, howsure.MultilabelCertainty)
@@ -66,9 +65,7 @@ def test_several_labels_of_transformers():
 def test_a_regression_of_transformers(config):
     module = bert(**config)
     result = assess(module, WORDS)
-    with torch.no_grad():
-        numbers = module(**{name: torch.from_numpy(array) for name, array in WORDS.items()}).logits.numpy()
-    np.testing.assert_allclose(result.mean, numbers, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(result.mean, own_outputs(module, WORDS).logits, rtol=1e-5, atol=1e-7)
     assert np.isnan(result.noise).all()
 
 

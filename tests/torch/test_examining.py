@@ -8,7 +8,7 @@ from torch import nn
 from howsure.adapters.torch.model import TorchModel
 from howsure.adapters.torch.split import SplitModel, adapt
 from howsure.adapters.torch.tracer import multiply_adds
-from tests.torch.modules import MODULES, Watching, build, numbers, rows_for
+from tests.torch.modules import MODULES, Watching, build, numbers, own_outputs, rows_for
 
 WHOLE = ("no dropout", "dropped_words")
 AT_FIRST, LATER = 30, 3
@@ -55,12 +55,6 @@ CASES = {
 }
 
 
-def call(module, x):
-    tensors = {name: torch.from_numpy(part[:1]) for name, part in x.items()} if isinstance(x, dict) else None
-    with torch.no_grad():
-        return module(torch.from_numpy(x[:1])) if tensors is None else module(**tensors)
-
-
 def cost_of(module, x):
     """Rows that go through the module when it is adapted, multiply-adds in plain passes, and the adapter."""
     rows = []
@@ -69,7 +63,7 @@ def cost_of(module, x):
     )
     plain, counted = [], []
     with Watching(lambda *call: plain.append(multiply_adds(*call))):
-        call(module, x)
+        own_outputs(module, {name: part[:1] for name, part in x.items()} if isinstance(x, dict) else x[:1])
     rows.clear()
     costs = []
     for _ in range(2):

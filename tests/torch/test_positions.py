@@ -7,6 +7,7 @@ from torch import nn
 
 import howsure
 from tests import dense
+from tests.torch.modules import own_outputs
 
 
 def as_convolution(name):
@@ -62,8 +63,7 @@ def test_every_field_is_that_of_all_thinned_networks():
 def test_the_plain_prediction_is_that_of_the_module():
     module = UNet().eval()
     result = assess(howsure.PlainPrediction(), keep="probabilities")
-    with torch.no_grad():
-        expected = torch.softmax(module(torch.tensor(images())), 1).numpy()
+    expected = own_outputs(module, images()).softmax(1).numpy()
     np.testing.assert_allclose(np.moveaxis(result.probabilities, -1, 1), expected, atol=1e-6)
     assert np.isnan(result.share_spread).all()
     assert not result.mc_error.any()

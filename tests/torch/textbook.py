@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import howsure
+from tests.torch.modules import own_outputs
 
 COPIES = 4000
 MOST = 4.5
@@ -39,9 +40,7 @@ def _are_probabilities(outputs):
 
 def outputs_of(module, x):
     """What a module puts out for rows, as `outputs` takes it."""
-    rows = {k: torch.from_numpy(v) for k, v in x.items()} if isinstance(x, dict) else torch.from_numpy(x)
-    with torch.no_grad():
-        outputs = module(**rows) if isinstance(rows, dict) else module(rows)
+    outputs = own_outputs(module, x)
     outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
     return "probabilities" if _are_probabilities(outputs) else "logits"
 
