@@ -10,7 +10,7 @@ from keras import layers
 
 import howsure
 
-from .networks import snapshot
+from .networks import Whole, snapshot
 
 METHOD = howsure.MCDropout(passes=4)
 
@@ -200,17 +200,12 @@ def test_several_outputs():
         howsure.audit(two)
 
 
-class Whole(keras.Model):
-    def __init__(self):
-        super().__init__(name="whole")
-        self.drop, self.out = layers.Dropout(0.5), layers.Dense(3, "softmax")
-
-    def call(self, inputs):
-        return self.out(self.drop(inputs))
-
-
 @pytest.mark.parametrize(
-    "make", [Whole, lambda: keras.Sequential([layers.Dropout(0.5), layers.Dense(3, "softmax")], name="whole")]
+    "make",
+    [
+        lambda: Whole(name="whole"),
+        lambda: keras.Sequential([layers.Dropout(0.5), layers.Dense(3, "softmax")], name="whole"),
+    ],
 )
 def test_a_model_that_has_not_been_built(make):
     message = "Model 'whole' has not been built, so it has no weights. Expected: a trained model"

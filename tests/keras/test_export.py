@@ -15,7 +15,7 @@ if keras.backend.backend() == "jax":
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 import onnx
 
-from tests.graphs import check_as_assessed, metadata, run
+from tests.graphs import CLASSES, check_as_assessed, metadata, run
 
 EXACT = 1e-4
 ONCE = pytest.mark.skipif(
@@ -54,7 +54,14 @@ def two_inputs():
     return keras.Model([left, right], layers.Dense(3)(layers.AlphaDropout(0.1)(joined)))
 
 
-MODELS = {"question": question, "sigmoid": sigmoid, "two_inputs": two_inputs}
+def numbers():
+    """A regression with two targets."""
+    return keras.Sequential(
+        [keras.Input((6,)), layers.Dense(12, "tanh"), layers.Dropout(0.3), layers.Dense(2)], name="numbers"
+    )
+
+
+MODELS = {"question": question, "sigmoid": sigmoid, "two_inputs": two_inputs, "numbers": numbers}
 
 
 def rows_for(model, count, seed=0):
@@ -71,47 +78,33 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_graph_says_what_assess_says(name, path):
+def test_the_graph_says_what_assess_says_and_how_familiar_a_row_is(name, path):
     model = MODELS[name]()
-    outputs = "logits" if name == "two_inputs" else None
-    x, others = rows_for(model, 80), rows_for(model, 40, seed=1)
-    plan = howsure.plan(model, x, precision="float32", outputs=outputs)
-    howsure.export(model, path, plan=plan, seed=2, outputs=outputs)
-
-    assert plan.design.is_flat == (name != "question")
-    of_graph, expected = check_as_assessed(path, model, others, plan, seed=2, outputs=outputs)
-    assert (of_graph["label"] == expected.label).all()
-    assert of_graph["mutual_information"].max() > 1e-3
-    words = np.array(json.loads(metadata(path)["verdicts"]), dtype=object)
-    assert (words[of_graph["verdict"]] == expected.verdict).all()
-    again = run(path, others)
-    assert all((again[column] == of_graph[column]).all() for column in of_graph)
-
-
-def numbers():
-    """A regression with two targets."""
-    return keras.Sequential(
-        [keras.Input((6,)), layers.Dense(12, "tanh"), layers.Dropout(0.3), layers.Dense(2)], name="numbers"
-    )
-
-
-@pytest.mark.parametrize("name", [*MODELS, "numbers"])
-def test_how_familiar_a_row_is_travels_along(name, path):
-    model = numbers() if name == "numbers" else MODELS[name]()
-    x, held_out = rows_for(model, 200), rows_for(model, 120, seed=1)
     outputs = {"two_inputs": "logits", "numbers": "values"}.get(name)
+    x, held_out, others = (rows_for(model, count, seed) for seed, count in enumerate((200, 120, 150)))
     labels = None if name == "numbers" else np.arange(200) % 2
     train, kept = howsure.features_of(model, x), howsure.features_of(model, held_out)
     known = howsure.familiarity(train, labels, kept, score="neighbours")
     plan = howsure.plan(model, x, precision="float32", outputs=outputs)
-    exported = howsure.export(model, path, plan=plan, x=held_out, outputs=outputs, familiarity=known)
+    wishes = {"seed": 2, "outputs": outputs}
+    exported = howsure.export(model, path, plan=plan, x=held_out, familiarity=known, **wishes)
     assert exported.largest_difference < EXACT
-    others = rows_for(model, 150, seed=2)
-    scores = known(howsure.features_of(model, others))
+    columns = ["mean", "mc_error", "spread"] if name == "numbers" else CLASSES
+    of_graph, expected = check_as_assessed(path, model, others, plan, columns, **wishes)
+    if name != "numbers":
+        assert plan.design.is_flat == (name != "question")
+        assert (of_graph["label"] == expected.label).all()
+        assert of_graph["mutual_information"].max() > 1e-3
+        words = np.array(json.loads(metadata(path)["verdicts"]), dtype=object)
+        assert (words[of_graph["verdict"]] == expected.verdict).all()
+    again = run(path, others)
+    assert all((again[column] == of_graph[column]).all() for column in of_graph)
+
+    features = howsure.features_of(model, others)
+    scores = known(features)
     apart = np.abs(scores[:, None] - known.held_out).min(axis=1) > 1e-5 * np.abs(scores)
     assert apart.mean() > 0.8
-    expected = known.percentile(howsure.features_of(model, others))
-    assert np.abs(run(path, others)["familiarity"] - expected)[apart].max() < 1e-6
+    assert np.abs(of_graph["familiarity"] - known.percentile(features))[apart].max() < 1e-6
     assert json.loads(metadata(path)["familiarity"])["score"] == "neighbours"
 
 

@@ -9,6 +9,8 @@ from keras import layers
 import howsure
 from howsure import HowsureWarning, InputError
 
+from .networks import build
+
 METHOD = howsure.MCDropout(passes=8)
 ROWS = 23
 BACKEND = keras.backend.backend()
@@ -91,17 +93,7 @@ def test_a_frame_by_the_names_of_inputs(two, x, truth):
 
 def test_a_subclassed_model_that_does_not_say_what_it_takes(x, truth):
 
-    class Own(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.hidden, self.drop = layers.Dense(8, activation="relu"), layers.Dropout(0.4)
-            self.out = layers.Dense(3, activation="softmax")
-
-        def call(self, inputs, training=None):
-            return self.out(self.drop(self.hidden(inputs), training=training))
-
-    model = Own()
-    model(x)
+    model = build("subclassed")
     plain = assess(model, x)
     the_same(assess(model, pandas.DataFrame(x)), plain)
     certainty = assess(model, ((x[k : k + 9], truth[k : k + 9]) for k in range(0, ROWS, 9)))
