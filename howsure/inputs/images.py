@@ -36,8 +36,8 @@ DECODERS = {
 """Endings of images that are read, and Pillow's names of their decoders. Pillow chooses by the first bytes,
 not by the ending. Its other decoders are never used: the one for PostScript runs a program."""
 
-_ALL_DECODERS = frozenset(name for names in DECODERS.values() for name in names)
-_OTHER_DECODERS = (
+_DECODER_NAMES = frozenset(name for names in DECODERS.values() for name in names)
+_OTHER_ENDINGS = (
     ".apng .arw .avif .cr2 .cr3 .dds .dib .dng .eps .exr .hdr .heic .heics .heif .heifs .ico .j2k .jif .jp2 "
     ".jpe .jpx .jxl .mpo .nef .orf .pbm .pcx .pgm .pnm .ppm .psd .qoi .raf .rw2 .svg .tga .tif .tiff"
 )
@@ -203,7 +203,7 @@ def _is_image(entry: Path) -> bool:
     suffix = entry.suffix.lower()
     if entry.is_dir():
         return False
-    if suffix in DECODERS or suffix in _OTHER_DECODERS.split() or not os.path.exists(entry):
+    if suffix in DECODERS or suffix in _OTHER_ENDINGS.split() or not os.path.exists(entry):
         return True
     if suffix or not entry.is_file():
         return False
@@ -223,27 +223,22 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
     top = _images_in(source)
     folders = [entry for entry in _visible(source) if entry.is_dir()]
     inside = [(file, label) for label, folder in enumerate(folders) for file in _images_in(folder)]
-    if top and inside:
+    deeper = [inner for folder in folders for inner in _visible(folder) if _holds_images(inner)]
+    if deeper or (top and inside):
+        first = [*top[:1], *(file for file, _ in inside[:1]), *deeper[:1]]
         raise InputError(
-            f"'{source}' holds images both directly and in sub-folders",
+            f"'{source}' is neither a folder of images nor one of class folders",
             expected="images, or one sub-folder of images per class",
-            received=f"'{top[0].name}' beside {quoted([folder.name for folder in folders])}",
+            received=quoted([path.relative_to(source).as_posix() for path in first]),
         )
-    deeper = [inner for folder in folders for inner in _visible(folder) if inner.is_dir()]
-    if top and not any(map(_holds_images, deeper)):
-        return [(file, 0) for file in top], None
-    if deeper:
-        raise InputError(
-            f"'{source}' has folders within class folders",
-            expected="images, or one sub-folder of images per class",
-            received=f"'{deeper[0].relative_to(source).as_posix()}'",
-        )
-    if not inside:
+    if inside:
+        return inside, tuple(folder.name for folder in folders)
+    if not top:
         raise InputError(
             f"The folder '{source}' holds no images",
             expected=f"files ending in {', '.join(DECODERS)}, or one sub-folder of them per class",
         )
-    return inside, tuple(folder.name for folder in folders)
+    return [(file, 0) for file in top], None
 
 
 def _holds_images(folder: Path) -> bool:
@@ -275,7 +270,7 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
             if start.startswith(PNG_BEGINNING):
                 Image.open(handle, formats=["PNG"]).verify()  # compares all checksums
                 handle.seek(0)
-            image: Image.Image = Image.open(handle, formats=sorted(_ALL_DECODERS & Image.OPEN.keys()))
+            image: Image.Image = Image.open(handle, formats=sorted(_DECODER_NAMES & Image.OPEN.keys()))
             if has_more_than_8_bits(image):
                 raise InputError(
                     f"'{file}' has more than 8 bits per channel",
@@ -289,7 +284,7 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
     except HowsureError:
         raise
     except UnidentifiedImageError as error:
-        problem = f"its content is none of {', '.join(sorted(_ALL_DECODERS))}"
+        problem = f"its content is none of {', '.join(sorted(_DECODER_NAMES))}"
         raise _unreadable(file, problem if file.stat().st_size else "the file is empty") from error
     except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__

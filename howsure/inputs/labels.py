@@ -101,13 +101,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         array = from_words(array, names or ("0", "1"))
     if array.dtype.kind == "O" and all(isinstance(label, str) for label in array):
         return _numbers_of_names(array.tolist(), names)
-    if array.dtype == bool and classes != 2:
-        raise InputError(
-            "The labels are True and False, which is for two classes",
-            expected=expected,
-            received=f"{classes} classes",
-        )
-    if array.dtype == bool:
+    if array.dtype == bool and classes == 2:
         return np.asarray(array != is_turned(names), dtype=np.int64)
     whole = None
     if array.dtype.kind in "iuf" and np.all(np.isfinite(array)):

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from traceback import format_exc
 from typing import Any
@@ -471,30 +472,42 @@ def _readable_rows(worker: Worker) -> Iterator[Rows]:
     Raises:
         Exception: The fault of the first place, if none can be read.
     """
-    fault: Exception | None = None
     shape = None
-    for place in folders.spread(worker.reader.files):
-        try:
-            rows = _rows_that_fit(worker, place)
-        except Exception as error:  # whatever the model itself may raise
-            fault = fault or error
-            continue
+    for rows in _from_places(folders.spread(worker.reader.files), partial(_rows_that_fit, worker)):
         sides = of_each(rows.x, lambda part: part.shape[1:])
         if shape is None or sides == shape:
             shape = sides
             yield rows
-    if shape is None:
+
+
+def _from_places(places: Iterable[Part], work: Callable[[Part], Any]) -> Iterator[Any]:
+    """The outcome of the work at each place where it succeeds; warnings are given when rows are assessed.
+
+    Raises:
+        Exception: The fault of the first place, if all fail.
+    """
+    fault: Exception | None = None
+    worked = False
+    for place in places:
+        try:
+            with warnings.catch_warnings(action="ignore", category=HowsureWarning):
+                made = work(place)
+        except Exception as error:  # whatever the model itself may raise
+            fault = fault or error
+            continue
+        worked = True
+        yield made
+    if not worked:
         raise fault or InputError("There are no rows", expected="at least one")
 
 
 def _rows_that_fit(worker: Worker, place: Part) -> Rows:
-    """Rows as the model takes them; warnings are given when they are assessed."""
+    """Rows as the model takes them."""
     recipe = worker.recipe
-    with warnings.catch_warnings(action="ignore", category=HowsureWarning):
-        rows, places = worker.read(place)
-        with numbered(place.start + places):
-            x = recipe.divided(rows.x, worker.model)
-            resolve_model(worker.model).adapt(fed(x, recipe.request), output=recipe.request.assessed_output)
+    rows, places = worker.read(place)
+    with numbered(place.start + places):
+        x = recipe.divided(rows.x, worker.model)
+        resolve_model(worker.model).adapt(fed(x, recipe.request), output=recipe.request.assessed_output)
     return replace(rows, x=x, labels=None, ids=None, frame_index=None)
 
 
@@ -539,11 +552,5 @@ def _trial_result(worker: Worker) -> Any:
     Raises:
         Exception: The fault at the first place, if none can be assessed.
     """
-    fault: Exception | None = None
-    for place in folders.spread(worker.reader.files, TRIED * PLACES):
-        try:
-            with warnings.catch_warnings(action="ignore", category=HowsureWarning):
-                return worker.result(place)[0]
-        except Exception as error:  # whatever the model itself may raise
-            fault = fault or error
-    raise fault or InputError("There are no rows", expected="at least one")
+    places = folders.spread(worker.reader.files, TRIED * PLACES)
+    return next(_from_places(places, lambda place: worker.result(place)[0]))

@@ -182,7 +182,7 @@ def test_folders_that_hold_no_rows(tmp_path):
     (tmp_path / "cat").mkdir()
     refuse(tmp_path, GREY, InputError, "holds no images")
     save(tmp_path / "cat" / "kittens" / "a.png")
-    refuse(tmp_path, GREY, InputError, "folders within class folders", "'cat/kittens'")
+    refuse(tmp_path, GREY, InputError, "nor one of class folders", "'cat/kittens'")
 
 
 def test_images_beside_class_folders(tmp_path):
@@ -190,7 +190,7 @@ def test_images_beside_class_folders(tmp_path):
     (tmp_path / "extra").mkdir()
     assert read_rows(tmp_path, GREY).ids.tolist() == ["a.png"]
     save(tmp_path / "extra" / "b.png")
-    refuse(tmp_path, GREY, InputError, "both directly and in sub-folders", "'a.png' beside 'extra'")
+    refuse(tmp_path, GREY, InputError, "nor one of class folders", "'a.png', 'extra/")
 
 
 def test_models_that_take_no_images(tmp_path):
@@ -253,7 +253,7 @@ def test_a_class_folder_that_is_a_link(tmp_path):
         save(tmp_path / "rows" / name)
     (tmp_path / "rows" / "kept").rename(tmp_path / "kept")
     (tmp_path / "rows" / "dog").symlink_to(tmp_path / "nowhere")
-    refuse(tmp_path / "rows", GREY, InputError, "both directly and in sub-folders", "'dog' beside 'cat'")
+    refuse(tmp_path / "rows", GREY, InputError, "nor one of class folders", "'dog', 'cat/1.png'")
     (tmp_path / "rows" / "dog").unlink()
     (tmp_path / "rows" / "dog").symlink_to(tmp_path / "kept")
     assert read_rows(tmp_path / "rows", GREY).class_names == ("cat", "dog")
@@ -262,7 +262,7 @@ def test_a_class_folder_that_is_a_link(tmp_path):
 def test_images_deeper_beside_images(tmp_path):
     for name in ("1.png", "more/of/2.png"):
         save(tmp_path / name)
-    refuse(tmp_path, GREY, InputError, "has folders within class folders", "more/of")
+    refuse(tmp_path, GREY, InputError, "nor one of class folders", "'1.png', 'more/of'")
 
 
 # --- what Pillow would cut or leave lying -----------------------------------------------------------

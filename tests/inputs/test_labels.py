@@ -46,7 +46,7 @@ def test_labels_that_fit(labels):
         (["a", "b", "c"], "are words, and the class names are not known.*'a'"),
         ([None, 1, 2], r"missing in row 0\..*Received: None"),
         (["x", 1, object()], "not class numbers"),
-        ([True, False, True], "True and False, which is for two classes.*0 to 2.*Received: 3 classes"),
+        ([True, False, True], "not class numbers.*0 to 2.*Received: dtype bool"),
         (np.array([True, 1, 0], dtype=object), "not class numbers.*object"),
         (
             [0, 3, -1],
