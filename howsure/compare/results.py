@@ -46,6 +46,15 @@ def without(comparing: Comparing, result: Any, background: int | str | None) -> 
     return replace(comparing, scored=scored), result.class_names[number]
 
 
+def check_names(by_name: Collection[str], what: str) -> None:
+    """Raise an `InputError` if there is nothing to compare, or a name that a calibrated version will have."""
+    if not by_name:
+        raise InputError(f"There is no {what} to compare", expected="at least one, by name", received="none")
+    taken = [name for name in by_name if name in {CALIBRATED.format(other) for other in by_name}]
+    if taken:
+        raise InputError(f"'{taken[0]}' is the name of a calibrated {what}", expected="distinct names")
+
+
 class MethodScores:
     """Scores of methods, one method after the other, with and without calibration.
 
@@ -294,11 +303,7 @@ def compared(
     check_flag(calibrated, "calibrated")
     check_whole(seed, "seed", least=0)
     by_name = check_by_name(results, "results")
-    if not by_name:
-        raise InputError("There is no result to compare", expected="at least one, by name", received="none")
-    taken = [name for name in by_name if name in {CALIBRATED.format(other) for other in by_name}]
-    if taken:
-        raise InputError(f"'{taken[0]}' is the name of a calibrated result", expected="distinct names")
+    check_names(by_name, "result")
     first = next(iter(by_name))
     task = task_of(by_name[first])
     comparing: Comparing = task.compare(by_name[first])

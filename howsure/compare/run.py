@@ -19,9 +19,9 @@ from howsure.adapters.protocol import PassModel
 from howsure.adapters.resolve import adapt, rows_for
 from howsure.arguments import accept_alias, check_by_name, check_flag, check_progress
 from howsure.assess import streamed
-from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.passes import MemberRecorder, PassGroups, Recorded
-from howsure.compare.results import MethodScores, keeping_what_is_said, warn_of_learnt, without
+from howsure.compare.results import MethodScores, check_names, keeping_what_is_said, warn_of_learnt, without
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, row_context, warn
 from howsure.inputs.align import RowNames, aligned, places
 from howsure.inputs.images import FILE
@@ -185,13 +185,8 @@ def _probe(model: Any, rows: Rows, request: Request) -> tuple[Any, Layout | None
 
 
 def _check_names(methods: Mapping[str, Method]) -> None:
-    """Raise an `InputError` if there is no method, or a name that a calibrated version will have."""
-    if not methods:
-        raise InputError("There is no method to compare", expected="at least one, by name", received="none")
-    names = {CALIBRATED.format(name) for name in methods}
-    taken = [name for name in methods if name in names]
-    if taken:
-        raise InputError(f"'{taken[0]}' is the name of a calibrated method", expected="distinct names")
+    """Raise an `InputError` unless methods have names of their own; warn of two that are the same."""
+    check_names(methods, "method")
     for (one, method), (other, another) in combinations(methods.items(), 2):
         if method is another or (type(method) is type(another) and _are_equal(method, another)):
             warn(f"'{one}' and '{other}' are the same method: their answers are the same too.")
@@ -291,16 +286,16 @@ class _Course:
     def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
         self._tell, self._total, self._done = tell, total, 0
 
-    def passed(self, rows: int) -> None:
-        """Report that this number of rows is done."""
-        self._done += rows
-        if self._tell is not None:
-            self._tell(self._done, self._total)
-
     def of_one(self, rows: int) -> Callable[[int, int], None]:
         """A progress function for one assessment of so many rows, which may count tiles."""
         before = self._done
-        return lambda done, total: self.passed(before + rows * done // max(1, total) - self._done)
+
+        def passed(done: int, total: int) -> None:
+            self._done = before + rows * done // max(1, total)
+            if self._tell is not None:
+                self._tell(self._done, self._total)
+
+        return passed
 
 
 def _assessed(

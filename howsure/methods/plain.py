@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -50,6 +51,7 @@ class Softmax(OwnMethod):
     """
 
     in_words = "The network’s plain prediction: one pass."
+    _words: ClassVar[Mapping[str, str]] = {"pass": "the network’s plain prediction"}
     choices = (
         Choice(SOFTMAX, SOFTMAX, lambda members, dropout: Softmax(), lambda model: not is_estimator(model)),
     )
@@ -57,7 +59,7 @@ class Softmax(OwnMethod):
     @property
     def settings(self) -> dict[str, Any]:
         """Name, and words about its one pass, as saved with a result."""
-        return {"name": PLAIN, "words": {"pass": "the network’s plain prediction"}}
+        return {"name": PLAIN, "words": dict(self._words)}
 
     @property
     def needs(self) -> Needs:
@@ -93,15 +95,8 @@ class PlainPrediction(Softmax):
     """
 
     in_words = "The model’s plain prediction: one pass."
+    _words: ClassVar[Mapping[str, str]] = {"pass": "the model’s plain prediction", **NO_NETWORK}
     choices = (Choice(PLAIN, "", lambda members, dropout: PlainPrediction(), is_estimator),)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Name, and words about its one pass, as saved with a result."""
-        return {
-            "name": PLAIN,
-            "words": {"pass": "the model’s plain prediction", **NO_NETWORK},
-        }
 
     def begin(self, job: Job) -> Passes:
         """Begin as `Softmax`, but in larger batches unless a network runs: calls cost more than rows."""

@@ -7,6 +7,8 @@ import pytest
 
 import howsure
 from howsure.inputs.rows import InputSpec
+from howsure.methods.choices import CHOICES
+from howsure.methods.choices import METHODS as METHODS_OF_HOWSURE
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from tests.support.cases import rows_of, skip, two_layers
 from tests.support.conformance import check_method
@@ -103,3 +105,17 @@ def test_a_method_keeps_to_the_seam(method, model):
             howsure.assess(made, x, method=METHODS[method](made, x))
         return
     check_method(METHODS[method](made, x), made, x, outputs_of(made))
+
+
+def test_every_method_is_listed_once_with_names_of_its_own():
+    public = [getattr(howsure, name) for name in howsure.__all__]
+    methods = {item for item in public if hasattr(item, "needs") and hasattr(item, "begin")}
+    assert methods == set(METHODS_OF_HOWSURE), "a method that `METHODS` of howsure/methods/choices.py lacks"
+    options = [choice.option for choice in CHOICES if choice.option]
+    assert len(set(options)) == len(options), "two methods with one name on the command line"
+
+
+def test_a_setting_of_any_method_is_told_where_it_belongs():
+    model, (x,) = MODELS["classes"](), rows_of((4,), rows=2)
+    with pytest.raises(TypeError, match=r"'changes'.*howsure.Augmentation\(changes=changes\)"):
+        howsure.assess(model, x, changes=[])
