@@ -40,7 +40,7 @@ from howsure.scale.work import FolderJob, ModelSource, Recipe, begin, one_proces
 from howsure.tasks.task import fed, task_of
 from howsure.tasks.verdict import VERDICTS
 from howsure.terminal import COMPILING, duration, paragraph, progress, say
-from howsure.words import counted
+from howsure.words import counted, listed
 
 _OPTIONS = [choice.option for choice in CHOICES if choice.option]
 MethodName = StrEnum("MethodName", {option: option for option in _OPTIONS})  # type: ignore[misc]
@@ -54,7 +54,7 @@ class Assess(RowsCommand):
         data: Rows: {rows}, or a folder of images.
         out: Table to write: .parquet, .csv, or - for csv to stdout. Or a folder for many rows; the
             same command continues a stopped run there.
-        method: Method that draws the passes (default mc-dropout, or ensemble with members). A scikit-learn
+        method: Method that draws the passes (default {default}, or {ensemble} with members). A scikit-learn
             model has a method of its own.
         plan: Plan from `howsure audit --save-plan`, so that a row's numbers do not depend on other rows.
         workers: Number of Ray processes that share the rows, here or on the cluster at RAY_ADDRESS.
@@ -104,9 +104,10 @@ class Assess(RowsCommand):
         if members and not choice.takes_members:
             raise InputError(f"`members` has no effect with --method {choice.option}", expected="an ensemble")
         if not choice.takes_dropout and self.dropout != MCDropout():
+            others = [f"--method {other.option}" for other in CHOICES if other.takes_dropout]
             raise InputError(
                 f"Passes and plans have no effect with --method {choice.option}",
-                expected="--method mc-dropout, or mc-dropout-ensemble with members",
+                expected=listed(others, "or"),
             )
         return choice
 

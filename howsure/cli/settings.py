@@ -26,6 +26,7 @@ from howsure.inputs.files import read_class_names
 from howsure.inputs.formats import IN_WORDS, format_of, has_columns
 from howsure.inputs.reading import reading
 from howsure.inputs.tables import Roles
+from howsure.methods.choices import DEFAULT, ENSEMBLE
 from howsure.methods.mc_dropout import MCDropout
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
@@ -309,17 +310,19 @@ def of_an_option(option: str, value: str | None, allowed: Sequence[str]) -> str 
 def sentences_of(kind: type) -> dict[str, str]:
     """The sentence about each field in the docstring of a dataclass, or of its base classes.
 
-    Endings of files stand there as names in braces, such as `{rows}`; see `howsure.inputs.formats`.
+    Endings of files stand there as names in braces, such as `{rows}`; see `howsure.inputs.formats`. So do
+    the options of the methods that are used by default.
     """
     sentences = dict[str, str]()
     for base in reversed(kind.__mro__):
         _, _, listed = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")
         lines = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", listed, re.M)
-        sentences |= {name: _with_endings(" ".join(text.split())) for name, text in lines}
+        sentences |= {name: _filled_in(" ".join(text.split())) for name, text in lines}
     return sentences
 
 
-def _with_endings(sentence: str) -> str:
-    for name, endings in IN_WORDS.items():
-        sentence = sentence.replace(f"{{{name}}}", endings)
+def _filled_in(sentence: str) -> str:
+    names = {**IN_WORDS, "default": DEFAULT.option, "ensemble": ENSEMBLE.option}
+    for name, words in names.items():
+        sentence = sentence.replace(f"{{{name}}}", words)
     return sentence
