@@ -129,10 +129,7 @@ def compare(
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)
-    at_positions: dict[str, Any] = {"tile": tile, "overlap": overlap}
-    request = Request(
-        *(seed, batch_size, outputs, class_names, thresholds, output, outcome, class_axis), **at_positions
-    )
+    request = Request.of(locals())
     with progress_callback(progress, "Comparing") as tell:
         rows = rows_for(model, x, tell)
         probe, layout = _probe(model, rows, request)
