@@ -40,6 +40,7 @@ class Batches:
         self._id_name = ID
         self._parts: dict[Any, list[Any]] = {}
         self._form: type = dict
+        self._forms: dict[Any, str] = {}
         self._single: bool | None = None
         self._count = 0
         self.rows = 0
@@ -158,12 +159,6 @@ class Batches:
     def _check_alike(self, arrays: Mapping[Any, Any], form: type) -> None:
         """Raise unless all parts have the same number of rows, and are like those before."""
         called = f"{'Row' if self._single else 'Batch'} {self._count}"
-        if form is not self._form or arrays.keys() != self._parts.keys():
-            raise InputError(
-                f"{called} is made up of other parts than those before",
-                expected=_parts_in_words(self._parts),
-                received=_parts_in_words(arrays),
-            )
         counts = {key: len(value) if _axis_count(value) else 1 for key, value in arrays.items()}
         if len(set(counts.values())) > 1 or not all(map(_axis_count, arrays.values())):
             raise InputError(
@@ -171,15 +166,15 @@ class Batches:
                 expected="as many labels and ids as rows, for every input",
                 received=", ".join(f"{_part_in_words(key)}: {count}" for key, count in counts.items()),
             )
-        for key, value in arrays.items():
-            before = self._parts[key]
-            if before and _row_form(before[0]) != _row_form(value):
-                raise InputError(
-                    f"{called} differs in shape from those before",
-                    expected=f"{_part_in_words(key)} of {_row_form(before[0])} for a row",
-                    received=_row_form(value),
-                    hint=PAD,
-                )
+        forms = {key: _row_form(value) for key, value in arrays.items()}
+        self._forms = self._forms or forms
+        if form is not self._form or forms != self._forms:
+            raise InputError(
+                f"{called} has other parts, or of other shapes, than those before",
+                expected=_parts_in_words(self._forms),
+                received=_parts_in_words(forms),
+                hint=PAD if forms.keys() == self._forms.keys() else None,
+            )
 
 
 PAD = (
@@ -271,5 +266,5 @@ def _part_in_words(key: tuple[str, Any]) -> str:
     return part if part != "x" else f"'{name}'" if isinstance(name, str) else "rows"
 
 
-def _parts_in_words(parts: Mapping[Any, Any]) -> str:
-    return ", ".join(map(_part_in_words, parts)) or "nothing"
+def _parts_in_words(forms: Mapping[Any, str]) -> str:
+    return ", ".join(f"{_part_in_words(key)} of {form} for a row" for key, form in forms.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +115,8 @@ def rows_in_npz(source: Path, inputs: Sequence[InputSpec] | None) -> Rows:
             received=f"arrays {quoted(present)}" if present else "no array",
             hint="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
         )
-    arrays = read_npz(source, [*names, LABELS, ID])
+    wanted = {*names, LABELS, ID}
+    arrays = {name: _read_array(source, name) for name in present if name in wanted}
     x = arrays[names[0]] if len(names) == 1 else {name: arrays[name] for name in names}
     labels, ids = (None if name in names else arrays.get(name) for name in (LABELS, ID))
     return Rows(x, labels, ids=ids)
@@ -135,17 +136,6 @@ def open_npy(source: Path) -> Array:
                 f"an array of shape {array.shape} and type {array.dtype} is shorter than the file"
             )
     return array
-
-
-def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
-    """Arrays in a .npz file, by name; wanted arrays that do not exist are left out.
-
-    Raises:
-        FileError: The file is damaged, or encrypted.
-        InputError: Pickled Python objects.
-    """
-    names = set(wanted)
-    return {name: _read_array(source, name) for name in names_in_npz(source) if name in names}
 
 
 def names_in_npz(source: Path) -> list[str]:

@@ -53,8 +53,8 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tu
     parts = completed_parts(source) if os.path.isdir(source) else []
     ends = _ends(parts)
     if not parts or ends[-1] <= SAMPLE:
-        found = _whole(source, for_scores)
-        return found, len(found)
+        result = _whole(source, for_scores)
+        return result, len(result)
     total = int(ends[-1])
     chosen = np.sort(np.random.default_rng(0).choice(total, SAMPLE, replace=False))
     of_part = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
@@ -102,9 +102,9 @@ def _load(path: Path, for_scores: bool = False) -> Any:
         kind = result_type_in(settings, path)
         left = kind.unscored if for_scores else ()
         return [
-            each.name
-            for each in kind.columns
-            if not (each.stored or each.of_maps) or (each.optional and each.name in left)
+            column.name
+            for column in kind.columns
+            if not (column.stored or column.of_maps) or (column.optional and column.name in left)
         ]
 
     table, settings = read_table(path, left_out=left_out)

@@ -228,8 +228,14 @@ def test_lists_of_dicts_are_rows():
     several = gathered([{"x": X[0], "labels": [0, 1]}, {"x": X[1], "labels": [1, 1]}], None)
     assert (several.x["x"].shape, several.labels.tolist()) == ((2, 3), [[0, 1], [1, 1]])
     tokens = [{"tokens": [1, 2, 3]}, {"tokens": [1, 2]}]
-    refuse(tokens, None, "Row 1 differs in shape", "Pad or cut all rows to one shape", "padding='max_length'")
-    refuse(iter([X[:, :2], X]), FLAT, "Batch 1 differs in shape", "not each batch to its own")
+    refuse(
+        tokens,
+        None,
+        "Row 1 has other parts, or of other shapes",
+        "Pad or cut all rows to one shape",
+        "padding='max_length'",
+    )
+    refuse(iter([X[:, :2], X]), FLAT, "Batch 1 has other parts, or", "not each batch to its own")
 
 
 def test_lists_of_pairs_are_rows_or_batches_with_labels():
@@ -265,9 +271,13 @@ def test_what_never_ends_is_refused(endless):
     [
         ([(X, Y[:3])], FLAT, ["Batch 0 has parts of different lengths", "rows: 7, labels: 3"]),
         ([{"age": Y, "place": X[:2, 1:]}], TWO, ["different lengths", "'age': 7, 'place': 2"]),
-        ([X, X[:, :2]], FLAT, ["Batch 1 differs in shape", "(3,)", "(2,)", "Pad or cut"]),
-        ([(X, Y), X], FLAT, ["Batch 1 is made up of other parts", "rows, labels", "Received: rows"]),
-        ([{"x": X, "label": Y}, {"x": X}], FLAT, ["Batch 1", "'x', labels"]),
+        ([X, X[:, :2]], FLAT, ["Batch 1 has other parts, or of other shapes", "(3,)", "(2,)", "Pad or cut"]),
+        (
+            [(X, Y), X],
+            FLAT,
+            ["Batch 1 has other parts", "labels of shape ()", "Received: rows of shape"],
+        ),
+        ([{"x": X, "label": Y}, {"x": X}], FLAT, ["Batch 1", "'x' of shape (3,) for a row, labels"]),
         (
             [(X, Y, Y)],
             FLAT,
@@ -278,7 +288,7 @@ def test_what_never_ends_is_refused(endless):
         ([(X, Y), (X, 1)], FLAT, ["different lengths"]),
         ([[[1, 2, 3], [1, 2]]], FLAT, ["The values in a batch are not an array", "all of one shape"]),
         ([([[1, 2, 3]], [1, 2])], FLAT, ["different lengths"]),
-        ([X[0], X[1, :2]], FLAT, ["Row 1 differs in shape"]),
+        ([X[0], X[1, :2]], FLAT, ["Row 1 has other parts, or of other shapes"]),
         ([np.ma.array(X, mask=X == 4)], FLAT, ["masked in row 1"]),
         ([(X, np.ma.array(Y, mask=Y == 2))], FLAT, ["masked in 2 rows: 2, 5"]),
         ([{}], FLAT, ["A batch has no rows in it"]),
