@@ -370,7 +370,8 @@ def program(*arguments, **environment):
 def test_as_a_program_it_is_quiet_on_an_old_terminal_too(model_file, data_file, tmp_path):
     done = program("assess", model_file, data_file, "--out", tmp_path / "o.parquet", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
-    assert done.stderr == b""
+    slow = (b"Loading", b"Assessing")  # a line every ten seconds, on a machine that is busy
+    assert [line for line in done.stderr.splitlines() if not line.startswith(slow)] == []
     assert "most undecided" in done.stdout.decode()
 
 
