@@ -94,9 +94,9 @@ def typed(command: type[Command]) -> Callable[..., None]:
         names = _NAMES.get(field.name, (f"--{field.name.replace('_', '-')}",))
         default = ... if field.default is MISSING else field.default
         value = (
-            typer.Argument(help=sentences[field.name])
+            typer.Argument(help=sentences.get(field.name))
             if field.name in command.places
-            else typer.Option(default, *names, help=sentences[field.name])
+            else typer.Option(default, *names, help=sentences.get(field.name))
         )
         parameters.append(
             inspect.Parameter(

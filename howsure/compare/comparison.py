@@ -69,12 +69,14 @@ class ShiftWording:
         asked: The question that the other method named answers.
         does: A sentence about a better `{method}` and the `{gap}` to the baseline.
         nothing: The sentence if no method is better.
+        better: That a `{method}` is better, the end of a sentence.
     """
 
     said: str
     asked: str
     does: str
     nothing: str
+    better: str
 
 
 class Words(Protocol):
@@ -111,9 +113,6 @@ class Words(Protocol):
     def nothing(self, comparison: Comparison) -> str:
         """That `main` is not defined for any method."""
 
-    def better_if(self, method: str) -> str:
-        """That a method is better, the end of a sentence about changed rows."""
-
     def doubt(self, comparison: Comparison, name: str) -> str:
         """Why a score cannot be decided, or nothing."""
 
@@ -121,7 +120,7 @@ class Words(Protocol):
         """A score in a sentence, with its interval."""
 
     def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
-        """By how much a method is better than another one."""
+        """By how much a method is better than another one; empty for one that was named before."""
 
     def note(self, comparison: Comparison, name: str) -> str:
         """The meaning of the technical term, or nothing."""
@@ -131,9 +130,6 @@ class Words(Protocol):
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """The value of the baseline on changed rows, in words."""
-
-    def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
-        """By how much a method is better than the baseline in `main`, on changed rows."""
 
     def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
         """A difference in `main` in words: `gives the true class 8 % more than the softmax (4 to 12 %)`."""

@@ -155,7 +155,7 @@ def _when_changed(comparison: Comparison) -> str:
     most = min(steady, key=lambda method: (-len(sentences[method]), loss(method)))
     cost = comparison.costs
     cheap = [m for m in steady if sentences[m] == sentences[most] and CHEAP * cost[m] < cost[most]]
-    sentence = comparison.words.better_if(_with_price(comparison, most))
+    sentence = comparison.words.shift.better.format(method=_with_price(comparison, most))
     also = f", and so has {_with_price(comparison, min(cheap, key=cost.__getitem__))}" if cheap else ""
     return f"But if {comparison.kind}s are {quoted_list(sentences[most])}, {sentence}{also}."
 
@@ -209,7 +209,9 @@ def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> Finding:
         surely = better(comparison, words.main, rows)
         if surely:
             first = min(surely, key=lambda method: comparison.score(method, words.main, rows).value)
-            gap = words.shifted_gap(comparison, comparison.difference(first, baseline, words.main, rows))
+            gap = words.gap(
+                comparison, comparison.difference(first, baseline, words.main, rows), words.main, ""
+            )
             clauses.append(words.shift.does.format(method=the(comparison, first), gap=gap))
         elif others:
             clauses.append(words.shift.nothing)

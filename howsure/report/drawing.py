@@ -50,13 +50,13 @@ def _linear(low: float, high: float) -> Callable[[float], float]:
     return lambda value: _clipped((value - low) / (high - low))
 
 
-def share_axis(low: float, high: float, note: str = "") -> TickedAxis:
+def share_axis(low: float, high: float) -> TickedAxis:
     """A linear axis of shares from `low` to `high`, with ticks in per cent at a round step."""
     step = next((step for step in _STEPS if (high - low) / step <= 5.01), 0.25)
     place = _linear(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     ticks = tuple((place(n * step), f"{100 * n * step:.3g}\u00a0%") for n in range(first, last + 1))
-    return TickedAxis(place, ticks, note)
+    return TickedAxis(place, ticks)
 
 
 def number_axis(low: float, high: float) -> TickedAxis:

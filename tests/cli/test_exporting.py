@@ -4,13 +4,14 @@ import importlib
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 
 import howsure  # noqa: E402
-from howsure.cli.app import app  # noqa: E402
+from tests import graphs  # noqa: E402
+from tests.commands import done, flat, refused, run  # noqa: E402
+from tests.graphs import metadata  # noqa: E402
 
 SOURCE = """
 from torch import nn
@@ -45,24 +46,18 @@ def folder(tmp_path, monkeypatch):
     return f"{name}:make"
 
 
-def export(*args):
-    return CliRunner().invoke(app, ["export", *args])
-
-
 def test_a_graph_is_written_and_told_of(folder, tmp_path):
-    done = export(folder, "out.onnx", "--plan", "plan.json", "--data", "rows.npy", "--class-names", "a,b,c")
-    assert done.exit_code == 0, done.stderr
-    assert "20 passes in" in done.stdout
-    assert "On 40 rows it says what howsure.assess says" in " ".join(done.stdout.split())
-    session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
-    about = session.get_modelmeta().custom_metadata_map
+    asked = ("export", folder, "out.onnx", "--plan", "plan.json", "--data", "rows.npy")
+    printed = flat(done(*asked, "--class-names", "a,b,c"))
+    assert "20 passes in" in printed
+    assert "On 40 rows it says what howsure.assess says" in printed
+    about = metadata(tmp_path / "out.onnx")
     assert about["class_names"] == '["a", "b", "c"]'
     assert "divide_by" not in about
 
 
 def test_rows_alone_make_a_plan(folder, tmp_path):
-    done = export(folder, "out.onnx", "--data", "rows.npy", "--quiet")
-    assert (done.exit_code, done.stdout) == (0, "")
+    assert done("export", folder, "out.onnx", "--data", "rows.npy", "--quiet") == ""
     assert (tmp_path / "out.onnx").exists()
 
 
@@ -77,10 +72,9 @@ def test_rows_alone_make_a_plan(folder, tmp_path):
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(folder, tmp_path, args, message):
-    done = export(folder, *args)
-    assert done.exit_code == 2
-    assert message in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    finished = run("export", folder, *args)
+    assert finished.exit_code == 2
+    assert message in flat(finished.stderr)
     assert not list(tmp_path.glob("out*"))
 
 
@@ -90,27 +84,11 @@ def test_a_graph_divides_its_inputs_as_assess_divides_rows(folder, tmp_path):
     np.save("raw.npy", raw)
     torch.save(importlib.import_module(folder.partition(":")[0]).make().state_dict(), "weights.pt")
     plan = ["--plan", "plan.json", "--set", "weights=weights.pt", "--set", "divide_by=255"]
-    done = export(folder, "out.onnx", *plan, "--data", "raw.npy")
-    assert done.exit_code == 0, done.stderr
-    session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
-    about = session.get_modelmeta().custom_metadata_map
+    done("export", folder, "out.onnx", *plan, "--data", "raw.npy")
+    about = metadata(tmp_path / "out.onnx")
     assert float(about["divide_by"]) == 255
-    (graph_input,) = session.get_inputs()
-    (probabilities,) = session.run(["probabilities"], {graph_input.name: raw.astype(np.float32)})
-    done = CliRunner().invoke(
-        app,
-        [
-            "assess",
-            folder,
-            "raw.npy",
-            "--out",
-            "out.parquet",
-            "--set",
-            f"max_passes={about['passes']}",
-            *plan,
-        ],
-    )
-    assert done.exit_code == 0, done.stderr
+    probabilities = graphs.run(tmp_path / "out.onnx", raw.astype(np.float32))["probabilities"]
+    done("assess", folder, "raw.npy", "--out", "out.parquet", "--set", f"max_passes={about['passes']}", *plan)
     assert np.abs(probabilities - howsure.load("out.parquet").probabilities).max() < 1e-6
 
 
@@ -123,12 +101,6 @@ def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
     (tmp_path / "rows.csv").write_text("\n".join(["id,a,b,c,d,kind", *lines]))
     made = f"{folder.partition(':')[0]}:doubled"
     options = ["--data", "rows.csv", "--set", "drop=kind", "--set", "outputs=logits"]
-    audited = CliRunner().invoke(
-        app, ["audit", made, *options, "--save-plan", "p.json", "--set", "precision=float32"]
-    )
-    assert audited.exit_code == 0, audited.stderr
-    done = export(made, "out.onnx", "--plan", "p.json", *options)
-    assert done.exit_code == 0, done.stderr
-    without = CliRunner().invoke(app, ["audit", made, "--set", "drop=kind"])
-    assert without.exit_code == 2
-    assert "`drop` has no effect without rows" in without.stderr
+    done("audit", made, *options, "--save-plan", "p.json", "--set", "precision=float32")
+    done("export", made, "out.onnx", "--plan", "p.json", *options)
+    assert "`drop` has no effect without rows" in refused("audit", made, "--set", "drop=kind")

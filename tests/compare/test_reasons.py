@@ -210,7 +210,7 @@ def test_an_end_of_a_difference_is_never_rounded_to_none():
     assert numbers_words.apart(howsure.Score(-0.17, -0.35, 0.002))[1] == "−0.002\u00a0to\u00a00.35"
     assert measured(1.3, 1.0, 3.1, mark=1.0) == ("1.3", "1.0", "3.1")
     gap = howsure.Score(-np.log(2.5), -np.log(5.9), -np.log(1.0007))
-    assert class_words.gap_in_words(None, gap, "nll") == "2 times as much (1.0007\u00a0to\u00a06)"
+    assert class_words.CLASS_WORDS.gap(None, gap, "nll", "") == "2 times as much (1.0007\u00a0to\u00a06)"
 
 
 def test_a_row_contributes_what_leaving_it_out_changes():

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import howsure
+from tests import precision
 from tests.frameworks.frameworks import FRAMEWORKS
-
-FAR = 1.7e9
-ROWS = np.random.default_rng(0).normal(size=(30, 4))
+from tests.precision import FAR, ROWS
 
 
 @pytest.fixture(autouse=True)
@@ -33,15 +32,7 @@ def assess(model, method):
 
 
 def test_dropout_far_from_0_is_that_near_0(framework):
-    model = network(framework)
-    passes = howsure.passes(model, ROWS, 40, balanced=True, outputs="values")
-    assert passes.dtype == np.float64
-    result = assess(model, howsure.MCDropout(passes=40))
-    np.testing.assert_allclose(result.mean - FAR, (passes - FAR).mean(axis=0), atol=2e-6)
-    spread = (passes - FAR).std(axis=0)
-    assert (spread > 0.03).all()
-    assert np.abs(result.spread / spread - 1).max() < 0.1
-    assert (result.mc_error < result.spread).all()
+    precision.check_dropout(network(framework))
 
 
 def test_members_features_and_changed_rows_far_from_0_are_those_of_the_framework(framework):

@@ -134,19 +134,6 @@ def test_errors_that_no_graph_reaches_and_plans_that_tell_none(path):
         howsure.export(module, path, plan=howsure.Plan(), x=x, outputs="logits", target_error=0.1)
 
 
-def test_several_labels_and_names(path):
-    module, x = build("mlp"), rows_for("mlp", 50)
-    names = ["rain", "wind", "fog"]
-    howsure.export(module, path, x=x, outputs="label-logits", class_names=names)
-    described = metadata(path)
-    design = json.loads(described["plan"])["design"]
-    assert json.loads(described["label_names"]) == names
-    assert [design["first"] * width for width in design["widths"]] == [int(described["passes"])]
-    outputs = run(path, x[:5])
-    assert outputs["probabilities"].shape == outputs["verdict"].shape == outputs["entropy"].shape == (5, 3)
-    assert (outputs["yes"] == (outputs["probabilities"] > 0.5)).all()
-
-
 def test_whole_numbers_go_in_as_whole_numbers(path):
     """A row of words by their numbers."""
     module = nn.Sequential(nn.Embedding(12, 8), nn.Flatten(), nn.Dropout(0.3), nn.Linear(48, 3)).eval()
@@ -378,12 +365,19 @@ def test_sixteen_bits_are_refused(dtype, path):
         howsure.export(module, path, plan=howsure.Plan(), x=x, outputs="logits")
 
 
-def test_nan_of_several_labels_has_no_verdict_and_an_input_may_be_called_passes(path):
-    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
-    howsure.export(Named().eval(), path, plan=howsure.Plan(), x={"passes": x}, outputs="label-logits")
+def test_several_labels_with_names_of_which_nan_has_no_verdict(path):
+    """And an input may be called passes."""
+    x, names = drawn(50, 0)[:, :4], ["rain", "wind", "fog"]
+    howsure.export(Named().eval(), path, x={"passes": x}, outputs="label-logits", class_names=names)
     assert [node.name for node in onnxruntime.InferenceSession(path).get_inputs()] == ["passes"]
+    described = metadata(path)
+    design = json.loads(described["plan"])["design"]
+    assert json.loads(described["label_names"]) == names
+    assert [design["first"] * width for width in design["widths"]] == [int(described["passes"])]
     x[1, 0] = np.nan
-    outputs = run(path, x)
+    outputs = run(path, x[:5])
+    assert outputs["probabilities"].shape == outputs["verdict"].shape == outputs["entropy"].shape == (5, 3)
+    assert (outputs["yes"] == (outputs["probabilities"] > 0.5)).all()
     assert (outputs["verdict"][1] == 3).all()
     assert (outputs["verdict"][[0, 2, 3, 4]] < 3).all()
     assert not outputs["yes"][1].any()

@@ -84,6 +84,7 @@ class ClassWords:
         "more than chance",
         "{method} gives {gap}",
         "no method gives more by more than chance",
+        "{method} has more accurate ones",
     )
     reasons: Mapping[tuple[str, bool], str] = {
         (CALIBRATION, True): "its percentages fit better how often it is right",
@@ -119,10 +120,6 @@ class ClassWords:
         """See `Words`."""
         return "Nothing could be compared."
 
-    def better_if(self, method: str) -> str:
-        """See `Words`."""
-        return f"{method} has more accurate ones"
-
     def doubt(self, comparison: Comparison, name: str) -> str:
         """See `Words`."""
         return _few(comparison) if name != "accuracy" else ""
@@ -136,7 +133,20 @@ class ClassWords:
 
     def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
         """By how much the best method is better than another, from the difference of their scores."""
-        return gap_in_words(comparison, gap, name, than)
+        if name == "nll":
+            factor = factor_of(gap)
+            if factor.value < 2:
+                value, interval = in_numbers(percent_more(factor), UNIT)
+                amount, word = f"{value} more", "than"
+            else:
+                value, interval = in_numbers(factor, mark=1.0)
+                amount, word = f"{value} times as much", "as"
+            return with_interval(joined(amount, f"{word} {than}" if than else ""), interval)
+        sign = 100 if comparison.comparing.metrics[name].higher else -100
+        low, high = sorted((sign * gap.low, sign * gap.high))
+        value, interval = in_numbers(Score(sign * gap.value, low, high))
+        beside = self.questions[name].beside
+        return with_interval(f"{value}\u00a0points {beside} {than}", interval)
 
     def note(self, comparison: Comparison, name: str) -> str:
         """The explanation of the NLL and of the average in the answer; empty for other scores."""
@@ -161,10 +171,6 @@ class ClassWords:
     def claimed(self, claims: Claims) -> str:
         """See `Words`."""
         return f"right on {rate(claims.true)}, claimed {rate(claims.claimed)}"
-
-    def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
-        """See `Words`."""
-        return gap_in_words(comparison, gap, "nll")
 
     def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
         """See `Words`."""
@@ -235,24 +241,6 @@ def _few(comparison: Comparison) -> str:
         f"{upper(the(comparison, fewest))} makes {counted(wrong[fewest], 'mistake')} here. With fewer than "
         f"{LEAST_MISTAKES} mistakes, the size of chance is unknown."
     )
-
-
-def gap_in_words(comparison: Comparison, gap: Score, name: str, than: str = "") -> str:
-    """By how much the best method is better than another, from the difference of their scores."""
-    if name == "nll":
-        factor = factor_of(gap)
-        if factor.value < 2:
-            value, interval = in_numbers(percent_more(factor), UNIT)
-            amount, word = f"{value} more", "than"
-        else:
-            value, interval = in_numbers(factor, mark=1.0)
-            amount, word = f"{value} times as much", "as"
-        return with_interval(joined(amount, f"{word} {than}" if than else ""), interval)
-    sign = 100 if comparison.comparing.metrics[name].higher else -100
-    low, high = sorted((sign * gap.low, sign * gap.high))
-    value, interval = in_numbers(Score(sign * gap.value, low, high))
-    beside = comparison.words.questions[name].beside
-    return with_interval(f"{value}\u00a0points {beside} {than}", interval)
 
 
 def factor_of(gap: Score) -> Score:

@@ -76,6 +76,7 @@ class NumberWords:
         "which method has the lowest, among those that are lower by more than chance",
         "{method} is {gap}",
         "no method is lower by more than chance",
+        "{method} has a lower NLL",
     )
     reasons: Mapping[tuple[str, bool], str] = {
         (CALIBRATION, True): "its standard deviations fit its errors better",
@@ -133,10 +134,6 @@ class NumberWords:
             )
         return "Nothing could be compared: no method says how far answers scatter, or all say they do not."
 
-    def better_if(self, method: str) -> str:
-        """See `Words`."""
-        return f"{method} has a lower NLL"
-
     def doubt(self, comparison: Comparison, name: str) -> str:
         """See `Words`."""
         return ""
@@ -148,7 +145,7 @@ class NumberWords:
     def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
         """See `Words`."""
         value, interval = apart(gap)
-        return with_interval(f"{value} than that of {than}", interval)
+        return with_interval(f"{value} than that of {than}" if than else value, interval)
 
     def note(self, comparison: Comparison, name: str) -> str:
         """See `Words`."""
@@ -192,21 +189,13 @@ class NumberWords:
         """See `Words`."""
         return f"{rate(LEVEL, 0)} intervals contain {rate(claims.within)} of answers"
 
-    def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
-        """See `Words`."""
-        return with_interval(*apart(gap))
-
     def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
         """See `Words`."""
-        value, interval = apart(gap)
-        return (
-            f"has an NLL that is {with_interval(f'{value} than that of {than}' if than else value, interval)}"
-        )
+        return f"has an NLL that is {self.gap(comparison, gap, self.main, than)}"
 
     def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
         """See `Words`."""
-        value, interval = apart(gap)
-        return f"have a mean squared error that is {with_interval(f'{value} than that of {than}', interval)}"
+        return f"have a mean squared error that is {self.gap(comparison, gap, self.main, than)}"
 
     def amount(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`: in nats."""

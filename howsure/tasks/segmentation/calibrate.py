@@ -37,9 +37,8 @@ from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 from howsure.tasks.classification import maps as of_classes
 from howsure.tasks.classification.calibrate import HELPS, helps_in, temperature_in_words
-from howsure.tasks.segmentation.labelled import truths_of
 from howsure.tasks.segmentation.result import DenseCertainty, of_counted
-from howsure.tasks.segmentation.scores import check_known, known_probabilities, loss_of
+from howsure.tasks.segmentation.scores import check_known, known_probabilities, loss_of, truths_of
 from howsure.tasks.verdict import judge, pick, too_few
 
 TEMPERATURE = "temperature"

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +38,19 @@ from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.compare import ClassWords, of_shares
 from howsure.tasks.segmentation.calibrate import Fits, counted_in, cross_fitted, losses_in, tempered
-from howsure.tasks.segmentation.labelled import check_given, truths_of
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import (
     COMPARED,
     Counts,
     calibration_error,
+    check_given,
     check_known,
     counted_of,
     known_probabilities,
     loss_of,
     mean_of,
     of_rows,
+    truths_of,
 )
 from howsure.tasks.segmentation.truth import truth_map
 from howsure.words import counted, rate
@@ -72,7 +72,7 @@ def _scored(
     background: int | None = None,
 ) -> RowScores:
     check_known(result)
-    counts = counted_of(result, partial(truths_of, result, truth))
+    counts = counted_of(result, truth)
     scored = counts.counted > 0
     check_enough(counts.digest[scored])
     some, alike = counts.of(scored), np.ones(int(scored.sum()))

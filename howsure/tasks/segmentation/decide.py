@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -26,9 +26,8 @@ from howsure.results.check import check_result
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.classification.decide import SetsTold
-from howsure.tasks.segmentation.labelled import truths_of
 from howsure.tasks.segmentation.result import DenseCertainty
-from howsure.tasks.segmentation.scores import check_known, counted_of, known_probabilities
+from howsure.tasks.segmentation.scores import check_known, counted_of, known_probabilities, truths_of
 from howsure.words import counted
 
 DROPPED = 12
@@ -106,7 +105,7 @@ def abstain(
     background: int | None = None,
 ) -> DenseAbstention:
     """The part `abstain` of positions, ranked by `doubt`; see `howsure.evaluation.selective`."""
-    counts = counted_of(result, partial(truths_of, result, labels))
+    counts = counted_of(result, labels)
     if tolerance is None:
         raise InputError(
             "A row is hardly ever right at every position, so say how far its Dice may be below 1",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from howsure.evaluation.paired import Comparable, Paired, check_enough, with_out
 from howsure.evaluation.score import Score, in_columns
 from howsure.results.check import check_outside
 from howsure.tasks.classification.evaluate import ends_of
-from howsure.tasks.segmentation.labelled import truths_of
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import (
     METRICS,
@@ -171,7 +169,7 @@ def evaluate(
     if outside is not None:
         check_outside(outside, result)
 
-    counts = counted_of(result, partial(truths_of, result, labels))
+    counts = counted_of(result, labels)
     scored = counts.counted > 0
     check_enough(counts.digest[scored])
     some = counts.of(scored)

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
+from howsure.errors import InputError
 from howsure.evaluation.metrics import Metric, by_name, of_outside
 from howsure.evaluation.score import (
     LEAST_MISTAKES,
@@ -38,11 +39,79 @@ from howsure.evaluation.score import (
     interval_by_odds,
     wider,
 )
+from howsure.inputs.align import aligned
+from howsure.inputs.rows import quoted
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import widening
 from howsure.tasks.classification.scores import BRIER_TERM, ECE_TERM
 from howsure.tasks.regression.scores import Loss, of_ranking
 from howsure.tasks.segmentation.result import DenseCertainty
+from howsure.tasks.segmentation.truth import IGNORED, Ignore, Ignored, check_map, check_no_mask, class_map
+
+# --- the true classes at positions, as they are scored ------------------------------------------------
+
+
+def background_of(result: DenseCertainty, background: int | str) -> int:
+    """The part `background`: number of the class that means over classes leave out, from its number or name.
+
+    Raises:
+        InputError: There is no such class, or no other one.
+    """
+    names = result.class_names
+    text = str(background)
+    of_name = {name: number for number, name in enumerate(names)} if isinstance(background, str) else {}
+    number = of_name.get(text, int(text) if text.isdecimal() else len(names))
+    if isinstance(background, bool) or number >= len(names) or len(names) == 1:
+        raise InputError(
+            "`background` is no class of this result",
+            expected=f"one of {quoted(names)}, or its number from 0",
+            received=repr(background),
+        )
+    return number
+
+
+def check_given(result: DenseCertainty, labels: Any) -> None:
+    """Raise an `InputError` where neither labels are given nor a result has true classes."""
+    if labels is None and result.truth is None:
+        raise InputError(
+            "The true classes are not known",
+            expected=f"labels, one class number for each {result.position_name}",
+            received="none",
+        )
+
+
+def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
+    """True classes (P,) of one row after the other, −1 where a position does not count, also of `counts`.
+
+    One row is held at a time, as labels may lie in a file. Shapes are checked at once, values with each row.
+
+    Args:
+        result: Result of N rows.
+        labels: As for `check_map`, or `Ignored`. Default: `result.truth`.
+
+    Raises:
+        InputError: No labels, or labels that do not fit.
+    """
+    ignore: Ignore = None
+    if isinstance(labels, Ignored):
+        labels, ignore = labels.labels, labels.ignore
+    check_given(result, labels)
+    names, shape = result.class_names, (len(result), *result.positions)
+    truth: Any = result.truth  # which may lie in a file
+    if labels is not None:
+        truth = class_map(aligned(labels, result), shape, names)
+    check_no_mask(truth, names, ignore)
+    shape_of_row = (1, *result.positions)
+
+    def of_row(at: int) -> Integers:
+        numbers = check_map(truth[at : at + 1], shape_of_row, names, ignore, at)[0]
+        counted_numbers = numbers if result.counts is None else np.where(result.counts[at], numbers, IGNORED)
+        return counted_numbers.reshape(-1)
+
+    return map(of_row, range(len(result)))
+
+
+# --- sums over positions ------------------------------------------------------------------------------
 
 
 def are_known(result: DenseCertainty) -> bool:
@@ -124,31 +193,18 @@ class Counts:
         """(N,) mean of TP / (TP + FP + FN) over the same classes."""
         return _mean_over_classes(self.both, self.there + self.taken - self.both)
 
-    @classmethod
-    def joined(cls, parts: Sequence[Counts]) -> Counts:
-        """Those of several results of the same classes, one after the other."""
-        counts: dict[str, Any] = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(cls)
-            if getattr(parts[0], field.name) is not None
-        }
-        return replace(parts[0], **counts)
-
 
 _OF_CLASSES = ("both", "there", "taken")
 """Counts with a value for each class."""
 
-Truths = Callable[[], Iterator[Integers]]
-"""Begins anew with the true classes (P,) of one row after the other."""
 
-
-def counted_of(result: DenseCertainty, truths: Truths) -> Counts:
-    """Count all rows, one at a time."""
+def counted_of(result: DenseCertainty, labels: Any) -> Counts:
+    """Count all rows, one at a time; labels as for `truths_of`."""
     rows, classes, are_all_known = len(result), len(result.class_names), are_known(result)
     counted, right, nll, brier = np.zeros((4, rows))
     hits, truly, labelled = np.zeros((3, rows, classes))
     bins, digest = np.zeros((rows, BINS, 3)), np.zeros(rows, dtype=np.int64)
-    for at, truth in enumerate(truths()):
+    for at, truth in enumerate(truths_of(result, labels)):
         hashed = hashlib.blake2b(truth.astype(np.int16).tobytes(), digest_size=8).digest()
         digest[at] = int.from_bytes(hashed, "little", signed=True)
         counts = truth >= 0

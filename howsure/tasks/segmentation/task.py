@@ -7,7 +7,7 @@ from typing import Any
 from howsure.adapters.protocol import LOGITS, PROBABILITIES
 from howsure.tasks.segmentation import calibrate as calibration
 from howsure.tasks.segmentation import compare as comparing
-from howsure.tasks.segmentation import decide, given_maps, labelled, printed, tiles
+from howsure.tasks.segmentation import decide, given_maps, printed, scores, tiles
 from howsure.tasks.segmentation import evaluate as scoring
 from howsure.tasks.segmentation import graph as graphs
 from howsure.tasks.segmentation.outcome import Positions
@@ -25,7 +25,7 @@ class Segmentation(Task[DenseCertainty]):
     evaluate = staticmethod(scoring.evaluate)
     score_lines = staticmethod(scoring.score_lines)
     ignored = staticmethod(scoring.ignored)
-    background = staticmethod(labelled.background_of)
+    background = staticmethod(scores.background_of)
     calibrate = staticmethod(calibration.calibrate)
     read_calibrator = staticmethod(calibration.read)
     prediction_sets = staticmethod(decide.prediction_sets)
