@@ -55,7 +55,7 @@ ROOMS = (
     "__main__.py",
 )
 
-CEILING = 40_841
+CEILING = 40_717
 """Code lines that the package may have: see decision 40."""
 
 SINCE = "origin/main"
