@@ -330,9 +330,9 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
     if listed and all(isinstance(value, int) and not isinstance(value, bool) for value in listed):
         with suppress(OverflowError):
             return np.array(listed, dtype=np.int64)
-    wrong = [row for row, value in enumerate(listed) if not _is_text(value)]
+    missing = [row for row, value in enumerate(listed) if is_missing(value)]
+    wrong = missing or [row for row, value in enumerate(listed) if not _is_text(value)]
     if wrong:
-        missing = is_missing(listed[wrong[0]])
         raise InputError(
             f"{called} {'are missing' if missing else 'cannot be kept'} {in_rows(len(wrong), wrong[:5])}",
             expected=_EXPECTED,

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
+import howsure
 from howsure.report.drawing import count_axis, odds_axis, share_axis
+from howsure.tasks.classification import page as classification
+from howsure.tasks.regression import page as regression
+from howsure.tasks.segmentation import page as segmentation
+from tests.guard import check_none
 
 
 @pytest.mark.parametrize(
@@ -50,3 +56,17 @@ def test_counts_of_any_size_have_whole_ticks(counts: list[int]) -> None:
     axis = count_axis(counts)
     assert 1 <= len(axis.ticks) <= 6
     assert all(label.replace(",", "").isdigit() for _, label in axis.ticks)
+
+
+@pytest.mark.parametrize("page", [classification, regression, segmentation])
+def test_the_pictures_of_every_section_are_on_the_page(page) -> None:
+    template = Path(page.__file__).with_name("page.html.j2")
+    text = template.read_text(encoding="utf-8")
+    hidden = [section for section in page.PICTURES if f'drawings(pictures["{section}"]' not in text]
+    folder = Path(howsure.__file__).parents[1]
+    check_none(
+        hidden,
+        "are sections of `PICTURES` that the page does not show",
+        open=f"{template.relative_to(folder)}, and print them as it does those of other sections; in page.py "
+        "call `drawn` after the section is added",
+    )

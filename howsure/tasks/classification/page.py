@@ -44,7 +44,7 @@ _FLIPS, _MISTAKES = 1_000_000, 400_000
 """Characters that the pictures of coin flips and of mistakes may take."""
 
 PICTURES: Pictures = {"trust": (draw_reliability, draw_risk_coverage)}
-"""By section, the functions that draw its pictures."""
+"""By section, the functions that draw its pictures, also on the page of labels."""
 
 _WORDING = {
     "outcome": "class",
@@ -137,10 +137,10 @@ def page_of(
             sections["classes"] = wording["heading"]
         if answers.truth is not None and len(result) > 1:
             sections["trust"] = "Can the percentages be trusted?"
-        context["pictures"] = drawn(PICTURES, sections, answers)
         context["reasons"] = _reasons(answers, options.kind, wording["outcome"])
         if context["reasons"]:
             sections["reasons"] = "Where the doubt lies"
+        context["pictures"] = drawn(PICTURES, sections, answers)
         if not alone:
             details["passes"] = "Passes and their error"
     details["reading"] = "How to read this page"

@@ -95,13 +95,13 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
             if levels is not None:
                 context |= {"levels": levels, "coverage": coverage_in_words(result)}
                 sections["trust"] = "Can the intervals be trusted?"
-        context["pictures"] = drawn(PICTURES, sections, result)
         context["scores"] = scores_of(result)
         if context["scores"] is not None:
             sections["scores"] = "Scores"
         if context["with_passes"]:
             context |= {"passes": _passes_and_errors(result), "passes_words": passes_in_words(result)}
             details["passes"] = "Passes and their error"
+        context["pictures"] = drawn(PICTURES, sections, result)
     details["reading"] = "How to read this page"
     return whole("regression/page.html.j2", result, options, sections, details, **context)
 

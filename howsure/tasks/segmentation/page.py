@@ -94,11 +94,11 @@ def page(result: DenseCertainty, options: PageOptions) -> str:
         sections["classes"] = "Class by class"
         if counts.known.any() or len(result) >= LEAST_IN_HISTOGRAM:
             sections["doubt"] = "Does doubt tell mistakes?" if counts.known.any() else "How doubt is spread"
-        context["pictures"] = drawn(PICTURES, sections, result, counts)
         context["scores"] = scores_of(result, background=options.background)
         if context["scores"] is not None:
             sections["scores"] = "Scores"
         details["made"] = "How this was made"
+        context["pictures"] = drawn(PICTURES, sections, result, counts)
     details["reading"] = "How to read this page"
     return whole("segmentation/page.html.j2", result, options, sections, details, **context)
 
