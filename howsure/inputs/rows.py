@@ -314,6 +314,7 @@ def as_array(values: Any, called: str) -> NDArray[Any]:
             f"{called} are not an array ({error})",
             expected="values that numpy.asarray takes, all of one shape",
             received=repr(values)[:200],
+            hint="Make one array of them first; of tensors `torch.stack(x).detach().float().cpu().numpy()`",
         ) from error
 
 

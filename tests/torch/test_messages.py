@@ -85,7 +85,7 @@ def test_tensors_of_one_shape_are_not_said_to_differ_in_shape():
         [row.requires_grad_() for row in torch.tensor(ROWS)],
         [row.bfloat16() for row in torch.tensor(ROWS)],
     ):
-        with pytest.raises(howsure.InputError, match="cannot be converted to a numpy array") as caught:
+        with pytest.raises(howsure.InputError, match="are not an array") as caught:
             howsure.assess(module, x)
         assert "torch.stack(x).detach().float().cpu().numpy()" in str(caught.value)
         rows = torch.stack(x).detach().float().cpu().numpy()
