@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import scipy  # `scipy.optimize` takes long to load, and loads when it is used
 from numpy.typing import ArrayLike
 from scipy.linalg import helmert
-from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
 from howsure.adapters.features import Features, read_features
@@ -228,7 +228,9 @@ def _most_probable_precision(curvature: Floats, norm: float) -> float:
         )
     low, high = 2 * ratio / (largest + np.sqrt(largest**2 + 4 * ratio)), np.sqrt(ratio)
     ends = np.log([low, high]) + [-1e-6, 1e-6]  # widened for rounding
-    root = brentq(lambda log: np.exp(log) * norm - np.sum(curvature / (curvature + np.exp(log))), *ends)
+    root = scipy.optimize.brentq(
+        lambda log: np.exp(log) * norm - np.sum(curvature / (curvature + np.exp(log))), *ends
+    )
     return float(np.exp(root))
 
 

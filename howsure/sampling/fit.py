@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy  # `scipy.optimize` takes long to load, and loads when it is used
 from numpy.typing import NDArray
-from scipy.optimize import brentq, nnls
 from scipy.special import polygamma
 
 from howsure.sampling.between import LEVELS, SMALLEST, spread_variance
@@ -136,7 +136,9 @@ def _alike(w: Floats, squared: Floats, expected: Floats, replicates: int) -> flo
         return MOST_ALIKE
     if excess >= polygamma(1, LEAST_ALIKE / 2):
         return LEAST_ALIKE
-    return float(brentq(lambda degrees: polygamma(1, degrees / 2) - excess, LEAST_ALIKE, MOST_ALIKE))
+    return float(
+        scipy.optimize.brentq(lambda degrees: polygamma(1, degrees / 2) - excess, LEAST_ALIKE, MOST_ALIKE)
+    )
 
 
 def _fit_nearly_certain(weights: Floats, terms: Floats, squared: Floats) -> Usual:
@@ -146,7 +148,7 @@ def _fit_nearly_certain(weights: Floats, terms: Floats, squared: Floats) -> Usua
     expected, constants = np.sqrt(terms[:, 0] * terms[:, 1]), (0.0, 0.0, 0.0)
     for _ in range(SCORING_STEPS):
         weight = used / expected
-        (quadratic, linear, least), _ = nnls(terms * weight[:, None], squared * weight)
+        (quadratic, linear, least), _ = scipy.optimize.nnls(terms * weight[:, None], squared * weight)
         constants = float(quadratic), float(linear), float(least)
         expected = terms @ constants
         if not expected.any():
@@ -159,7 +161,7 @@ def _fit_ends(w: Floats, left: Floats, own: Floats) -> Ends:
         return NONE
     weight = np.sqrt(w) / np.maximum(own, 1e-12)
     terms = np.stack([1 - w, w], axis=-1) * own[:, None]
-    (certain, half), _ = nnls(terms * weight[:, None], left * weight)
+    (certain, half), _ = scipy.optimize.nnls(terms * weight[:, None], left * weight)
     return float(certain), float(half)
 
 

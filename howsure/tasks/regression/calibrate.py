@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy  # `scipy.optimize` takes long to load, and loads when it is used
 
 from howsure.arguments import check_choice
 from howsure.digits import exactly
@@ -333,7 +333,7 @@ def noise_of(error: Floats, spread: Floats) -> float:
     losses = [loss(variance) for variance in tried]
     best = int(np.argmin(losses))
     near = (math.log(tried[max(best - 1, 0)]), math.log(tried[min(best + 1, GRID - 1)]))
-    refined = minimize_scalar(
+    refined = scipy.optimize.minimize_scalar(
         lambda log: loss(math.exp(log)), bounds=near, method="bounded", options={"xatol": 1e-10}
     )
     best_variance = math.exp(refined.x)
