@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -89,7 +90,7 @@ class RowSource:
         return WholeReader(self.path, format, inputs, self.roles)
 
 
-class Reader:
+class Reader(ABC):
     """Reads ranges of rows; a worker gets it as it was opened by whoever began.
 
     Attributes:
@@ -100,6 +101,7 @@ class Reader:
     files: list[RowFile]
     passed_over: Sequence[str] = ()
 
+    @abstractmethod
     def read(self, part: Part) -> Rows:
         """Rows of a part; images that are left out are listed.
 
@@ -107,7 +109,6 @@ class Reader:
             FileError: They cannot be read.
             InputError: They do not fit the model.
         """
-        raise NotImplementedError
 
     def places(self, part: Part, rows: Rows) -> Array:
         """(N,) places in the part of the rows that were read; some images may be missing."""
