@@ -21,15 +21,14 @@ from howsure.atomic import PAGES, TABLES
 from howsure.cli.command import check_exist, check_output, rows_on
 from howsure.cli.models import RowsCommand, load_model
 from howsure.cli.output import STDOUT, check_table, maps_on_disk, say_result, write_page, write_table
-from howsure.cli.settings import DROPOUT, ROWS
+from howsure.cli.settings import ROWS
 from howsure.divide import divided
 from howsure.errors import InputError
 from howsure.external.files import FileColumns, read_sample
 from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.images import is_image_name
 from howsure.inputs.tables import Roles
-from howsure.methods.choices import CHOICES, DEFAULT, ENSEMBLE, choice_of
-from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.choices import CHOICES, DEFAULT, ENSEMBLE, OPTIONS, choice_of
 from howsure.methods.protocol import Choice
 from howsure.report.page import write_report
 from howsure.request import Request
@@ -61,11 +60,7 @@ class Assess(RowsCommand):
     """
 
     places = ("model", "data")
-    takes = (
-        *ROWS,
-        *DROPOUT,
-        *("keep", "part_rows", "skip_unreadable"),
-    )
+    takes = tuple(dict.fromkeys((*ROWS, *OPTIONS, "keep", "part_rows", "skip_unreadable")))
 
     data: Path
     out: str
@@ -84,37 +79,39 @@ class Assess(RowsCommand):
         return self.errors if self.place == STDOUT else super().console
 
     @cached_property
-    def dropout(self) -> MCDropout:
-        """Settings of MC dropout."""
-        return self.settings.dropout(self.plan)
+    def options(self) -> dict[str, Any]:
+        """Options of the method, by name; a `FileError` if the plan cannot be read."""
+        plan = {} if self.plan is None else {"plan": howsure.Plan.load(self.plan)}
+        return {**self.settings.options, **plan}
 
     @cached_property
     def choice(self) -> Choice | None:
         """The method by its name; an ensemble where there are members and no name; None without either.
 
         Raises:
-            InputError: Members are missing, or a setting would have no effect.
+            InputError: Members are missing, or an option cannot be used, or would have no effect.
         """
         members = self.settings.members
-        if self.method is None and not members:
-            return None
-        choice = choice_of(ENSEMBLE.option if self.method is None else self.method.value)
+        choice = ENSEMBLE if members else DEFAULT
+        if self.method is not None:
+            choice = choice_of(self.method.value)
         if choice.takes_members and not members:
             raise InputError(f"--method {choice.option} needs other models", expected="--set members=FILE")
         if members and not choice.takes_members:
             raise InputError(f"`members` has no effect with --method {choice.option}", expected="an ensemble")
-        if not choice.takes_dropout and self.dropout != MCDropout():
-            others = [f"--method {other.option}" for other in CHOICES if other.takes_dropout]
-            raise InputError(
-                f"Passes and plans have no effect with --method {choice.option}",
-                expected=listed(others, "or"),
-            )
-        return choice
+        for name in self.options:
+            if not choice.takes(name):
+                others = [f"--method {other.option}" for other in CHOICES if other.takes(name)]
+                raise InputError(
+                    f"`{name}` has no effect with --method {choice.option}", expected=listed(others, "or")
+                )
+        choice.make(members, self.options)  # whose arguments are checked before models are read
+        return choice if members or self.method is not None else None
 
     def run(self) -> bool:
         """Assess the rows; False if some were left out."""
         request = self.settings.request(self.class_names, self.seed)
-        _ = self.choice, self.dropout  # which are checked before work begins
+        _ = self.choice  # which is checked before work begins
         to_folder, roles = self._check(request.class_names)
         return self._into_folder(request, roles) if to_folder else self._into_table(request, roles)
 
@@ -208,7 +205,7 @@ class Assess(RowsCommand):
             model,
             tuple(members),
             (self.choice or DEFAULT).option,
-            self.dropout,
+            self.options,
             request,
             self.settings.divide_by,
             None if self.labels is None else self.labels.absolute(),
@@ -244,14 +241,14 @@ class Assess(RowsCommand):
             rows = replace(rows, labels=self.labels_of(rows, names), class_names=None)
         rows_in = replace(rows, x=divided(rows.x, settings.divide_by, network, request))
         if self.choice is None and network.is_estimator:
-            if self.dropout != MCDropout():
+            if self.options:
                 raise InputError(
-                    "Passes and plans have no effect with a classifier of scikit-learn",
-                    expected="no such settings: it has a method of its own",
+                    f"`{next(iter(self.options))}` has no effect with a classifier of scikit-learn",
+                    expected="no such setting: it has a method of its own",
                 )
             method = None
         else:
-            method = (self.choice or DEFAULT).make(members, self.dropout)
+            method = (self.choice or DEFAULT).make(members, self.options)
         with maps_on_disk(self.place) as moved:
             with progress(self.errors, "Assessing", waiting=COMPILING) as report:
                 wishes = vars(request) | {"method": method, "progress": rows_on(report)}
@@ -266,8 +263,8 @@ class Assess(RowsCommand):
             _say_lines(f"left out: {images}. Row numbers do not count them", rows.left_out)
             if self.report is not None:
                 some = replace(rows_in, x=fed(rows_in.x, request))
-                wishes = request.arguments_of(howsure.audit) | {"keep_off": settings.keep_off}
-                audit = howsure.audit(network, some, **wishes)
+                keep_off = self.options.get("keep_off", ())
+                audit = howsure.audit(network, some, keep_off=keep_off, **request.arguments_of(howsure.audit))
                 extras: dict[str, Any] = {"audit": audit, "background": settings.background}
                 write_report(self.report, result, rows.by_column, **extras)
                 say(self.console, f"Report:  {self.report}")
@@ -293,7 +290,7 @@ def do_parts(job: FolderJob, workers: int | None, rows: Path, errors: Console, c
         errors: Console for progress.
         console: Console for the summary.
     """
-    total, plan = job.manifest.rows, job.worker.recipe.dropout.plan
+    total, plan = job.manifest.rows, job.worker.recipe.plan
     if job.plan_from:
         say(console, f"Plan:    made from {counted(job.plan_from, 'row')} spread over the input")
         if plan is not None and plan.pilot is not None:

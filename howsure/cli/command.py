@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from howsure.atomic import check_ending, check_place
-from howsure.cli.settings import Settings, read_settings, sentences_of
+from howsure.cli.settings import SENTENCES, Settings, read_settings, sentences_of
 from howsure.errors import FileError, InputError
 from howsure.terminal import Report
 
@@ -117,10 +117,9 @@ def typed(command: type[Command]) -> Callable[..., None]:
 
 def settings_of(command: type[Command]) -> str | None:
     """A line for each setting of a command, as `-h` shows them."""
-    sentences = sentences_of(Settings)
     lines = [
         "Settings, as --set NAME=VALUE or lines of --settings FILE.toml:",
-        *(f"{name}: {sentences[name]}" for name in command.takes),
+        *(f"{name}: {SENTENCES[name]}" for name in command.takes),
     ]
     return "\n\n".join(lines) if command.takes else None
 

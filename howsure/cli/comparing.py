@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +24,9 @@ from howsure.errors import InputError
 from howsure.external.files import read_result
 from howsure.inputs.formats import holds_answers
 from howsure.inputs.rows import Rows
-from howsure.methods.plain import SOFTMAX
-from howsure.request import Request
 from howsure.results.saved import table_in
 from howsure.scale.parts import is_results
-from howsure.tasks.task import fed, outcome_of, task_named, task_of
+from howsure.tasks.task import fed, task_of
 from howsure.terminal import COMPILING, paragraph, progress, say
 
 
@@ -109,11 +106,7 @@ class Compare(RowsCommand):
                 expected="--labels, `label_column`, an array or column y, or one folder of images per class",
                 received="rows alone",
             )
-        plain = _plain_name(rows, network, request)
-        fed_rows = fed(rows.x, request)
-        methods = default_methods(
-            network, fed_rows, members, settings.dropout(), request.assessed_output, plain
-        )
+        methods = default_methods(network, fed(rows.x, request), members, settings.options, request)
 
         def in_unit(read: Rows) -> Rows:
             return replace(read, x=divided(read.x, settings.divide_by, network, request), labels=None)
@@ -200,14 +193,6 @@ def _check_names(names: Sequence[str], paths: Sequence[Path], what: str) -> None
             received=", ".join(f"'{path}'" for path in paths),
             hint="Copy one of them to a file of another name",
         )
-
-
-def _plain_name(rows: Rows, network: Any, request: Request) -> str:
-    """Name of the plain prediction of such a model."""
-    adapted, _ = network.adapt(fed(rows.x, request), output=request.assessed_output)
-    with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
-        task = task_named(outcome_of(adapted.info, request).name)
-    return str(task.compare().plain) if task.can("compare") else SOFTMAX
 
 
 def say_comparison(console: Console, comparison: howsure.Comparison) -> None:

@@ -24,6 +24,7 @@ from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.inputs.rows import Array, Rows
 from howsure.inputs.tables import Roles
+from howsure.methods.mc_dropout import MCDropout
 from howsure.scale.work import ModelSource
 from howsure.terminal import progress, say
 
@@ -160,7 +161,7 @@ class AuditCommand(ModelCommand):
             if self.data is None:
                 raise InputError("--save-plan needs rows for the plan", expected="--data with --save-plan")
             check_output(self.save_plan, FITTED, inputs)
-        method, plan, x = settings.dropout(), None, None
+        method, plan, x = MCDropout(**settings.options), None, None
         if self.data is not None:
             roles, form = self.form_of(self.data)
         network = resolve_model(load_model(self.sources[0], self.errors))
@@ -169,7 +170,7 @@ class AuditCommand(ModelCommand):
             with progress(self.errors, "Planning", waiting="compiling, and passes over a few rows"):
                 plan = planned(network, x, method, request, settings.precision)
         wished = request.arguments_of(howsure.audit)
-        say(self.console, str(howsure.audit(network, x, plan=plan, keep_off=settings.keep_off, **wished)))
+        say(self.console, str(howsure.audit(network, x, plan=plan, keep_off=method.keep_off, **wished)))
         if plan is not None and self.save_plan is not None:
             plan.save(self.save_plan)
         return True
@@ -222,7 +223,7 @@ class Export(ModelCommand):
                 self.out,
                 plan=plan,
                 x=x,
-                target_error=settings.target_error,
+                target_error=settings.options.get("target_error"),
                 calibrator=calibrator,
                 familiarity=familiarity,
                 divide_by=settings.divide_by,

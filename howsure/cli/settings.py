@@ -1,7 +1,8 @@
 """Settings: what a command takes besides its options, by the names of the arguments in Python.
 
 `--set passes=50` gives one of them, and `--settings FILE` several, as lines of a TOML file. `Settings`
-declares each one. From it follow how a value is read, what `-h` says, and the table in docs/command-line.md.
+declares each one, and a method its own options. From these follow how a value is read, what `-h` says, and
+the table in docs/command-line.md.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import inspect
 import re
 import shlex
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -26,17 +27,15 @@ from howsure.inputs.files import read_class_names
 from howsure.inputs.formats import IN_WORDS, format_of, has_columns
 from howsure.inputs.reading import reading
 from howsure.inputs.tables import Roles
-from howsure.methods.choices import DEFAULT, ENSEMBLE
-from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.choices import DEFAULT, ENSEMBLE, OPTIONS
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.plan import Plan
 from howsure.scale.read import parquet_files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every setting, with its type and its default; each command takes some of them.
+    """Every setting, with its type and its default; each command takes some of them. Methods have more.
 
     A text gets the first of several types that it can have: `output=1` is a position, and `background=1` a
     name if a class has that name.
@@ -59,14 +58,6 @@ class Settings:
         tile: Sides of the tiles in which large images are assessed, such as 512.
         overlap: Positions that neighbouring tiles share (a quarter of a tile).
         members: Other models for an ensemble, trained from other seeds, such as b.keras,c.keras.
-        passes: Draw this number of passes for every row.
-        target_error: Draw passes until no probability has a larger standard error (0.01; for numbers 0.05,
-            as a share of their standard deviation). For a graph: where a probability is 0.5 (0.08; for
-            numbers 0.4).
-        max_error: For numbers, instead of target_error: standard error in the unit of the target.
-        max_passes: Draw at most this number of passes for a row.
-        budget: Cost at most this many plain predictions a row, on average (20, or more for small networks).
-        keep_off: Random layers that stay off, as howsure audit names them.
         precision: With float32 the plan is valid on every machine.
         sure: Least probability for the verdict sure (0.95).
         coin_flip: Largest lead over the second class for the verdict coin flip (0.2).
@@ -79,6 +70,9 @@ class Settings:
         confidence: Probability that the promise of abstention holds.
         part_rows: Rows in each part of a folder of results.
     """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The options of methods that are given, by name; see `howsure.methods.protocol.Option`."""
 
     label_column: str | None = None
     drop: tuple[str, ...] = ()
@@ -97,12 +91,6 @@ class Settings:
     tile: int | tuple[int, ...] | None = None
     overlap: int | None = None
     members: tuple[Path, ...] = ()
-    passes: int | None = None
-    target_error: float | None = None
-    max_error: float | None = None
-    max_passes: int | None = None
-    budget: float | None = None
-    keep_off: tuple[str, ...] = ()
     precision: str | None = None
     sure: float | None = None
     coin_flip: float | None = None
@@ -118,7 +106,8 @@ class Settings:
     @property
     def given(self) -> list[str]:
         """Names of the settings that do not have their default."""
-        return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        own = [name for name, default in _DEFAULTS.items() if getattr(self, name) != default]
+        return [*own, *self.options]
 
     @property
     def thresholds(self) -> Thresholds | None:
@@ -138,18 +127,8 @@ class Settings:
             FileError: The file of class names cannot be read.
         """
         names = None if class_names is None else read_class_names(class_names)
-        arguments = {name: getattr(self, name) for name in self.given}
+        arguments = {name: getattr(self, name) for name in _DEFAULTS if name in self.given}
         return Request.of(arguments | {"class_names": names, "seed": seed, "thresholds": self.thresholds})
-
-    def dropout(self, plan: Path | None = None) -> MCDropout:
-        """Settings of MC dropout.
-
-        Raises:
-            InputError: A value that cannot be used.
-            FileError: The plan cannot be read.
-        """
-        arguments: dict[str, Any] = {name: getattr(self, name) for name in DROPOUT}
-        return MCDropout(**arguments, plan=None if plan is None else Plan.load(plan), keep_off=self.keep_off)
 
     def csv_form(self, *paths: Path | None) -> CsvForm:
         """The form of the csv files among some paths.
@@ -190,12 +169,12 @@ TABLES = (*FILES, "of_label", "normalise", "several_labels", "above", "target")
 MODELS = (*FILES, "divide_by", "weights", "outputs", "class_axis")
 PASSES = (*MODELS, "output", "batch_size", "keep_off")
 ROWS = (*PASSES, *VERDICTS, "tile", "overlap", "members", "background")
-DROPOUT = ("passes", "target_error", "max_error", "max_passes", "budget")
 
 
 # --- how they are read ------------------------------------------------------------------------------
 
-_HINTS = get_type_hints(Settings)
+_DEFAULTS = {field.name: field.default for field in fields(Settings) if field.name != "options"}
+_HINTS = get_type_hints(Settings) | {name: option.kind for name, option in OPTIONS.items()}
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
 
 
@@ -225,7 +204,9 @@ def read_settings(assignments: Sequence[str], allowed: Sequence[str], command: s
     for name in (*lines, *texts):
         _check_taken(name, allowed, command)
     read = {name: _read_value(name, value) for name, value in lines.items()}
-    return Settings(**read | {name: _read_value(name, text, from_text=True) for name, text in texts.items()})
+    read |= {name: _read_value(name, text, from_text=True) for name, text in texts.items()}
+    options = {name: read.pop(name) for name in OPTIONS if name in read}
+    return Settings(**read, options=options)
 
 
 def kinds_of(name: str) -> str:
@@ -326,3 +307,7 @@ def _filled_in(sentence: str) -> str:
     for name, words in names.items():
         sentence = sentence.replace(f"{{{name}}}", words)
     return sentence
+
+
+SENTENCES = sentences_of(Settings) | {name: option.sentence for name, option in OPTIONS.items()}
+"""The sentence about each setting, also about the options of methods."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from howsure.adapters.choose_output import Output
 from howsure.adapters.protocol import PassModel
 from howsure.adapters.resolve import adapt, rows_for
 from howsure.arguments import accept_alias, check_by_name, check_flag, check_progress
@@ -40,7 +39,7 @@ from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import random_ops_of
 from howsure.shifts import Shift
-from howsure.tasks.task import fed, task_of
+from howsure.tasks.task import fed, outcome_of, task_named, task_of
 
 PROBED = 256
 """Rows of the plain prediction that checks the meaning of the labels."""
@@ -149,7 +148,7 @@ def compare(
         request = replace(request, keep=comparing.keep)
         if methods is None:
             few = fed(rows.x, request)
-            chosen = default_methods(model, few, output=request.assessed_output, plain=comparing.plain)
+            chosen = default_methods(model, few, request=request)
         else:
             chosen = check_by_name(methods, "methods")
         _check_names(chosen)
@@ -341,9 +340,8 @@ def default_methods(
     model: Any,
     x: Any,
     members: Sequence[Any] = (),
-    dropout: MCDropout | None = None,
-    output: Output = None,
-    plain: str = SOFTMAX,
+    options: Mapping[str, Any] | None = None,
+    request: Request | None = None,
 ) -> dict[str, Method]:
     """All methods that a model allows, by name: those of `howsure.methods.choices.CHOICES` that fit.
 
@@ -351,13 +349,12 @@ def default_methods(
         model: As for `compare`.
         x: Rows as for `compare`; only the first one is used.
         members: Other members of the ensemble.
-        dropout: Settings of MC dropout, or None.
-        output: As for `compare`.
-        plain: Name of the plain prediction, as the kind of answer calls it.
+        options: Options of the methods, by name.
+        request: The wishes of the caller; None for the usual ones.
     """
-    dropout = MCDropout() if dropout is None else dropout
+    options, request = options or {}, Request() if request is None else request
     few = first(rows_for(model, x, most=1).x, 1)
-    adapted, _ = adapt(model, few, keep_off=dropout.keep_off, output=output)
+    adapted, _ = adapt(model, few, keep_off=options.get("keep_off", ()), output=request.assessed_output)
     info = adapted.info
     if isinstance(adapted, PassModel) and not random_ops_of(adapted) and info.unswitchable:
         left_fixed = "; ".join(f"'{layer.name}': {layer.what}" for layer in info.unswitchable)
@@ -365,5 +362,9 @@ def default_methods(
             f"Model '{info.name}' has dropout that cannot be switched on, so MC dropout is left out: "
             f"{left_fixed}."
         )
-    methods = possible_methods(adapted, members, dropout)
+    with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
+        outcome = outcome_of(info, request)
+    task = task_named(outcome.name)
+    plain = task.compare().plain if task.can("compare") else SOFTMAX
+    methods = possible_methods(adapted, outcome, members, options)
     return {plain if name == SOFTMAX else name: method for name, method in methods.items()}

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from howsure.adapters.protocol import Model
+from howsure.adapters.protocol import MemberModel, Model
 from howsure.adapters.resolve import ModelHandle
 from howsure.errors import InputError
 from howsure.methods.augmentation import Augmentation
@@ -19,7 +19,8 @@ from howsure.methods.ensemble import Ensemble
 from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Members, PlainPrediction, Softmax
-from howsure.methods.protocol import Choice, Method, OwnMethod, is_method
+from howsure.methods.protocol import Choice, Method, Option, OwnMethod, is_method
+from howsure.sampling.outcome import Outcome
 from howsure.words import listed
 
 P = ParamSpec("P")
@@ -39,6 +40,9 @@ with one name."""
 
 CHOICES: tuple[Choice, ...] = tuple(choice for method in METHODS for choice in method.choices)
 """The names under which they can be chosen."""
+
+OPTIONS: Mapping[str, Option] = {option.name: option for choice in CHOICES for option in choice.options}
+"""The options of all of them that the command line can set, by name."""
 
 DEFAULT, ENSEMBLE = MCDropout.choices[0], Ensemble.choices[0]
 """The one for networks where nothing else is asked for, and the one where there are other models."""
@@ -65,23 +69,26 @@ def default_method(model: ModelHandle, x: Any) -> Method:
     if not model.is_estimator:
         return MCDropout()
     with warnings.catch_warnings(action="ignore"):  # the warning comes when the rows are assessed
-        return next(iter(possible_methods(model.adapt(x)[0]).values()))
+        adapted, _ = model.adapt(x)
+    return Members() if isinstance(adapted, MemberModel) else PlainPrediction()
 
 
 def possible_methods(
-    model: Model, members: Sequence[Any] = (), dropout: MCDropout | None = None
+    model: Model, outcome: Outcome, members: Sequence[Any], options: Mapping[str, Any]
 ) -> dict[str, Method]:
     """The methods that fit a model, by name.
 
     Args:
         model: An adapted model.
+        outcome: The kind of its answers.
         members: Other models like it, trained from other seeds.
-        dropout: Settings of dropout, or None.
+        options: Options of methods by name; each method gets those that it takes.
     """
     methods: dict[str, Method] = {}
     for choice in CHOICES:
-        if choice.fits(model) and (members or not choice.takes_members):
-            method = choice.make(members, MCDropout() if dropout is None else dropout)
+        if choice.fits(model, outcome) and (members or not choice.takes_members):
+            taken = {name: value for name, value in options.items() if choice.takes(name)}
+            method = choice.make(members, taken)
             if isinstance(model, method.needs.model):
                 methods.setdefault(choice.name, method)
     return methods

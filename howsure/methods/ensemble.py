@@ -12,7 +12,7 @@ import numpy as np
 from howsure.adapters.fingerprint import fingerprint_of, same_weights
 from howsure.errors import InputError, warn
 from howsure.inputs.duplicates import first_twice, mark_of
-from howsure.methods.mc_dropout import has_passes
+from howsure.methods.mc_dropout import OPTIONS, MCDropout, has_passes
 from howsure.methods.members import begin_members, of_member
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Choice, Job, Method, Needs, OwnMethod, Passes, is_method
@@ -63,16 +63,17 @@ class Ensemble(OwnMethod):
         Choice(
             name="ensemble",
             option="ensemble",
-            make=lambda members, dropout: Ensemble(list(members)),
+            make=lambda members, options: Ensemble(list(members)),
             takes_members=True,
         ),
         Choice(
             name="MC dropout of the ensemble",
             option="mc-dropout-ensemble",
-            make=lambda members, dropout: Ensemble(list(members), each=dropout),
+            make=lambda members, options: Ensemble(list(members), each=MCDropout(**options)),
             fits=has_passes,
             takes_members=True,
-            takes_dropout=True,
+            options=OPTIONS,
+            takes_plan=True,
         ),
     )
 

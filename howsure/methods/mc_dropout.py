@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from howsure.adapters.protocol import FLOAT32, Model, PassModel
 from howsure.arguments import check_flag, check_type, check_whole
 from howsure.errors import InputError
-from howsure.methods.protocol import Choice, Job, Needs, OwnMethod, Passes, Progress
+from howsure.methods.protocol import Choice, Job, Needs, Option, OwnMethod, Passes, Progress
 from howsure.sampling.budget import Budget, usual_budget
 from howsure.sampling.design import of_fewer
 from howsure.sampling.flat import Flat
@@ -44,7 +44,31 @@ _LIMITS: dict[str, tuple[float, str, str | None]] = {
 """Numbers above 0: below what, the expected value in words, and a hint."""
 
 
-def has_passes(model: Model) -> bool:
+OPTIONS = (
+    Option("passes", int, "Draw this number of passes for every row."),
+    Option(
+        "target_error",
+        float,
+        "Draw passes until no probability has a larger standard error (0.01; for numbers 0.05, as a share of "
+        "their standard deviation). For a graph: where a probability is 0.5 (0.08; for numbers 0.4).",
+    ),
+    Option(
+        "max_error",
+        float,
+        "For numbers, instead of target_error: standard error in the unit of the target.",
+    ),
+    Option("max_passes", int, "Draw at most this number of passes for a row."),
+    Option(
+        "budget",
+        float,
+        "Cost at most this many plain predictions a row, on average (20, or more for small networks).",
+    ),
+    Option("keep_off", tuple[str, ...], "Random layers that stay off, as howsure audit names them."),
+)
+"""Settings of `MCDropout` for the command line."""
+
+
+def has_passes(model: Model, outcome: Outcome) -> bool:
     """Whether something is random in an adapted model, so that its passes differ."""
     return isinstance(model, PassModel) and bool(random_ops_of(model))
 
@@ -92,9 +116,10 @@ class MCDropout(OwnMethod):
         Choice(
             name="MC dropout",
             option="mc-dropout",
-            make=lambda members, dropout: dropout,
+            make=lambda members, options: MCDropout(**options),
             fits=has_passes,
-            takes_dropout=True,
+            options=OPTIONS,
+            takes_plan=True,
         ),
     )
 

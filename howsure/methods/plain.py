@@ -19,7 +19,7 @@ from howsure.adapters.protocol import (
 )
 from howsure.methods.members import mean_over, tallied
 from howsure.methods.protocol import Choice, Job, Needs, OwnMethod, Passes, Progress
-from howsure.sampling.outcome import Estimates, Integers
+from howsure.sampling.outcome import Estimates, Integers, Outcome
 from howsure.sampling.run import Run
 
 SOFTMAX, PLAIN = "softmax", "plain prediction"
@@ -29,9 +29,13 @@ OF_ESTIMATORS = (PROBABILITIES, LABEL_PROBABILITIES, *NUMBERS)
 """How models end that are no networks."""
 
 
-def is_estimator(model: Model) -> bool:
+def _is_estimator(model: Model, outcome: Outcome) -> bool:
     """Whether an adapted model is a classifier or regressor that is no network."""
     return model.info.ending in OF_ESTIMATORS
+
+
+def _is_network(model: Model, outcome: Outcome) -> bool:
+    return not _is_estimator(model, outcome)
 
 
 NO_NETWORK = {"others": "", "familiarity": ""}
@@ -52,9 +56,7 @@ class Softmax(OwnMethod):
 
     in_words = "The network’s plain prediction: one pass."
     _words: ClassVar[Mapping[str, str]] = {"pass": "the network’s plain prediction"}
-    choices = (
-        Choice(SOFTMAX, SOFTMAX, lambda members, dropout: Softmax(), lambda model: not is_estimator(model)),
-    )
+    choices = (Choice(SOFTMAX, SOFTMAX, lambda members, options: Softmax(), _is_network),)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -96,7 +98,7 @@ class PlainPrediction(Softmax):
 
     in_words = "The model’s plain prediction: one pass."
     _words: ClassVar[Mapping[str, str]] = {"pass": "the model’s plain prediction", **NO_NETWORK}
-    choices = (Choice(PLAIN, "", lambda members, dropout: PlainPrediction(), is_estimator),)
+    choices = (Choice(PLAIN, "", lambda members, options: PlainPrediction(), _is_estimator),)
 
     def begin(self, job: Job) -> Passes:
         """Begin as `Softmax`, but in larger batches unless a network runs: calls cost more than rows."""
@@ -120,7 +122,7 @@ class Members(OwnMethod):
     """
 
     in_words = "The mean over all members of one model, such as the trees of a forest."
-    choices = (Choice(PLAIN, "", lambda members, dropout: Members(), is_estimator),)
+    choices = (Choice(PLAIN, "", lambda members, options: Members(), _is_estimator),)
 
     @property
     def settings(self) -> dict[str, Any]:

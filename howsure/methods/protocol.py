@@ -163,24 +163,45 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
+class Option:
+    """A setting of a method that the command line takes, as `--set name=value`.
+
+    Attributes:
+        name: The name of the method's argument. Methods that share a name share the option.
+        kind: The type of its values, such as `float` or `tuple[str, ...]`.
+        sentence: The sentence that help has about it.
+    """
+
+    name: str
+    kind: type
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Choice:
     """A name under which a method can be chosen, in comparisons and on the command line.
 
     Attributes:
         name: The name in a comparison.
         option: The name on the command line; empty if it cannot be chosen there.
-        make: Maps other models of the same kind, and the dropout settings, to the method.
-        fits: Whether it is for an adapted model, which has what the method needs.
+        make: Maps other models of the same kind, and options by name, to the method. Each has a default.
+        fits: Whether it is for an adapted model that has what the method needs, and for its `Outcome`.
         takes_members: True if it needs other models.
-        takes_dropout: True if the dropout settings change it.
+        options: Its arguments that the command line can set.
+        takes_plan: True if `plan` is an option too, which the command line reads from a file of its own.
     """
 
     name: str
     option: str
-    make: Callable[[Sequence[Any], Any], Method]
-    fits: Callable[[Any], bool] = lambda model: True
+    make: Callable[[Sequence[Any], Mapping[str, Any]], Method]
+    fits: Callable[[Any, Outcome], bool] = lambda model, outcome: True
     takes_members: bool = False
-    takes_dropout: bool = False
+    options: tuple[Option, ...] = ()
+    takes_plan: bool = False
+
+    def takes(self, option: str) -> bool:
+        """Whether it has an option of this name."""
+        return option in [own.name for own in self.options] or (option == "plan" and self.takes_plan)
 
 
 class OwnMethod(Method):

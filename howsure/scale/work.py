@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -128,7 +128,7 @@ class Recipe:
         model: Source of the model.
         members: Other models, for an ensemble.
         choice: The method, as it is typed on the command line.
-        dropout: Settings of dropout, with its plan.
+        options: Options of the method by name, with its plan.
         request: As in `howsure.assess`.
         divide_by: Divisor of rows, or None.
         labels: A file or folder of true answers, or None.
@@ -139,7 +139,7 @@ class Recipe:
     model: ModelSource
     members: tuple[ModelSource, ...]
     choice: str
-    dropout: MCDropout
+    options: Mapping[str, Any]
     request: Request
     divide_by: float | None
     labels: Path | None
@@ -156,7 +156,12 @@ class Recipe:
         Args:
             members: As they were loaded, or as many of anything.
         """
-        return choice_of(self.choice).make(members, self.dropout)
+        return choice_of(self.choice).make(members, self.options)
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan of the passes, if they have one."""
+        return self.options.get("plan")
 
     @property
     def needs_plan(self) -> bool:
@@ -414,8 +419,9 @@ def begin(
     first = next(pieces)
     plan, plan_from = _plan_of(worker, first, pieces, during)
     names = resolve_model(models[0]).class_names(first, request.class_names, request.output)
-    request, dropout = replace(request, class_names=names), replace(recipe.dropout, plan=plan)
-    worker = Worker(replace(worker.recipe, request=request, dropout=dropout), reader, models)
+    request = replace(request, class_names=names)
+    options = recipe.options if plan is None else {**recipe.options, "plan": plan}
+    worker = Worker(replace(worker.recipe, request=request, options=options), reader, models)
     with during("Assessing", waiting="compiling"):
         result = _trial_result(worker)
     check(result)
@@ -438,7 +444,7 @@ def begin(
 def _shared_settings(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
     """The settings that all parts share, beside the model and the seed; see `howsure.scale.parts`."""
     recipe, request = worker.recipe, worker.recipe.request
-    plan, labels, tile = recipe.dropout.plan, recipe.labels, request.tile
+    plan, labels, tile = recipe.plan, recipe.labels, request.tile
     marks = None
     if labels is not None:
         files = LabelFolder.of_folder(labels).files if labels.is_dir() else [labels]
@@ -513,7 +519,7 @@ def _rows_that_fit(worker: Worker, place: Part) -> Rows:
 
 def _plan_of(worker: Worker, first: Rows, others: Iterator[Rows], during: During) -> tuple[Plan | None, int]:
     """The plan of passes, if they follow one; and from how many rows it was made here, or 0."""
-    recipe, plan = worker.recipe, worker.recipe.dropout.plan
+    recipe, plan = worker.recipe, worker.recipe.plan
     if plan is not None:
         return plan, 0
     if not _follows_a_plan(worker, first) or not recipe.needs_plan:
@@ -523,7 +529,7 @@ def _plan_of(worker: Worker, first: Rows, others: Iterator[Rows], during: During
     rows = replace(first, x=_joined([first.x, *(rows.x for rows in others)]))
     with during("Planning", waiting="compiling, and passes over a few rows"):
         # In float32, so that it holds on every machine.
-        plan = planned(worker.model, rows, recipe.dropout, recipe.request, FLOAT32)
+        plan = planned(worker.model, rows, MCDropout(**recipe.options), recipe.request, FLOAT32)
     return plan, length(rows.x)
 
 

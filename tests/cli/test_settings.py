@@ -9,12 +9,13 @@ import pytest
 import typer.main
 
 from howsure.cli.app import COMMANDS, app
-from howsure.cli.settings import Settings, read_settings, sentences_of
+from howsure.cli.settings import SENTENCES, Settings, read_settings, sentences_of
 from howsure.errors import HowsureError
+from howsure.methods.choices import CHOICES, OPTIONS, choice_of
 from tests.commands import refused, run
 from tests.guard import check_none, check_same
 
-NAMES = [field.name for field in fields(Settings)]
+NAMES = [*SENTENCES]
 PAGE = Path(__file__).parent.parent.parent / "docs" / "command-line.md"
 TAKEN = {command.name(): command.takes for command in COMMANDS}
 
@@ -26,22 +27,28 @@ def read(*typed):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_has_a_sentence_and_a_command(name):
     open = "howsure/cli/settings.py: the docstring of `Settings`, and the names that commands take below it"
-    wrong = [] if sentences_of(Settings).get(name, "").endswith(".") else [name]
+    wrong = [] if SENTENCES[name].endswith(".") else [name]
     check_none(wrong, "settings have no sentence that ends in a full stop", open=open)
     check_none(
         [] if any(name in taken for taken in TAKEN.values()) else [name], "no command takes", open=open
     )
-    check_none([] if hasattr(Settings, name) else [name], "settings have no default", open=open)
+
+
+def test_every_setting_has_a_sentence_and_a_default():
+    own = [field.name for field in fields(Settings) if field.name != "options"]
+    open = "howsure/cli/settings.py: the docstring of `Settings`"
+    check_same(sentences_of(Settings), own, found_in=open, expected_in="its fields", open=open)
+    check_none([name for name in own if not hasattr(Settings, name)], "have no default", open=open)
 
 
 def test_the_page_has_a_line_for_each_setting():
     listed = re.findall(r"^\| `(\w+)` \| (.*?) \|$", PAGE.read_text(encoding="utf-8"), re.M)
     check_same(
         [pair for pair in listed if pair[0] in NAMES],
-        sentences_of(Settings).items(),
+        SENTENCES.items(),
         found_in="the table of settings",
-        expected_in="`Settings`",
-        open="docs/command-line.md, and write the sentence of howsure/cli/settings.py",
+        expected_in="`SENTENCES`",
+        open="docs/command-line.md, and write the sentence of `SENTENCES` in howsure/cli/settings.py",
     )
 
 
@@ -86,7 +93,8 @@ def test_no_command_has_more_than_twelve_options():
 def test_a_text_and_a_line_of_a_file_give_the_same(text, line, value, tmp_path):
     (tmp_path / "s.toml").write_text(line, encoding="utf-8")
     name = text.partition("=")[0]
-    values = [getattr(read(source), name) for source in (text, str(tmp_path / "s.toml"))]
+    settings = [read(source) for source in (text, str(tmp_path / "s.toml"))]
+    values = [{**vars(those), **those.options}[name] for those in settings]
     assert values == [value, value]
     assert [type(read_value) for read_value in values] == [type(value)] * 2
 
@@ -94,8 +102,8 @@ def test_a_text_and_a_line_of_a_file_give_the_same(text, line, value, tmp_path):
 def test_a_text_goes_before_a_line(tmp_path):
     (tmp_path / "s.toml").write_text('passes = 3\noutputs = "logits"\nbackground = 0', encoding="utf-8")
     settings = read("passes=5", str(tmp_path / "s.toml"))
-    assert (settings.passes, settings.outputs, settings.background) == (5, "logits", 0)
-    assert settings.given == ["outputs", "passes", "background"]
+    assert (settings.options["passes"], settings.outputs, settings.background) == (5, "logits", 0)
+    assert settings.given == ["outputs", "background", "passes"]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +171,17 @@ def test_a_setting_that_is_given_twice_is_refused():
 )
 def test_an_option_that_is_a_setting_now_says_what_to_type(command, message):
     assert message in refused(*command.split())
+
+
+@pytest.mark.parametrize("option", [choice.option for choice in CHOICES if choice.option])
+def test_a_method_refuses_the_options_of_others(option):
+    choice = choice_of(option)
+    members = ["--set", "members=b.keras"] if choice.takes_members else []
+    for name in [name for name in OPTIONS if not choice.takes(name)]:
+        method = ["--method", option, "--set", f"{name}=2", *members]
+        others = " or ".join(f"--method {other.option}" for other in CHOICES if other.takes(name))
+        message = refused("assess", "m.keras", "x.npz", "--out", "o.csv", *method)
+        assert f"`{name}` has no effect with --method {option}. Expected: {others}." in message
 
 
 def test_an_option_that_there_never_was_is_none():

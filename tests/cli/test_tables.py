@@ -265,7 +265,7 @@ def test_a_classifier_in_a_file_is_assessed_where_it_may_run_code(tmp_path, monk
     np.testing.assert_allclose(result.probabilities, forest.predict_proba(frame), atol=1e-6)
     assert (result.truth.tolist(), result.ids[3]) == (y.tolist(), "r3")
     for option, message in (
-        (("--set", "passes=4"), "Passes and plans have no effect with a classifier"),
+        (("--set", "passes=4"), "`passes` has no effect with a classifier"),
         (("--set", "divide_by=2"), "columns that a classifier takes by name"),
         (("--out", "folder/"), "One table is needed"),
         (("--set", "skip_unreadable=true"), "`skip_unreadable` is for images"),

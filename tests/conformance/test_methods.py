@@ -7,7 +7,7 @@ import pytest
 
 import howsure
 from howsure.inputs.rows import InputSpec
-from howsure.methods.choices import CHOICES
+from howsure.methods.choices import CHOICES, OPTIONS
 from howsure.methods.choices import METHODS as METHODS_OF_HOWSURE
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from tests.support.cases import rows_of, skip, two_layers
@@ -113,6 +113,8 @@ def test_every_method_is_listed_once_with_names_of_its_own():
     assert methods == set(METHODS_OF_HOWSURE), "a method that `METHODS` of howsure/methods/choices.py lacks"
     options = [choice.option for choice in CHOICES if choice.option]
     assert len(set(options)) == len(options), "two methods with one name on the command line"
+    kinds = {(option.name, option.kind, option.sentence) for choice in CHOICES for option in choice.options}
+    assert len(kinds) == len(OPTIONS), "an `Option` of howsure/methods/ has two types or sentences"
 
 
 def test_a_setting_of_any_method_is_told_where_it_belongs():

@@ -21,7 +21,7 @@ from howsure.scale.work import ModelSource, Recipe, begin
 from tests.cli.test_hostile_rows import RAN, a_parquet
 from tests.commands import run
 from tests.scale import kills
-from tests.scale.conftest import FILES, MODEL, ROWS, asked, check_same, into, table_of
+from tests.scale.conftest import ERROR, FILES, MODEL, MOST, ROWS, check_same, into, table_of
 from tests.support.arrays import ArrayModel
 from tests.tasks import measures
 from validation import small_network
@@ -59,7 +59,8 @@ def test_the_request_to_end_is_heard_as_before(cluster):
 
 
 def job_of(rows, out, plan, **settings):
-    recipe = Recipe(ModelSource(MODEL), (), "mc-dropout", asked(plan), Request(), None, None, out)
+    options = {"plan": plan, "target_error": ERROR, "max_passes": MOST}
+    recipe = Recipe(ModelSource(MODEL), (), "mc-dropout", options, Request(), None, None, out)
     return begin(recipe, RowSource(rows), load_models=lambda: [small_network.make()], **settings)
 
 
