@@ -46,8 +46,9 @@ QUESTIONS = {
 def pages(site: Path, questions: list[str]) -> list[list[str]]:
     """For each question the pages that the search of a built site finds, the best first."""
     script = Path(__file__).with_suffix(".js")
-    asked = [shutil.which("node") or "node", script, site.resolve(), json.dumps(questions)]
-    found = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+    node = shutil.which("node") or "node"
+    command: list[str | Path] = [node, script, site.resolve(), json.dumps(questions)]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return [[place.partition("#")[0].removesuffix(".html") for place in places] for places in found]
 
 

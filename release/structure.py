@@ -358,8 +358,8 @@ def main(*arguments: str) -> None:
     packages = [*(Package.read(Path(copy)) for copy in copies), here]
     before = package_at(since)
     print(f"| | {' | '.join(copies)}{' | ' if copies else ''}here |\n|---|{'---|' * len(packages)}")
-    for name, count in ROWS.items():
-        print(f"| {name} | {' | '.join(str(count(package)) for package in packages)} |")
+    for name, figure in ROWS.items():
+        print(f"| {name} | {' | '.join(str(figure(package)) for package in packages)} |")
     rooms = [by_room(package) for package in packages]
     sizes = by_room(here)
     changes = sizes.copy()

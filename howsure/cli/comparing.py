@@ -172,7 +172,7 @@ class TwoTables(TableCommand):
         _check_names(names, paths, "The two tables have the same name")
         results = {name: read_result(path, columns) for name, path in zip(names, paths, strict=True)}
         # Before labels are read.
-        none_of_each = [self.asked(result[:0]) for result in results.values()]
+        none_of_each = [self.converted(result[:0]) for result in results.values()]
         needs = [task_of(none).compare(none).needs for none in none_of_each]
         if self.labels is not None:
             truth = self.with_labels(results[names[0]]).truth
@@ -181,7 +181,7 @@ class TwoTables(TableCommand):
             raise InputError(
                 f"A comparison needs {needs[0]}", expected="--labels FILE, or a column y in one of the tables"
             )
-        answers = {name: self.asked(result) for name, result in results.items()}
+        answers = {name: self.converted(result) for name, result in results.items()}
         return howsure.Comparison.of_results(answers, seed=seed, background=self.settings.background)
 
 

@@ -90,24 +90,25 @@ class TableCommand(Command):
         files, _ = self.files, self.columns
         check_output(out, endings, files)
 
-    def asked(self, result: Any) -> Any:
-        """The result as it is, or the answer to the question of `above` or `of_label`.
+    def converted(self, result: Any) -> Any:
+        """The result of one label, or of whether a number is above a limit, if a setting asks for that.
 
         Raises:
             InputError: The rows have no such numbers or labels.
         """
-        label, limits = self.settings.of_label, self.settings.thresholds
-        if label is not None:
+        settings = self.settings
+        if settings.of_label is not None:
             if not hasattr(result, "of_label"):
                 raise InputError(
                     f"`of_label` has no effect on {task_of(result).in_words}",
                     expected="several labels per row",
                 )
-            result = result.of_label(label)
-        if self.settings.above is None:
-            return result
-        result = task_of(result).above(result, self.settings.above, self.settings.target)
-        return result if limits is None else replace(result, thresholds=limits)
+            result = result.of_label(settings.of_label)
+        if settings.above is not None:
+            result = task_of(result).above(result, settings.above, settings.target)
+            if settings.thresholds is not None:
+                result = replace(result, thresholds=settings.thresholds)
+        return result
 
     def sample(self, *parts: str) -> tuple[Any, int]:
         """The result in the table, or a random sample of a large folder; and the number of all rows.
@@ -120,14 +121,14 @@ class TableCommand(Command):
         """
         columns = replace(self.columns, labelled=bool(parts))
         result, total = read_sample(self.table, columns, for_scores=bool(parts))
-        empty = self.asked(result[:0])
+        empty = self.converted(result[:0])
         task = task_of(empty)
         if parts and not any(task.can(part) for part in parts):
             task.check_can(parts[0], empty)
         if total > len(result):
             message = f"{len(result):,} of {total:,} {kind_of(result)}s were drawn at random for this."
             paragraph(self.console, message)
-        return self.asked(self.with_labels(result)), total
+        return self.converted(self.with_labels(result)), total
 
     def labelled(self, *parts: str) -> Any:
         """The result with labels; raise if there are none, or if its kind has none of the parts."""
@@ -175,7 +176,7 @@ class TableCommand(Command):
         """The rows that `keep` chooses for a person to see, of one part after the other; and of how many."""
         chosen, total = list[Any](), 0
         for part in parts:
-            rows = self.asked(part)
+            rows = self.converted(part)
             task_of(rows).check_can("hand_over", rows)
             total += len(rows)
             chosen.append(rows[keep(rows)])
@@ -203,7 +204,7 @@ class Evaluate(TableCommand):
         result = self.labelled("evaluate")
         strangers: Any = None
         if self.outside is not None:
-            strangers = self.asked(read_sample(self.outside, self.columns.alike, for_scores=True)[0])
+            strangers = self.converted(read_sample(self.outside, self.columns.alike, for_scores=True)[0])
         evaluation = howsure.evaluate(result, outside=strangers, background=self.settings.background)
         say(self.console, str(evaluation))
         if self.out is not None:
@@ -256,7 +257,7 @@ class Calibrate(TableCommand):
         self.check(None, ())
         check_table(self.out, self.files)
         map_of: Any = read_calibrator(calibrator)
-        calibrated = map_of(self.asked(self.with_labels(read_result(self.table, self.columns))))
+        calibrated = map_of(self.converted(self.with_labels(read_result(self.table, self.columns))))
         write_table(calibrated, self.out)
         if self.out != STDOUT:
             paragraph(self.console, summary_of(calibrated))
@@ -323,7 +324,7 @@ class Sets(WithNew):
 
     def _lines(self, sets: Any, new: Path) -> Iterator[list[Any]]:
         for number, rows in enumerate(self.parts_of(new)):
-            of_part = sets.lines(self.asked(rows))
+            of_part = sets.lines(self.converted(rows))
             heading = next(of_part)
             if not number:
                 yield heading

@@ -69,7 +69,7 @@ def means_yes_or_no(word: object) -> bool:
     return isinstance(word, str) and word.strip().lower() in _YES + _NO
 
 
-def by_column_name(labels: Any, count: int, names: Sequence[str] | None, noun: str) -> Any:
+def in_order_of_names(labels: Any, count: int, names: Sequence[str] | None, noun: str) -> Any:
     """The columns of a data frame in the order of the names; anything else unchanged.
 
     One-hot labels may lack columns: no row is of these classes. A lone column of yes and no that is called as
@@ -93,19 +93,18 @@ def by_column_name(labels: Any, count: int, names: Sequence[str] | None, noun: s
         return labels
     if axes != 2 or not hasattr(labels, "columns"):
         return labels
-    columns, nobodys = columns_of(labels), not has_columns(labels)
-    if len(columns) == 1 and noun == "class" and not nobodys:
-        lone = np.asarray(labels)
-        from_dummies = not isinstance(columns[0], str) and bool((lone == 1).all())
+    columns, values, named = columns_of(labels), np.asarray(labels), has_columns(labels)
+    if len(columns) == 1 and noun == "class" and named:
+        from_dummies = not isinstance(columns[0], str) and bool((values == 1).all())
         if from_dummies or not only_count(names):
-            check_no_lone_class(lone, columns[0], expected_names)
-    if len(columns) == 1 and (
-        noun == "class" or nobodys or tuple(expected_names) in _UNNAMED or columns[0] in ANY
-    ):
-        return np.asarray(labels)
+            check_no_lone_class(values, columns[0], expected_names)
+    counts_by_place = noun == "class" or not named or columns[0] in ANY or tuple(expected_names) in _UNNAMED
+    if len(columns) == 1 and counts_by_place:
+        return values
     places = places_of_names(columns, expected_names)
-    fewer = noun == "class" and len(columns) < count and not nobodys
-    if None in places or len(set(places)) < (len(columns) if fewer else count):
+    may_lack_some = noun == "class" and named
+    needed = min(len(columns), count) if may_lack_some else count
+    if None in places or len(set(places)) < needed:
         names_in_words = f"the {noun} names, {quoted(expected_names)}"
         raise InputError(
             f"The columns of the labels are not the {noun} names",
@@ -115,7 +114,6 @@ def by_column_name(labels: Any, count: int, names: Sequence[str] | None, noun: s
             if len(columns) == count
             else "Give the columns of the labels alone",
         )
-    values = np.asarray(labels)
     result = np.zeros((len(values), count), values.dtype)
     result[:, np.array(places, dtype=int)] = values
     return result

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from howsure.errors import InputError
 from howsure.inputs.by_name import (
-    by_column_name,
     from_words,
+    in_order_of_names,
     is_turned,
     means_yes_or_no,
     only_count,
@@ -74,7 +74,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             received=f"{listed[several]} in row {row_number(several)}",
             hint=_ARE_SEVERAL,
         )
-    array = _plain_types(as_array(by_column_name(labels, classes, names, "class"), "The labels"))
+    array = _plain_types(as_array(in_order_of_names(labels, classes, names, "class"), "The labels"))
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.shape == (rows, classes):
@@ -237,7 +237,7 @@ def check_yes_or_no(
         row_of = np.repeat(np.arange(rows), [len(row) for row in listed])
         truth[row_of, _numbers_of_names([name for row in listed for name in row], names, row_of)] = True
         return truth
-    array = _plain_types(as_array(by_column_name(labels, count, names, "label"), "The labels"))
+    array = _plain_types(as_array(in_order_of_names(labels, count, names, "label"), "The labels"))
     if array.shape in ((rows,), (rows, 1)) and count == 1:
         array = from_words(array).reshape(rows, 1)
     if array.shape != (rows, count):

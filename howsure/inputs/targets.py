@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import HowsureError, InputError
-from howsure.inputs.by_name import by_column_name, chosen_columns, columns_of, has_columns
+from howsure.inputs.by_name import chosen_columns, columns_of, has_columns, in_order_of_names
 from howsure.inputs.labels import check_names
 from howsure.inputs.own_arrays import own_copy
 from howsure.inputs.rows import as_floats, in_rows
@@ -75,7 +75,7 @@ def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
         InputError: Another shape, no numbers, or not finite.
     """
     called, count = "The true numbers", len(names)
-    numbers = as_floats(by_column_name(labels, count, names, "target"), called)
+    numbers = as_floats(in_order_of_names(labels, count, names, "target"), called)
     shape = numbers.shape
     if numbers.shape == (rows,) and count == 1:
         numbers = numbers[:, None]

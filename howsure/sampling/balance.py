@@ -68,11 +68,15 @@ def group_sizes(random_ops: Sequence[RandomOp], passes: int, *, balanced: bool =
     Returns:
         Group sizes that add up to `passes`.
     """
-    return _group_sizes(tuple(random_ops), passes) if balanced else (1,) * passes
+    return _divided(passes, _best_number_of_groups(tuple(random_ops), passes) if balanced else passes)
 
 
 @functools.lru_cache
-def _group_sizes(random_ops: Sequence[RandomOp], passes: int) -> tuple[int, ...]:
+def _best_number_of_groups(random_ops: Sequence[RandomOp], passes: int) -> int:
+    """The number of balanced groups that makes the interval of a mean over all passes narrowest.
+
+    Large groups balance better, and few groups widen the interval: their error is less well known.
+    """
     factor = functools.cache(lambda size: variance_factor(random_ops, size))
     best, best_cost = passes, np.inf
     for target in range(1, min(LARGEST_GROUP, passes // 2) + 1):
@@ -82,7 +86,7 @@ def _group_sizes(random_ops: Sequence[RandomOp], passes: int) -> tuple[int, ...]
         cost = mean * float(widening(groups)) ** 2
         if cost < best_cost:
             best, best_cost = groups, cost
-    return _divided(passes, best)
+    return best
 
 
 def _divided(passes: int, groups: int) -> tuple[int, ...]:

@@ -17,14 +17,14 @@ from howsure.errors import InputError
 from howsure.evaluation.score import LEAST_MISTAKES, Mean, Score, Share
 from howsure.statistics import entropy_of
 from howsure.tasks.classification.evaluate import OUTSIDE, beside
+from howsure.tasks.classification.maps import SLOPED
 from howsure.tasks.classification.scores import DRAWS, METRICS
+from tests.guard import check_same
 from tests.made import certainty_of
 
-NAMES = (
-    *("accuracy", "nll", "brier"),
-    *("ece", "aurc", "error_auroc", "error_fpr95"),
-)
-SCORES = (*NAMES, *OUTSIDE)
+NAMES = tuple(name for name in METRICS if name not in OUTSIDE)
+ECE = "ece"
+"""The score that is above 0 by chance, so its interval is another."""
 
 
 def draw(rows=600, classes=4, sharpness=2.0, seed=0):
@@ -102,6 +102,19 @@ def test_the_value_of_each_score_is_compared_with_what_something_else_finds():
     assert without == {*OUTSIDE} - {OUTSIDE[1]}
 
 
+def test_intervals_of_calibrated_rows_know_how_each_smooth_score_follows_the_fit():
+    p, labels = draw()
+    before, after = (howsure.evaluate(certainty_of(sharpened(p, power)), labels) for power in (1, 1 + 1e-6))
+    means = [name for name, measured in after._found.measured.items() if isinstance(measured, Mean)]
+    check_same(
+        SLOPED,
+        [name for name in means if getattr(before, name) != getattr(after, name)],
+        found_in="`SLOPED`",
+        expected_in="the scores that change smoothly with a temperature",
+        open="howsure/tasks/classification/maps.py, and derive the score in each `slopes` there",
+    )
+
+
 def test_better_percentages_are_better_by_each_score():
     p, labels = draw()
     worse = sharpened(np.where(np.arange(600)[:, None] % 2, p, p[::-1]), 2)
@@ -159,7 +172,7 @@ def test_true_percentages_are_said_to_be_off_as_rarely_as_promised(rows):
 def test_intervals_cover():
     everybody, labels = draw(rows=10_000)
     truth = howsure.evaluate(certainty_of(everybody), labels)
-    names = ("accuracy", "nll", "brier", "aurc", "error_auroc", "error_fpr95")
+    names = [name for name in NAMES if name != ECE]
     covered = dict.fromkeys(names, 0)
     random = np.random.default_rng(3)
     for seed in range(30):
@@ -215,7 +228,7 @@ def test_too_few_mistakes_tell_nothing_but_how_many_they_are():
         labels[:mistakes] = p[:mistakes].argmin(axis=1)
         evaluation = howsure.evaluate(certainty_of(p), labels)
         known = mistakes >= LEAST_MISTAKES
-        for name in ("nll", "brier", "aurc", "error_auroc"):
+        for name in {*NAMES} - {ECE, "accuracy", "error_fpr95"}:  # of shares a binomial interval is known
             assert np.isfinite(getattr(evaluation, name).low) == known, name
         less = evaluation.minus(howsure.evaluate(certainty_of(sharpened(p, 0.5)), labels))
         assert np.isfinite(less["nll"].low) == known
@@ -366,7 +379,7 @@ def test_rows_from_outside_beside_an_evaluation_give_what_evaluate_gives():
         outside = outside_of(draw(rows=strangers, sharpness=1, seed=1)[0])
         at_once = howsure.evaluate(inside, labels, outside=outside, seed=seed)
         later = beside(howsure.evaluate(inside, labels, seed=seed), inside, outside)
-        for name in SCORES:
+        for name in METRICS:
             assert getattr(later, name) == getattr(at_once, name)
         sharper = outside_of(sharpened(p, 2), seed=5)
         other = howsure.evaluate(sharper, labels, outside=outside, seed=seed)

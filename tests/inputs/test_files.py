@@ -15,6 +15,7 @@ from PIL import Image
 
 from howsure.errors import FileError, HowsureError, InputError
 from howsure.inputs.files import read_class_names, read_rows
+from howsure.inputs.formats import IN_WORDS
 from howsure.inputs.rows import InputSpec, Rows
 from tests.made import read_labels
 from tests.refused import refused
@@ -54,7 +55,7 @@ def test_paths_that_cannot_be_read(tmp_path):
     refuse(FileError, read_rows, (tmp_path / "no.npz", FLAT), "The file does not exist", "no.npz")
     refuse(FileError, read_rows, (tmp_path / ("a" * 300 + ".npy"), FLAT), "cannot be read")
     path = written(tmp_path, "rows.xlsx", "")
-    refuse(InputError, read_rows, (path, FLAT), "rows.xlsx' is not a kind", ".npz, .npy, .csv or .parquet")
+    refuse(InputError, read_rows, (path, FLAT), "rows.xlsx' is not a kind", IN_WORDS["rows"])
     os.mkfifo(tmp_path / "pipe.npz")
     refuse(FileError, read_rows, (tmp_path / "pipe.npz", FLAT), "neither a file nor a folder")
 
@@ -371,7 +372,7 @@ def test_labels_without_a_header_are_refused(tmp_path):
 
 def test_labels_that_cannot_be_read(tmp_path):
     refuse(FileError, read_labels, (tmp_path / "y.csv",), "The file does not exist")
-    refuse(InputError, read_labels, (written(tmp_path, "y.txt", "1"),), ".npy, .csv or .parquet file")
+    refuse(InputError, read_labels, (written(tmp_path, "y.txt", "1"),), f"{IN_WORDS['answers']} file")
     path = written(tmp_path, "two.csv", "y,y\n1,2\n")
     refuse(InputError, read_labels, (path,), "has 2 columns 'y'", "columns 'y', 'y'")
     path = written(tmp_path, "gap.csv", "label\n1\n\n2\n")

@@ -1,4 +1,5 @@
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import howsure
 from howsure import tuning
+from howsure.inputs.formats import IN_WORDS
 from howsure.inputs.rows import InputSpec
 from howsure.inputs.tables import Roles
 from howsure.scale.parts import MOST_PARTS, PIECES, Part, RowFile, divided, spread, usual_size
@@ -212,5 +214,6 @@ def test_a_csv_file_is_held_whole_by_each_reader(tmp_path):
     rows = reader.read(Part(0, 2, 4, 2))
     assert (rows.x.tolist(), rows.ids.tolist()) == ([[2, 1, 2], [3, 1, 2]], ["02", "03"])
     (tmp_path / "x.txt").write_text("1,2,3\n")
-    with pytest.raises(howsure.InputError, match=r"not a kind of file that holds rows.*\.csv or \.parquet"):
+    expected = f"not a kind of file that holds rows.*{re.escape(IN_WORDS['columns'])}"
+    with pytest.raises(howsure.InputError, match=expected):
         reader_of(tmp_path / "x.txt", SPECS)

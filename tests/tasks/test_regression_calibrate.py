@@ -9,7 +9,10 @@ from scipy import optimize, stats
 
 import howsure
 from howsure import InputError, RegressionCalibrator, RegressionCertainty
-from howsure.tasks.regression.calibrate import noise_of
+from howsure.evaluation.score import OUTSIDE
+from howsure.tasks.regression.calibrate import SLOPED, noise_of
+from howsure.tasks.regression.compare import COMPARED
+from tests.guard import check_same
 
 
 def of_networks(rows, seed=0, noise=(1.5,), networks=12):
@@ -97,6 +100,17 @@ def test_scores_are_of_folds_that_were_not_learnt_from():
     expected = -stats.norm.logpdf(result.truth[:, 0], result.mean[:, 0], std).mean()
     assert found.after.nll.value == pytest.approx(expected)
     assert found.differences["nll"].value == pytest.approx(expected - howsure.evaluate(result).nll.value)
+
+
+def test_intervals_of_calibrated_rows_know_how_each_smooth_score_follows_the_fit():
+    before, after = (howsure.evaluate(claimed(100, factor=factor)) for factor in (0.5, 0.5 + 1e-6))
+    check_same(
+        SLOPED,
+        [name for name in COMPARED if name not in OUTSIDE and getattr(before, name) != getattr(after, name)],
+        found_in="`SLOPED`",
+        expected_in="the scores of comparisons that change smoothly with a factor",
+        open="howsure/tasks/regression/calibrate.py, and derive the score in `slopes` there",
+    )
 
 
 def test_several_targets_have_a_noise_each():
