@@ -29,12 +29,15 @@ class Distribution:
         remaining: Mean variance within so many equally probable strata, as a share of the variance.
         words: Words for what the random op does.
         most: The highest rate.
+        noise: True if layers add the numbers to what they compute. Then their mean is 0, which a plain
+            prediction has, and noise of a model's inputs is random with `gaussian_noise` alone.
     """
 
     quantile: Callable[[Any, float], Any]
     remaining: Callable[[int, float], float]
     words: Callable[[float], str]
     most: float = 1.0
+    noise: bool = False
 
 
 def _of_normal(strata: int, rate: float) -> float:
@@ -50,12 +53,18 @@ DRAWN: Mapping[str, Distribution] = {
         float(np.nextafter(1, 0)),
     ),
     GAUSSIAN_NOISE: Distribution(
-        *(lambda ranks, rate: rate * ndtri(ranks), _of_normal, "adds noise of sd {:.3g}".format, np.inf)
+        *(lambda ranks, rate: rate * ndtri(ranks), _of_normal, "adds noise of sd {:.3g}".format, np.inf),
+        noise=True,
     ),
-    NORMAL: Distribution(lambda ranks, _: ndtri(ranks), _of_normal, f"draws {NORMAL}".format),
+    NORMAL: Distribution(lambda ranks, _: ndtri(ranks), _of_normal, f"draws {NORMAL}".format, noise=True),
     UNIFORM: Distribution(lambda ranks, _: ranks, lambda strata, _: 1 / strata**2, f"draws {UNIFORM}".format),
 }
 """The distribution of each kind that is none of `BERNOULLI_KINDS`."""
+
+
+def is_noise(kind: str) -> bool:
+    """Whether numbers of a kind are noise; see `Distribution`."""
+    return kind in DRAWN and DRAWN[kind].noise
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from howsure.random_ops import (
     NORMAL,
     UNIFORM,
     RandomOp,
+    is_noise,
 )
 
 Tensor = Any
@@ -56,11 +57,11 @@ class NoDraws:
         return inputs
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
-        """Return the mean of normal numbers; draw other numbers as usual."""
-        if function != "normal":
+        """Return the mean of noise; draw other numbers as usual."""
+        numbers = _Numbers.of(function, arguments)
+        if numbers is None or not is_noise(numbers.kind):
             return original()
-        mean = ops.cast(arguments["mean"], _dtype(arguments))
-        return ops.broadcast_to(mean, arguments["shape"])
+        return ops.broadcast_to(ops.cast(numbers.least, numbers.dtype), arguments["shape"])
 
 
 class MeanDraws(NoDraws):
@@ -238,10 +239,10 @@ class Recording(NoDraws):
         elif numbers.rate > 0 and self._reached(what):
             first, *sides = shape or (1,)
             if self._changes_inputs(numbers.kind, sides):
-                self._leave(what, ADDS_NOISE if numbers.kind == NORMAL else AUGMENTS)
+                self._leave(what, ADDS_NOISE if is_noise(numbers.kind) else AUGMENTS)
             else:
                 self._note(numbers.kind, numbers.rate, tuple(sides), first)
-                if numbers.kind != NORMAL:
+                if not is_noise(numbers.kind):
                     self.with_numbers.update(map(id, self.stack))
         return arguments["x"] if function == "shuffle" else ops.zeros(shape, _dtype(arguments))
 
@@ -251,7 +252,7 @@ class Recording(NoDraws):
         own = id(layer) != self._model and bool(layer.weights)
         if self.computed or own or not private.takes_training(layer):
             return False
-        return not self._gaussian_noise if kind == NORMAL else all(side == 1 for side in sides)
+        return not self._gaussian_noise if is_noise(kind) else all(side == 1 for side in sides)
 
     def _reached(self, what: str) -> bool:
         """True if a draw happens once in a pass; False inside a loop that is traced once and run often."""

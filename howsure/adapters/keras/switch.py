@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import keras
 
 from howsure.adapters.keras import private
-from howsure.random_ops import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
+from howsure.random_ops import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, is_noise
 
 Tensor = Any
 Layer = Any
@@ -81,7 +81,7 @@ def rate_of(layer: Layer) -> float:
 def is_random(layer: Layer, gaussian_noise: bool) -> bool:
     """True for a random layer of a rate above 0; for noise layers only if `gaussian_noise` is True."""
     kind = kind_of(layer)
-    return kind is not None and rate_of(layer) > 0 and (kind != GAUSSIAN_NOISE or gaussian_noise)
+    return kind is not None and rate_of(layer) > 0 and (gaussian_noise or not is_noise(kind))
 
 
 def widens_itself(operation: Any) -> bool:
