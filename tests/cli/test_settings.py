@@ -12,6 +12,7 @@ from howsure.cli.app import COMMANDS, app
 from howsure.cli.settings import SENTENCES, Settings, read_settings, sentences_of
 from howsure.errors import HowsureError
 from howsure.methods.choices import CHOICES, OPTIONS, choice_of
+from howsure.words import listed
 from tests.commands import refused, run
 from tests.guard import check_none, check_same
 
@@ -48,7 +49,7 @@ def test_the_page_has_a_line_for_each_setting():
         SENTENCES.items(),
         found_in="the table of settings",
         expected_in="`SENTENCES`",
-        open="docs/command-line.md, and write the sentence of `SENTENCES` in howsure/cli/settings.py",
+        open="docs/command-line.md, and write there the sentence that `SENTENCES` has",
     )
 
 
@@ -179,7 +180,7 @@ def test_a_method_refuses_the_options_of_others(option):
     members = ["--set", "members=b.keras"] if choice.takes_members else []
     for name in [name for name in OPTIONS if not choice.takes(name)]:
         method = ["--method", option, "--set", f"{name}=2", *members]
-        others = " or ".join(f"--method {other.option}" for other in CHOICES if other.takes(name))
+        others = listed([f"--method {other.option}" for other in CHOICES if other.takes(name)], "or")
         message = refused("assess", "m.keras", "x.npz", "--out", "o.csv", *method)
         assert f"`{name}` has no effect with --method {option}. Expected: {others}." in message
 
