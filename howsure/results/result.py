@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -138,6 +138,10 @@ class Result(Shown, Generic[OneRow]):
         row_type: The class of one row.
         one_goes_unnamed: Whether csv leaves out the name where there is only one, K = 1.
         unscored: Optional columns that no score looks at, so that commands can do without them.
+        ids: (N,) the caller's names of the rows, or None; a kind that keeps them declares this column.
+        id_name: Name of the column of ids.
+        frame_index: (N,) the index of the data frame of the rows, or None, likewise.
+        truth: (N, …) what is true of each row, or None, likewise.
     """
 
     answer: ClassVar[str]
@@ -148,6 +152,12 @@ class Result(Shown, Generic[OneRow]):
     row_type: ClassVar[type[Any]]
     one_goes_unnamed: ClassVar[bool] = False
     unscored: ClassVar[tuple[str, ...]] = ()
+
+    # Without a type these are no fields of the dataclass: a kind that keeps such a column declares its field.
+    ids = cast("Any", None)
+    id_name = cast("Any", ID)
+    frame_index = cast("Any", None)
+    truth = cast("Any", None)
 
     def __post_init__(self) -> None:
         kind = self.names.removesuffix("_names")
@@ -335,12 +345,43 @@ class Result(Shown, Generic[OneRow]):
             InputError: It does not keep them, or they do not fit.
         """
         if not self.has("truth"):
-            raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
-        labels = aligned(labels, self)
-        labels = as_array(labels, "The true answers")
-        one_each = labels.shape == (len(self),) and len(getattr(self, self.names)) == 1
-        wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
-        return self._changed({"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels})
+            raise self._lacking("keeps no true answers", "no labels")
+        return self._changed({"truth": self.numbered(labels)})
+
+    def numbered(self, labels: Any) -> Any:
+        """True answers, in any form that `with_truth` takes, as scores use them.
+
+        A kind of which they are names, or numbers of classes, reads and checks these in a method of its own.
+
+        Raises:
+            InputError: They do not fit.
+        """
+        truth = as_array(aligned(labels, self), "The true answers")
+        if truth.shape[:1] != (len(self),):
+            raise InputError(
+                "The true answers do not fit the rows",
+                expected=f"{len(self)} of them",
+                received=f"an array of shape {truth.shape}",
+            )
+        wide = next((column.shape for column in self.columns if column.name == self.first_numbers()), None)
+        one_each = truth.ndim == 1 and len(getattr(self, self.names)) == 1
+        return np.reshape(truth, (-1, 1)) if one_each and wide == WIDE else truth
+
+    @classmethod
+    def from_passes(cls, passes: Any, *names: Any, **settings: Any) -> Any:
+        """The result of passes that something else ran, for kinds that bring this.
+
+        Raises:
+            InputError: This kind does not.
+        """
+        others = [f"`{name}`" for name in dir(cls) if name.startswith("from_")]
+        able = [name for name in others if name not in ("`from_passes`", "`from_table`")]
+        raise cls._lacking("has no `from_passes`", " or ".join([*able, "`howsure.assess`"]))
+
+    @classmethod
+    def _lacking(cls, part: str, expected: str) -> InputError:
+        """The error for a part that this kind of answer does not bring."""
+        return InputError(f"A `{cls.__name__}` {part}", expected=expected)
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
         """Values of the columns among `names` for one row."""
@@ -427,6 +468,8 @@ class Result(Shown, Generic[OneRow]):
         Raises:
             InputError: Missing for some rows, of another kind or length, or a name that another column has.
         """
+        if not self.has("ids"):
+            raise self._lacking("keeps no ids", "a result with a column `ids`")
         return self._changed({"ids": without_index(aligned(ids, self, "The ids", "ids")), "id_name": name})
 
     # --- tables and files ---------------------------------------------------------------------

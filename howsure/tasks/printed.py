@@ -60,7 +60,7 @@ def kind_of(result: Any) -> str:
 
 def id_name_of(result: Any) -> str | None:
     """The caller's name for the ids of the rows; None if they have none."""
-    return None if getattr(result, "ids", None) is None else str(getattr(result, "id_name", ID))
+    return None if result.ids is None else str(result.id_name)
 
 
 def lead_of(result: Any) -> str:

@@ -8,9 +8,12 @@ import pytest
 
 import howsure
 from howsure.external.files import read_result
+from howsure.report.page import PageOptions, whole
+from howsure.tasks import task
 from howsure.tasks.task import PartialTask, add, tasks
+from howsure.tasks.truth import truth_of
 from tests.support.conformance import check_outcome
-from tests.tasks.measures import Measures, Regression, known, linear, rows
+from tests.tasks.measures import Measures, Measuring, Regression, known, linear, rows
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -41,7 +44,7 @@ def test_an_outcome_can_be_named_where_howsure_does_not_know_it() -> None:
     found = howsure.assess(linear(), rows(), method=howsure.MCDropout(passes=10), outcome=Regression)
     assert isinstance(found, Measures)
     assert found.number_names == ("0",)
-    assert "measures" not in [task.name for task in tasks()]
+    assert "measures" not in [other.name for other in tasks()]
 
 
 def test_numbers_are_saved_and_loaded(numbers: Measures, tmp_path: Path) -> None:
@@ -89,8 +92,9 @@ def test_truth_that_comes_with_the_rows_is_evaluated() -> None:
         (lambda numbers, path: howsure.prediction_sets(numbers), "prediction sets"),
         (lambda numbers, path: howsure.abstain(numbers), "rules of abstention"),
         (lambda numbers, path: howsure.hand_over(numbers, [0], path / "rows.csv"), "tables to hand over"),
+        (lambda numbers, path: numbers.report(path / "page.html"), "pages"),
     ],
-    ids=["calibrate", "sets", "abstain", "hand over"],
+    ids=["calibrate", "sets", "abstain", "hand over", "report"],
 )
 def test_what_the_kind_does_not_bring_is_refused(numbers, call, missing, tmp_path: Path) -> None:
     said = (
@@ -98,6 +102,40 @@ def test_what_the_kind_does_not_bring_is_refused(numbers, call, missing, tmp_pat
     )
     with pytest.raises(howsure.InputError, match=said):
         call(numbers, tmp_path)
+
+
+def test_columns_that_the_kind_lacks_are_none_and_refused_in_words(numbers: Measures) -> None:
+    assert numbers.ids is None
+    assert numbers.frame_index is None
+    with pytest.raises(howsure.InputError, match="A `Measures` keeps no ids"):
+        numbers.with_ids(range(200))
+    with pytest.raises(howsure.InputError, match="A `Measures` has no `from_passes`"):
+        Measures.from_passes(np.zeros((3, 200, 2)))
+
+
+def test_labels_of_any_numbers_are_read_by_position_and_refused_where_they_do_not_fit(
+    numbers: Measures,
+) -> None:
+    counts = np.arange(400).reshape(200, 2)
+    np.testing.assert_array_equal(truth_of(numbers, counts), counts)
+    np.testing.assert_array_equal(truth_of(numbers.with_truth(counts), None), counts)
+    with pytest.raises(howsure.InputError, match="The true answers do not fit the rows"):
+        numbers.with_truth(counts[:9])
+    with pytest.raises(howsure.InputError, match="The true answers are not known"):
+        truth_of(numbers, None)
+
+
+def test_a_page_needs_no_template_of_its_own(numbers: Measures, tmp_path: Path) -> None:
+    class Paged(Measuring):
+        def page(self, result: Measures, asked: PageOptions, /) -> str:
+            return whole("page.html.j2", result, asked, {}, {"made": "How this was made"})
+
+    with known():
+        task._TASKS["measures"] = Paged()
+        numbers.report(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "There are 200 rows." in page
+    assert "How this was made" in page
 
 
 def test_what_was_fitted_to_classes_refuses_numbers(numbers: Measures) -> None:
