@@ -230,7 +230,7 @@ def _with_what_came(block: Result, rows: Rows, truth: Any) -> Result:
             rows.ids[vars(block)["row"]], rows.id_name if block.can_call(rows.id_name) else ID
         )
     if truth is not None and block.has("truth"):
-        columns: dict[str, Any] = {"truth": truth[vars(block)["row"]]}
+        columns: dict[str, Any] = {"truth": block._one_each(truth[vars(block)["row"]])}
         block = block._changed(columns)
     return block
 

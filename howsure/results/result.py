@@ -363,9 +363,13 @@ class Result(Shown, Generic[OneRow]):
                 expected=f"{len(self)} of them",
                 received=f"an array of shape {truth.shape}",
             )
-        wide = next((column.shape for column in self.columns if column.name == self.first_numbers()), None)
-        one_each = truth.ndim == 1 and len(getattr(self, self.names)) == 1
-        return np.reshape(truth, (-1, 1)) if one_each and wide == WIDE else truth
+        return self._one_each(truth)
+
+    def _one_each(self, truth: NDArray[Any]) -> NDArray[Any]:
+        """True answers (N,) as (N, 1) where there is one name, and a column for each name."""
+        shape = next((column.shape for column in self.columns if column.name == "truth"), WIDE)
+        one_name = truth.ndim == 1 and len(getattr(self, self.names)) == 1
+        return np.reshape(truth, (-1, 1)) if one_name and shape == WIDE else truth
 
     @classmethod
     def from_passes(cls, passes: Any, *names: Any, **settings: Any) -> Any:

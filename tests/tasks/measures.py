@@ -89,9 +89,6 @@ class Regression(Outcome):
     def is_enough(self, estimates: Estimates, target_error: float) -> NDArray[np.bool_]:
         return np.asarray(np.all(estimates.error[:, : self.width] <= target_error, axis=-1))
 
-    def check_truth(self, labels: Any, rows: int) -> Floats:
-        return np.asarray(super().check_truth(labels, rows), dtype=np.float64).reshape(rows, self.width)
-
     def result(self, estimates: Estimates, metadata: ResultMetadata) -> Measures:
         y, of_square = np.split(estimates.mean, 2, axis=-1)
         variance = of_square - y**2 + estimates.squared_error[:, : self.width]

@@ -79,7 +79,7 @@ def test_evaluate_asks_the_kind(numbers: Measures) -> None:
 
 def test_truth_that_comes_with_the_rows_is_evaluated() -> None:
     with known():
-        given = {"x": rows(), "y": np.zeros((9, 1))}
+        given = {"x": rows(), "y": np.zeros(9)}
         found = howsure.assess(linear(), given, method=howsure.MCDropout(passes=10))
         rmse = howsure.evaluate(found).rmse["0"].value
     assert rmse == pytest.approx(np.sqrt(np.mean(found.mean**2)))
