@@ -251,9 +251,9 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
         size = max(1, tuning.BLOCK // (max(1, job.outcome.answers // 3) if job.outcome.has_unit else 1))
         if len(job.outcome.columns) > 1:
             size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(job.outcome.columns))
+        settings = job.settings_of(method, passes)
         for start in range(0, max(1, job.total), size):
             numbers = np.arange(start, min(start + size, job.total))
-            settings = {**method.settings, **(passes.settings or {})}
             of_block = ResultMetadata(numbers, kind, settings, job.seed, passes.plan, version)
             yield passes.result(numbers, finished, job.outcome, of_block)
 

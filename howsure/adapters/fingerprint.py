@@ -25,6 +25,10 @@ SHOWN = 16
 """Digits of a fingerprint that a message shows."""
 
 
+MODEL = "model"
+"""The entry of the settings of a result with the first digits of the fingerprint of its model."""
+
+
 def fingerprint_of(model: Model) -> str:
     """The fingerprint of an adapted model, 64 digits; empty if its adapter shows no weights."""
     return digest(model.weights()) if isinstance(model, WeightedModel) else ""

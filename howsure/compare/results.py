@@ -26,6 +26,7 @@ from howsure.evaluation.fitted_rows import FittedRows, digests, in_words, warn_o
 from howsure.evaluation.paired import Comparable
 from howsure.inputs.align import places
 from howsure.inputs.rows import quoted
+from howsure.results.origin import check_same_question
 from howsure.sampling.outcome import Floats
 from howsure.tasks.task import task_of
 from howsure.words import counted, listed
@@ -314,6 +315,7 @@ def compared(
                 expected=f"answers of {task.in_words}",
                 received=result.in_words,
             )
+    check_same_question(by_name)
     by_name = {
         name: _in_order(name, comparing.aligned(name, result, first, by_name[first]), first, by_name[first])
         for name, result in by_name.items()

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from howsure.arguments import as_share
 from howsure.evaluation.fitted_rows import warn_of_promise
+from howsure.results.origin import fitted_to
 from howsure.tasks.task import task_of
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def abstain(
         certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance, background=left_out
     )
     warn_of_promise(certainty)
-    return rule
+    return fitted_to(certainty, rule)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 from howsure.arguments import check_whole
+from howsure.results.origin import fitted_to
 from howsure.tasks.task import task_of
 
 if TYPE_CHECKING:
@@ -94,4 +95,4 @@ def calibrate(
         98.2 ± 0.6 % '0': sure.
     """
     check_whole(seed, "seed", least=0)
-    return task_of(certainty).calibrate(certainty, labels, method=method, seed=seed)
+    return fitted_to(certainty, task_of(certainty).calibrate(certainty, labels, method=method, seed=seed))

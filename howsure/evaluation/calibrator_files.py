@@ -23,6 +23,8 @@ from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import Score
 from howsure.inputs.labels import check_names
 from howsure.inputs.typed_json import COUNT, FINITE, read_sealed, typed, write_sealed
+from howsure.results.check import check_result
+from howsure.results.origin import Fitted, Origin
 from howsure.results.result import Result
 from howsure.tasks.task import task_named
 
@@ -38,9 +40,10 @@ UNLESS_TRAINED_ON = "If the model was trained on these rows, none of this holds;
 """The last sentence about each calibrator."""
 
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
+AnyCalibrator = TypeVar("AnyCalibrator", bound="SavedCalibrator")
 
 
-class SavedCalibrator(ABC):
+class SavedCalibrator(Fitted, ABC):
     """A calibrator that can be saved to a JSON file and read again.
 
     Attributes:
@@ -59,6 +62,16 @@ class SavedCalibrator(ABC):
     @abstractmethod
     def _as_json(self) -> dict[str, Any]:
         """All of it, as JSON can hold it."""
+
+    def _check(self, result: Any, expected: type[Result[Any]], names: Sequence[str]) -> None:
+        """As of `Fitted`; rows that are calibrated already are told apart."""
+        check_result(result, expected, names)
+        check_not_calibrated(result)
+        super()._check(result, expected, names)
+
+    def _content(self) -> dict[str, Any]:
+        """As `_as_json`, with the origin of the labelled rows."""
+        return {**self._as_json(), "origin": None if self.origin is None else self.origin.as_json}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a JSON file; an earlier file stays until the new one is complete.
@@ -79,7 +92,7 @@ class SavedCalibrator(ABC):
             "format": FORMAT,
             "version": importlib.metadata.version("howsure"),
             "answer": self.answer,
-            **self._as_json(),
+            **self._content(),
         }
         write_sealed(path, content)
 
@@ -161,7 +174,8 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
     """
 
     def parse(content: dict[str, Any]) -> Any:
-        return task_named(typed(str, content["answer"], "answer")).read_calibrator(content)
+        task = task_named(typed(str, content["answer"], "answer"))
+        return with_origin(task.read_calibrator(content), content)
 
     return read_sealed(
         path,
@@ -172,6 +186,12 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
         again="Calibrate again",
         kind=KIND,
     )
+
+
+def with_origin(calibrator: AnyCalibrator, content: Mapping[str, Any]) -> AnyCalibrator:
+    """A calibrator that was read from such content of a file, with its origin."""
+    saved = content.get("origin")
+    return calibrator if saved is None else replace(calibrator, origin=Origin.read(saved))
 
 
 def check_method(method: object, methods: Sequence[str | None]) -> None:

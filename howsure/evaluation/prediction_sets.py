@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from howsure.arguments import as_share, check_flag
 from howsure.evaluation.fitted_rows import warn_of_promise
+from howsure.results.origin import fitted_to
 from howsure.tasks.task import task_of
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def prediction_sets(
     check_flag(by_class, "by_class")
     sets = task_of(certainty).prediction_sets(certainty, labels, coverage=coverage, by_class=by_class)
     warn_of_promise(certainty)
-    return sets
+    return fitted_to(certainty, sets)
 
 
 def prediction_intervals(
@@ -108,4 +109,4 @@ def prediction_intervals(
     coverage = as_share(coverage, "coverage")
     fitted: PredictionIntervals = task_of(result).prediction_intervals(result, labels, coverage=coverage)
     warn_of_promise(result)
-    return fitted
+    return fitted_to(result, fitted)

@@ -404,8 +404,10 @@ def _assessed(job: Job, rows: Sequence[Array], method: MCDropout, first: int) ->
     casted = cast_rows(rows, job.model.info.inputs)
     outcome = job.outcome.of_rows(job.model, casted, count, None)
     job = replace(job, rows=casted, total=count, outcome=outcome)
-    metadata = ResultMetadata(np.arange(first, first + count), "row", method.settings, job.seed, None, "")
-    return job.outcome.result(method.begin(job).draw(np.arange(count), lambda done: None), metadata)
+    passes = method.begin(job)
+    settings = job.settings_of(method, passes)
+    metadata = ResultMetadata(np.arange(first, first + count), "row", settings, job.seed, None, "")
+    return job.outcome.result(passes.draw(np.arange(count), lambda done: None), metadata)
 
 
 def _made_up(model: ModelHandle, divide_by: float | None) -> Any:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from howsure.adapters.fingerprint import fingerprint_of, same_weights
+from howsure.adapters.fingerprint import MODEL, SHOWN, fingerprint_of, same_weights
 from howsure.errors import InputError, warn
 from howsure.inputs.duplicates import first_twice, mark_of
+from howsure.inputs.typed_json import digest
 from howsure.methods.mc_dropout import OPTIONS, MCDropout, has_passes
 from howsure.methods.members import begin_members, of_member
 from howsure.methods.plain import Softmax
@@ -137,7 +138,9 @@ class Ensemble(OwnMethod):
                 received=f"{counted(len(self.others), 'model')} with the same weights",
             )
         passes = begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs))
-        return replace(passes, settings={"members": len(jobs)})
+        marks = [fingerprint_of(member.model) for member in jobs]
+        of_all = {MODEL: digest(marks)[:SHOWN]} if all(marks) else {}
+        return replace(passes, settings={"members": len(jobs), **of_all})
 
 
 def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from howsure.adapters.fingerprint import MODEL, SHOWN, fingerprint_of
 from howsure.inputs.transforms import Change
 from howsure.sampling.outcome import Booleans, Estimates, Floats, InputRows, Integers, Outcome, ResultMetadata
 from howsure.sampling.run import OnPass, Pay
@@ -98,6 +99,11 @@ class Job:
             ModelError: The other model is not of the same kind.
         """
         return self.origin.job(self, method, model, change, undo)
+
+    def settings_of(self, method: Method, passes: Passes) -> dict[str, Any]:
+        """The settings that results of these passes keep: those of the method, and which model it was."""
+        model = fingerprint_of(self.model)[:SHOWN]
+        return {**method.settings, **({MODEL: model} if model else {}), **(passes.settings or {})}
 
     def paid(self, rows: int) -> None:
         """Tell that so many rows cost one plain prediction each."""

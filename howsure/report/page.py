@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from howsure.adapters.fingerprint import MODEL
 from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.audit import Audit
 from howsure.compare.comparison import Comparison
@@ -182,7 +183,7 @@ def scores_of(result: Any, **wishes: Any) -> ViewTable | None:
     return ViewTable("Scores", head, rows, numeric=(named, named + 1))
 
 
-NO_SETTINGS = ("name", "words")
+NO_SETTINGS = ("name", "words", MODEL)
 """Keys of a method that are not its settings."""
 
 

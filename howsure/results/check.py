@@ -35,20 +35,12 @@ def check_result(result: Any, expected: type[Result[Any]], names: Sequence[str] 
             hint=None if instead is None else with_first_name(instead, result),
         )
     if names is not None and (own := getattr(result, result.names)) != tuple(names):
-        called = {"class_names": "classes", "target_names": "targets"}[result.names]
+        called = {"class": "classes"}.get(kind := result.names.removesuffix("_names"), f"{kind}s")
         raise InputError(
             f"These rows have other {called} than the labelled ones had",
             expected=quoted(names),
             received=quoted(own),
         )
-
-
-def check_outside(outside: Any, result: Result[Any]) -> None:
-    """Raise an `InputError` unless there are rows from outside, of the kind and the classes of a result."""
-    check_is_result(result)
-    check_result(outside, type(result), getattr(result, result.names))
-    if not len(outside):
-        raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
 
 
 def with_first_name(hint: str, result: Result[Any]) -> str:

@@ -57,8 +57,8 @@ def test_every_kind_of_answer_has_a_calibrator_of_an_earlier_version():
 
 
 ROWS = {
-    "classes": Certainty.from_probabilities([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]], ["a", "b", "c"]),
-    "labels": MultilabelCertainty.from_probabilities([[0.9, 0.4]], ["rain", "wind"]),
+    "classes": Certainty.from_passes([[[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]]] * 2, ["a", "b", "c"]),
+    "labels": MultilabelCertainty.from_passes([[[0.9, 0.4]]] * 2, ["rain", "wind"]),
     "numbers": RegressionCertainty.from_samples([[[1.0, 5.0]], [[1.5, 5.5]], [[2.0, 7.0]]], ["price", "age"]),
 }
 SAID = {
@@ -88,7 +88,7 @@ def test_a_calibrator_of_an_earlier_version_does_what_its_numbers_say(file):
             np.testing.assert_allclose(actual[:, k], expected[:, 1], rtol=1e-6)
     elif file.stem == "positions":
         maps = np.array([[[[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]]]])
-        rows = DenseCertainty.from_probabilities(maps, content["class_names"])
+        rows = DenseCertainty.from_passes(np.stack([maps, maps]), content["class_names"])
         expected = mapped(maps, content["scores"]["temperature"][0])
         np.testing.assert_allclose(calibrator(rows).all_probabilities, expected, rtol=1e-5)
     else:

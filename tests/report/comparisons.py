@@ -87,7 +87,11 @@ def compared(
         },
         claims={at: claims(results[at[0]][at[1]], truth, item) for at, item in evaluations.items()},
         against={
-            (name, which): evaluate(results[name][AS_THEY_ARE], truth, outside=results[name][which])
+            (name, which): evaluate(
+                results[name][AS_THEY_ARE],
+                truth,
+                outside=dataclasses.replace(results[name][which], method=results[name][AS_THEY_ARE].method),
+            )
             for name in results
             for which in outside
         },

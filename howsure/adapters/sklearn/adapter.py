@@ -11,7 +11,6 @@ The rows of a frame stay in it, so a pipeline gets the column names and types th
 from __future__ import annotations
 
 import os
-import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +31,7 @@ from howsure.adapters.protocol import (
     RawOutputs,
     raw_outputs,
 )
+from howsure.adapters.sklearn.contents import contents_of
 from howsure.adapters.sklearn.members import (
     PREDICT,
     PROBABILITIES_BY,
@@ -196,9 +196,9 @@ class Estimator:
         return raw_outputs(_ask(self._model, self._take(rows[0])))
 
     def weights(self) -> Iterator[Array]:
-        """All that the estimator consists of, as bytes; nothing where it cannot be pickled."""
+        """All numbers and texts that the estimator consists of; nothing where it cannot be pickled."""
         with suppress(Exception):
-            yield np.frombuffer(pickle.dumps(self._model), np.uint8)
+            yield contents_of(self._model)
 
 
 class Averaged(Estimator):

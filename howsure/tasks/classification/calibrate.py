@@ -30,7 +30,6 @@ from howsure.evaluation.cross_fit import FOLDS, CrossFit, FitInfluence, fit_infl
 from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import LEAST_MISTAKES, Score
 from howsure.inputs.typed_json import numbers, typed
-from howsure.results.check import check_result
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
 from howsure.tasks.classification import maps
@@ -102,7 +101,7 @@ class Calibrator(ScoredCalibrator):
         return self._marked(certainty, changed)
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
-        check_result(certainty, Certainty, self.class_names)
+        self._check(certainty, Certainty, self.class_names)
         return _probabilities_of(certainty)
 
     def __repr__(self) -> str:

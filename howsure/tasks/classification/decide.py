@@ -19,7 +19,7 @@ from howsure.errors import InputError
 from howsure.evaluation.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
-from howsure.results.check import check_result
+from howsure.results.origin import Fitted
 from howsure.sampling.outcome import Booleans, Integers
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.sentence import names_of
@@ -56,7 +56,7 @@ class Abstention(Acceptance):
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
         """
-        check_result(certainty, Certainty, self.class_names)
+        self._check(certainty, Certainty, self.class_names)
         return np.asarray(certainty.probability <= self.threshold)
 
     def in_words(self) -> str:
@@ -96,7 +96,7 @@ def abstain(
 
 
 @dataclass(frozen=True)
-class PredictionSets:
+class PredictionSets(Fitted):
     """Fitted prediction sets; called with a `Certainty`, they say which classes a row could be of.
 
     Attributes:
@@ -132,7 +132,7 @@ class PredictionSets:
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
         """
-        check_result(certainty, Certainty, self.class_names)
+        self._check(certainty, Certainty, self.class_names)
         sets = 1 - certainty.probabilities <= np.array(self.threshold) + TOLERANCE
         sets[np.arange(len(certainty)), certainty.label] = True
         return np.asarray(sets)

@@ -16,7 +16,7 @@ from howsure.evaluation import score as scores
 from howsure.evaluation.cross_fit import FitInfluence
 from howsure.evaluation.paired import Comparable, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Measured, Score
-from howsure.results.check import check_outside
+from howsure.results.origin import check_outside
 from howsure.sampling.outcome import Integers
 from howsure.statistics import proportion_interval
 from howsure.tasks.classification.result import Certainty

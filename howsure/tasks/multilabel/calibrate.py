@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.evaluation.calibrator_files import SavedCalibrator, check_method, read_names
+from howsure.evaluation.calibrator_files import SavedCalibrator, check_method, read_names, with_origin
 from howsure.inputs.typed_json import typed
+from howsure.results.origin import fitted_to
 from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import calibrate as of_classes
 from howsure.tasks.classification.calibrate import Calibrator, listed
@@ -32,7 +33,7 @@ class MultilabelCalibrator(SavedCalibrator):
     answer: ClassVar[str] = "labels"
 
     def _as_json(self) -> dict[str, Any]:
-        return {"of_label": {name: calibrator._as_json() for name, calibrator in self.of_label.items()}}
+        return {"of_label": {name: calibrator._content() for name, calibrator in self.of_label.items()}}
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -64,12 +65,7 @@ class MultilabelCalibrator(SavedCalibrator):
                 received=type(certainty).__name__,
                 hint="`calibrator.of_label[name]` is for one label, as `certainty.of_label(name)` gives it",
             )
-        if certainty.label_names != self.label_names:
-            raise InputError(
-                "These rows have other labels than those that were learnt from",
-                expected=listed(self.label_names),
-                received=listed(certainty.label_names),
-            )
+        self._check(certainty, MultilabelCertainty, self.label_names)
         calibrated = {
             name: calibrator(certainty.of_label(name)) for name, calibrator in self.of_label.items()
         }
@@ -134,9 +130,9 @@ def calibrate(
     of_label = {}
     for k, name in enumerate(certainty.label_names):
         try:
-            of_label[name] = of_classes.calibrate(
-                certainty.of_label(k), truth[:, k], method=method, seed=seed
-            )
+            of_one = certainty.of_label(k)
+            fitted = of_classes.calibrate(of_one, truth[:, k], method=method, seed=seed)
+            of_label[name] = fitted_to(of_one, fitted)
         except InputError as error:
             raise error.told_of(f"Label '{name}' cannot be calibrated") from error
     return MultilabelCalibrator(of_label)
@@ -146,5 +142,8 @@ def read(content: Mapping[str, Any]) -> MultilabelCalibrator:
     """The part `read_calibrator` of several labels per row: the inverse of `_as_json`."""
     of_label = typed(Mapping[str, Mapping[str, Any]], content["of_label"], "of_label")
     return MultilabelCalibrator(
-        {name: of_classes.read(of_label[name]) for name in read_names([*of_label], "label")}
+        {
+            name: with_origin(of_classes.read(of_label[name]), of_label[name])
+            for name in read_names([*of_label], "label")
+        }
     )

@@ -37,7 +37,6 @@ from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import Score
 from howsure.inputs.rows import in_rows, quoted
 from howsure.inputs.typed_json import FROM_0
-from howsure.results.check import check_result
 from howsure.sampling.outcome import Booleans, Floats
 from howsure.tasks.regression.evaluate import (
     RegressionEvaluation,
@@ -105,7 +104,7 @@ class RegressionCalibrator(ScoredCalibrator):
             InputError: Another kind of result, other targets, calibrated already, or rows whose `std` is
                 known where the noise was learnt, and the other way round.
         """
-        check_result(result, RegressionCertainty, self.target_names)
+        self._check(result, RegressionCertainty, self.target_names)
         scatter = SCATTERS[self.learnt]
         if len(result) and _scatter_to_learn(result) is not scatter:
             raise InputError(

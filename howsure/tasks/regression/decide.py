@@ -21,7 +21,7 @@ from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.inputs.rows import as_floats, in_rows, quoted
 from howsure.inputs.targets import by_target
-from howsure.results.check import check_result
+from howsure.results.origin import Fitted
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.classification.decide import SetsTold
 from howsure.tasks.regression.result import RegressionCertainty
@@ -62,7 +62,7 @@ class RegressionAbstention(Acceptance):
         Raises:
             InputError: Not a `RegressionCertainty`, one of other targets, or without the `std` of the fit.
         """
-        check_result(result, RegressionCertainty, tuple(self.tolerance))
+        self._check(result, RegressionCertainty, tuple(self.tolerance))
         scale, ranked_by = scale_of(result)
         if len(result) and ranked_by != self.ranked_by:
             raise InputError(
@@ -137,7 +137,7 @@ def _limits_of(tolerance: Any, names: tuple[str, ...]) -> Floats:
 
 
 @dataclass(frozen=True)
-class PredictionIntervals:
+class PredictionIntervals(Fitted):
     """Fitted intervals; called with a `RegressionCertainty`, they say between which numbers answers lie.
 
     Attributes:
@@ -170,7 +170,7 @@ class PredictionIntervals:
         Raises:
             InputError: Not a `RegressionCertainty`, or one of other targets or without the `std` of the fit.
         """
-        check_result(result, RegressionCertainty, self.target_names)
+        self._check(result, RegressionCertainty, self.target_names)
         if self.by_std and np.isnan(result.std).any():
             raise InputError(
                 "The `std` of these rows is unknown, and the intervals are scaled by it",

@@ -15,7 +15,7 @@ from howsure.displayed import Displayed
 from howsure.evaluation.cross_fit import FitInfluence
 from howsure.evaluation.paired import Comparable, Paired, check_enough
 from howsure.evaluation.score import Measured, Score, in_columns, through_cross_fits
-from howsure.results.check import check_outside
+from howsure.results.origin import check_outside
 from howsure.sampling.outcome import Floats
 from howsure.tasks.classification.evaluate import ends_of
 from howsure.tasks.regression.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty

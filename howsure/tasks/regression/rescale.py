@@ -42,12 +42,14 @@ def rescaled(
         raise InputError("`std` is out of range", expected="numbers above 0", received=repr(std))
     shift, scale = np.broadcast_to(shift, count), np.broadcast_to(scale, count)
     columns = moved(result, shift, scale)
-    learnt = result.method.get("calibration", {})
+    method = {**result.method, "rescaled": {"mean": shift.tolist(), "std": scale.tolist()}}
+    learnt = method.get("calibration", {})
     by_name = dict(zip(result.target_names, scale.tolist(), strict=True))
     noise = learnt.get("noise")
     if isinstance(noise, Mapping):
         noise = {name: value * by_name[name] for name, value in noise.items()}
-        columns["method"] = {**result.method, "calibration": {**learnt, "noise": noise}}
+        method["calibration"] = {**learnt, "noise": noise}
+    columns["method"] = method
     if result.truth is not None and truth is None and len(result):
         raise InputError(
             "The unit of the true numbers is not said",

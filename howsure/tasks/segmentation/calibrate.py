@@ -30,7 +30,6 @@ from howsure.evaluation.fitted_rows import FittedRows
 from howsure.evaluation.score import SMALLEST, Score, through_cross_fits
 from howsure.evaluation.temperature import Losses, changed, least, losses
 from howsure.inputs.typed_json import POSITIVE
-from howsure.results.check import check_result
 from howsure.results.columns import MAP, WIDE_MAP, Column, is_in_files
 from howsure.results.lazy_maps import LazyMap
 from howsure.sampling.outcome import Booleans, Floats, Integers
@@ -82,7 +81,7 @@ class DenseCalibrator(SavedCalibrator):
             InputError: Another kind of result, other classes, calibrated already, or the probabilities of all
                 classes were not kept.
         """
-        check_result(result, DenseCertainty, self.class_names)
+        self._check(result, DenseCertainty, self.class_names)
         _check_usable(result)
         settings = {"method": TEMPERATURE, "rows": self.rows, "temperature": self.temperature.value}
         method = {**result.method, "calibration": settings}
@@ -231,11 +230,16 @@ def read(content: Mapping[str, Any]) -> DenseCalibrator:
     if content.get("offsets"):
         raise ValueError("it has offsets of classes, which howsure no longer learns")
     rows, names = read_rows_and_names(content, "class")
+    scores = read_scores(content["scores"], "scores", ("before", "after", "difference"))
     return DenseCalibrator(
         rows=rows,
         class_names=names,
-        **read_scores(content["scores"], "scores", ("temperature",), POSITIVE, known=True),
-        **read_scores(content["scores"], "scores", ("before", "after", "difference")),
+        temperature=read_scores(content["scores"], "scores", ("temperature",), POSITIVE, known=True)[
+            "temperature"
+        ],
+        before=scores["before"],
+        after=scores["after"],
+        difference=scores["difference"],
         learnt_rows=FittedRows.read(content["learnt_rows"]),
     )
 

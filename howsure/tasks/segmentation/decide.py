@@ -22,7 +22,7 @@ from howsure.errors import InputError
 from howsure.evaluation.conformal import check_enough
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, ShareOfRows, decided
-from howsure.results.check import check_result
+from howsure.results.origin import Fitted
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.classification.decide import SetsTold
@@ -77,7 +77,7 @@ class DenseAbstention(Acceptance):
         Raises:
             InputError: Not a `DenseCertainty`, or one of other classes.
         """
-        check_result(result, DenseCertainty, self.class_names)
+        self._check(result, DenseCertainty, self.class_names)
         return np.asarray(_certainty_of_rows(result) <= self.threshold)
 
     def in_words(self) -> str:
@@ -176,7 +176,7 @@ class DenseSets(Sequence[Booleans]):
 
 
 @dataclass(frozen=True)
-class DensePredictionSets:
+class DensePredictionSets(Fitted):
     """Fitted sets; called with a `DenseCertainty`, they say which classes each position could be of.
 
     Attributes:
@@ -199,7 +199,7 @@ class DensePredictionSets:
         Raises:
             InputError: Not a `DenseCertainty`, or of other classes, or without all probabilities.
         """
-        check_result(result, DenseCertainty, self.class_names)
+        self._check(result, DenseCertainty, self.class_names)
         check_known(result)
         return DenseSets(result, self.threshold)
 

@@ -16,7 +16,7 @@ from howsure.arguments import check_whole
 from howsure.displayed import Displayed
 from howsure.evaluation.paired import Comparable, Paired, check_enough, with_outside
 from howsure.evaluation.score import Score, in_columns
-from howsure.results.check import check_outside
+from howsure.results.origin import check_outside
 from howsure.tasks.classification.evaluate import ends_of
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import (

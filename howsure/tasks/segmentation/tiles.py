@@ -223,7 +223,7 @@ def _results(
     tiles = tiling.tiles
     passes, version = method.begin(job), importlib.metadata.version("howsure")
     size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(job.outcome.columns))
-    settings = {**method.settings, "tile": list(tiling.tile), "overlap": tiling.overlap}
+    settings = {**job.settings_of(method, passes), "tile": list(tiling.tile), "overlap": tiling.overlap}
     with progress_callback(progress, "Assessing") as tell:
         done = 0
 
