@@ -42,11 +42,11 @@ def prepare(model: Any, x: Any, method: Method, request: Request, *, raw: bool =
         outcome = infer_outcome(ready, arrays, request, rows)
     if request.class_names is None and ready.info.class_names is None:
         request = replace(request, class_names=rows.class_names)
-    return _job(ready, arrays, outcome, Origin(handle, rows.x, request))
+    return _job(ready, arrays, outcome, CallArguments(handle, rows.x, request))
 
 
 @dataclass(frozen=True, eq=False)
-class Origin:
+class CallArguments:
     """The model, rows and wishes that a job was made from, to make more jobs like it.
 
     Attributes:
@@ -80,7 +80,7 @@ class Origin:
         undo = _one_after_the_other(undo, self.undo)
         if undo is not None:
             outcome = outcome.moved_back(undo)
-        job = _job(ready, arrays, outcome, Origin(handle, rows.x, request, undo), derived=True)
+        job = _job(ready, arrays, outcome, CallArguments(handle, rows.x, request, undo), derived=True)
         _check_alike(job, first)
         return job
 
@@ -103,7 +103,7 @@ def _adapted(handle: ModelHandle, rows: Rows, method: Method, request: Request) 
 
 
 def _job(
-    model: Any, arrays: Sequence[Array], outcome: Outcome, origin: Origin, *, derived: bool = False
+    model: Any, arrays: Sequence[Array], outcome: Outcome, origin: CallArguments, *, derived: bool = False
 ) -> Job:
     """The job of an adapted model, its checked rows, and what its outputs are."""
     request, casted = origin.request, cast_rows(arrays, model.info.inputs)
