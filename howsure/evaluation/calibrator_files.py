@@ -24,7 +24,7 @@ from howsure.evaluation.score import Score
 from howsure.inputs.labels import check_names
 from howsure.inputs.typed_json import COUNT, FINITE, read_sealed, typed, write_sealed
 from howsure.results.check import check_result
-from howsure.results.origin import Fitted, Origin
+from howsure.results.origin import FittedToRows, Origin
 from howsure.results.result import Result
 from howsure.tasks.task import task_named
 
@@ -43,7 +43,7 @@ AnyResult = TypeVar("AnyResult", bound=Result[Any])
 AnyCalibrator = TypeVar("AnyCalibrator", bound="SavedCalibrator")
 
 
-class SavedCalibrator(Fitted, ABC):
+class SavedCalibrator(FittedToRows, ABC):
     """A calibrator that can be saved to a JSON file and read again.
 
     Attributes:
@@ -64,7 +64,7 @@ class SavedCalibrator(Fitted, ABC):
         """All of it, as JSON can hold it."""
 
     def _check(self, result: Any, expected: type[Result[Any]], names: Sequence[str]) -> None:
-        """As of `Fitted`; rows that are calibrated already are told apart."""
+        """As of `FittedToRows`; rows that are calibrated already are told apart."""
         check_result(result, expected, names)
         check_not_calibrated(result)
         super()._check(result, expected, names)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.results.origin import Fitted
+from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import at_most, proportion_interval
 from howsure.words import counted
@@ -40,7 +40,7 @@ class ShareOfRows:
 
 
 @dataclass(frozen=True)
-class Acceptance(Fitted):
+class Acceptance(FittedToRows):
     """The answers to accept, and the promise about them.
 
     Attributes:

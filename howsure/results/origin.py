@@ -155,7 +155,7 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FittedToRows:
     """Base of what is fitted to labelled rows, and holds for rows of their origin alone.
 
     Attributes:
@@ -176,7 +176,7 @@ AnyFitted = TypeVar("AnyFitted")
 
 def fitted_to(result: Result[Any], fitted: AnyFitted) -> AnyFitted:
     """The same, knowing the origin of the result that it was fitted to; one that keeps no origin stays."""
-    return replace(fitted, origin=Origin.of(result)) if isinstance(fitted, Fitted) else fitted
+    return replace(fitted, origin=Origin.of(result)) if isinstance(fitted, FittedToRows) else fitted
 
 
 def check_outside(outside: Any, result: Result[Any]) -> None:

@@ -8,7 +8,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 import howsure
 from howsure import Certainty, DenseCertainty, InputError, MultilabelCertainty, RegressionCertainty
-from howsure.results.origin import Fitted, Origin
+from howsure.results.origin import FittedToRows, Origin
 
 ROWS = 120
 RANDOM = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def fits(answer):
 def test_rows_of_another_origin_are_refused_with_the_difference(answer):
     known = with_method(result_of(answer), **NETWORK)
     for name, fitted in fits(answer):
-        assert isinstance(fitted, Fitted)
+        assert isinstance(fitted, FittedToRows)
         for difference, changes in DIFFERENCES.items():
             with pytest.raises(InputError, match=r"another origin|calibrated already") as error:
                 fitted(with_method(known, **changes))

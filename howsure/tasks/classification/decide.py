@@ -19,7 +19,7 @@ from howsure.errors import InputError
 from howsure.evaluation.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
-from howsure.results.origin import Fitted
+from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Integers
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.sentence import names_of
@@ -96,8 +96,8 @@ def abstain(
 
 
 @dataclass(frozen=True)
-class PredictionSets(Fitted):
-    """Fitted prediction sets; called with a `Certainty`, they say which classes a row could be of.
+class PredictionSets(FittedToRows):
+    """FittedToRows prediction sets; called with a `Certainty`, they say which classes a row could be of.
 
     Attributes:
         coverage: Promised share of rows whose set holds the true class.

@@ -21,7 +21,7 @@ from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.inputs.rows import as_floats, in_rows, quoted
 from howsure.inputs.targets import by_target
-from howsure.results.origin import Fitted
+from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.classification.decide import SetsTold
 from howsure.tasks.regression.result import RegressionCertainty
@@ -137,8 +137,8 @@ def _limits_of(tolerance: Any, names: tuple[str, ...]) -> Floats:
 
 
 @dataclass(frozen=True)
-class PredictionIntervals(Fitted):
-    """Fitted intervals; called with a `RegressionCertainty`, they say between which numbers answers lie.
+class PredictionIntervals(FittedToRows):
+    """FittedToRows intervals; called with a `RegressionCertainty`, they say between which numbers answers lie.
 
     Attributes:
         coverage: Promised share of rows whose interval holds the true number, for each target by itself.

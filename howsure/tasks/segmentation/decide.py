@@ -22,7 +22,7 @@ from howsure.errors import InputError
 from howsure.evaluation.conformal import check_enough
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, ShareOfRows, decided
-from howsure.results.origin import Fitted
+from howsure.results.origin import FittedToRows
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.classification.decide import SetsTold
@@ -176,8 +176,8 @@ class DenseSets(Sequence[Booleans]):
 
 
 @dataclass(frozen=True)
-class DensePredictionSets(Fitted):
-    """Fitted sets; called with a `DenseCertainty`, they say which classes each position could be of.
+class DensePredictionSets(FittedToRows):
+    """FittedToRows sets; called with a `DenseCertainty`, they say which classes each position could be of.
 
     Attributes:
         coverage: Promised share of a row's positions whose set holds the true class, on average over rows.
