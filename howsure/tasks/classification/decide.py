@@ -97,7 +97,7 @@ def abstain(
 
 @dataclass(frozen=True)
 class PredictionSets(FittedToRows):
-    """FittedToRows prediction sets; called with a `Certainty`, they say which classes a row could be of.
+    """Fitted prediction sets; called with a `Certainty`, they say which classes a row could be of.
 
     Attributes:
         coverage: Promised share of rows whose set holds the true class.

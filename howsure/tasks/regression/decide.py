@@ -138,7 +138,7 @@ def _limits_of(tolerance: Any, names: tuple[str, ...]) -> Floats:
 
 @dataclass(frozen=True)
 class PredictionIntervals(FittedToRows):
-    """FittedToRows intervals; called with a `RegressionCertainty`, they say between which numbers answers lie.
+    """Fitted intervals; called with a `RegressionCertainty`, they say between which numbers answers lie.
 
     Attributes:
         coverage: Promised share of rows whose interval holds the true number, for each target by itself.

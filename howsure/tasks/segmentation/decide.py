@@ -177,7 +177,7 @@ class DenseSets(Sequence[Booleans]):
 
 @dataclass(frozen=True)
 class DensePredictionSets(FittedToRows):
-    """FittedToRows sets; called with a `DenseCertainty`, they say which classes each position could be of.
+    """Fitted sets; called with a `DenseCertainty`, they say which classes each position could be of.
 
     Attributes:
         coverage: Promised share of a row's positions whose set holds the true class, on average over rows.
