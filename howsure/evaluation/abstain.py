@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from howsure.arguments import as_share
 from howsure.evaluation.fitted_rows import warn_of_promise
+from howsure.evaluation.groups import group_numbers
 from howsure.results.origin import fitted_to
 from howsure.tasks.task import task_of
 
@@ -32,6 +33,7 @@ def abstain(
     risk: float = 0.001,
     confidence: float = 0.95,
     tolerance: None = None,
+    groups: ArrayLike | None = None,
 ) -> Abstention: ...
 @overload
 def abstain(
@@ -41,6 +43,7 @@ def abstain(
     risk: float = 0.001,
     confidence: float = 0.95,
     tolerance: float | Sequence[float] | Mapping[str, float],
+    groups: ArrayLike | None = None,
 ) -> RegressionAbstention: ...
 @overload
 def abstain(
@@ -51,6 +54,7 @@ def abstain(
     confidence: float = 0.95,
     tolerance: float,
     background: int | str | None = None,
+    groups: ArrayLike | None = None,
 ) -> DenseAbstention: ...
 def abstain(
     certainty: Result[Any],
@@ -60,6 +64,7 @@ def abstain(
     confidence: float = 0.95,
     tolerance: float | Sequence[float] | Mapping[str, float] | None = None,
     background: int | str | None = None,
+    groups: ArrayLike | None = None,
 ) -> Any:
     """Find the fewest rows to hand over such that the share of mistakes among the rest is at most `risk`.
 
@@ -102,6 +107,8 @@ def abstain(
             may be below 1: 0.2 for a Dice of 0.8. Numbers and positions need it; classes take none.
         background: For a `DenseCertainty` alone: the class, by number or name, that the Dice leaves out, as
             in `evaluate`. Rows that have no other class in truth or label are then left out.
+        groups: As in `prediction_sets`, for rows that depend on each other. One row of each group is drawn,
+            and the promise is one for rows of new groups, of which each counts the same.
 
     Raises:
         InputError: No labels, labels that do not fit, arguments out of range, or a promise that these rows do
@@ -120,7 +127,13 @@ def abstain(
     task.check_can("abstain", certainty)
     left_out = None if background is None else task.background(certainty, background)
     rule = task.abstain(
-        certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance, background=left_out
+        certainty,
+        labels,
+        risk=risk,
+        confidence=confidence,
+        tolerance=tolerance,
+        background=left_out,
+        groups=group_numbers(groups, certainty, len(certainty)),
     )
     warn_of_promise(certainty)
     return fitted_to(certainty, rule)

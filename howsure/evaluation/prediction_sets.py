@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from howsure.arguments import as_share, check_flag
 from howsure.evaluation.fitted_rows import warn_of_promise
+from howsure.evaluation.groups import group_numbers
 from howsure.results.origin import fitted_to
 from howsure.tasks.task import task_of
 
@@ -29,10 +30,15 @@ def prediction_sets(
     *,
     coverage: float = 0.95,
     by_class: bool = False,
+    groups: ArrayLike | None = None,
 ) -> PredictionSets: ...
 @overload
 def prediction_sets(
-    certainty: DenseCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.95
+    certainty: DenseCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    coverage: float = 0.95,
+    groups: ArrayLike | None = None,
 ) -> DensePredictionSets: ...
 def prediction_sets(
     certainty: Any,
@@ -40,6 +46,7 @@ def prediction_sets(
     *,
     coverage: float = 0.95,
     by_class: bool = False,
+    groups: ArrayLike | None = None,
 ) -> Any:
     """Fit sets of classes that hold the true class with a promised probability.
 
@@ -58,6 +65,9 @@ def prediction_sets(
             0.95, 99 for 0.99; with `by_class`, of every class.
         by_class: A threshold for every class, from its rows alone, so that the coverage holds for the rows
             of each class (Vovk 2012), rare ones too.
+        groups: (N,) texts or whole numbers, the same for all rows that depend on each other, such as those of
+            one patient, series or document; in any form that labels take. Then the promise is one for rows of
+            new groups, of which each counts the same (Lee, Barber and Willett 2023), and n counts groups.
 
     Raises:
         InputError: No labels, labels that do not fit, too few rows, or arguments out of range.
@@ -70,13 +80,23 @@ def prediction_sets(
     """
     coverage = as_share(coverage, "coverage")
     check_flag(by_class, "by_class")
-    sets = task_of(certainty).prediction_sets(certainty, labels, coverage=coverage, by_class=by_class)
+    sets = task_of(certainty).prediction_sets(
+        certainty,
+        labels,
+        coverage=coverage,
+        by_class=by_class,
+        groups=group_numbers(groups, certainty, len(certainty)),
+    )
     warn_of_promise(certainty)
     return fitted_to(certainty, sets)
 
 
 def prediction_intervals(
-    result: RegressionCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.9
+    result: RegressionCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    coverage: float = 0.9,
+    groups: ArrayLike | None = None,
 ) -> PredictionIntervals:
     """Fit intervals of numbers that hold the true number with a promised probability.
 
@@ -96,6 +116,7 @@ def prediction_intervals(
         labels: (n, K) true numbers, or (n,) for one target. Default: `result.truth`.
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 9 rows for
             0.9, 19 for 0.95. For a promise to each group of rows (Mondrian; Vovk 2012), fit each by itself.
+        groups: As in `prediction_sets`, for rows that depend on each other.
 
     Raises:
         InputError: No true numbers, ones that do not fit, too few rows, or arguments out of range.
@@ -107,6 +128,8 @@ def prediction_intervals(
         3.4 to 5.1
     """
     coverage = as_share(coverage, "coverage")
-    fitted: PredictionIntervals = task_of(result).prediction_intervals(result, labels, coverage=coverage)
+    fitted: PredictionIntervals = task_of(result).prediction_intervals(
+        result, labels, coverage=coverage, groups=group_numbers(groups, result, len(result))
+    )
     warn_of_promise(result)
     return fitted_to(result, fitted)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from howsure.errors import InputError
+from howsure.evaluation.groups import one_of_each
 from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import at_most, proportion_interval
@@ -51,6 +52,7 @@ class Acceptance(FittedToRows):
         rows: Labelled rows it was decided on.
         accepted: How many of them are accepted.
         mistakes: How many of the accepted are wrong.
+        by_group: Whether these rows are one of each group, drawn at random.
     """
 
     threshold: float
@@ -60,6 +62,7 @@ class Acceptance(FittedToRows):
     rows: int
     accepted: int
     mistakes: int
+    by_group: bool = field(default=False, kw_only=True)
 
     def said(self, wrong: str, mistakes: str) -> str:
         """The promise and its evidence, in two sentences.
@@ -68,16 +71,27 @@ class Acceptance(FittedToRows):
             wrong: Word for an accepted row that breaks the promise: `wrong`.
             mistakes: How many accepted rows are that: `with 3 mistakes among them`.
         """
+        one_of_each_group = "one of each group, " if self.by_group else ""
         return (
             f"Hand {self.handed_over} of the rows to a person: at most {100 * self.risk:g} % of the rest are "
             f"{wrong}, with {100 * self.confidence:g} % confidence. "
-            f"This accepts {self.accepted:,} of {self.rows:,} labelled rows, {mistakes}."
+            f"This accepts {self.accepted:,} of {self.rows:,} labelled rows, {one_of_each_group}{mistakes}."
         )
 
 
-def decided(certain: Floats, wrong: Booleans, risk: float, confidence: float) -> dict[str, Any]:
-    """The fields of an `Acceptance` that accepts as many answers as a promise allows."""
-    threshold, accepted, mistakes = risk_controlled_threshold(certain, wrong, risk, confidence)
+def decided(
+    certain: Floats, wrong: Booleans, risk: float, confidence: float, groups: Integers | None = None
+) -> dict[str, Any]:
+    """The fields of an `Acceptance` that accepts as many answers as a promise allows.
+
+    `groups` (n,) are those of rows that depend on each other, or None. One row of each is drawn, so that the
+    tests are of independent rows.
+    """
+    if groups is not None:
+        drawn = one_of_each(groups)
+        certain, wrong = certain[drawn], wrong[drawn]
+    counted_rows = "rows" if groups is None else "groups"
+    threshold, accepted, mistakes = risk_controlled_threshold(certain, wrong, risk, confidence, counted_rows)
     rows = len(certain)
     return {
         "threshold": threshold,
@@ -87,11 +101,12 @@ def decided(certain: Floats, wrong: Booleans, risk: float, confidence: float) ->
         "rows": rows,
         "accepted": accepted,
         "mistakes": mistakes,
+        "by_group": groups is not None,
     }
 
 
 def risk_controlled_threshold(
-    certain: Floats, wrong: Booleans, risk: float, confidence: float
+    certain: Floats, wrong: Booleans, risk: float, confidence: float, counted_rows: str = "rows"
 ) -> tuple[float, int, int]:
     """Accept the most certain answers, as many as a promise allows.
 
@@ -100,6 +115,7 @@ def risk_controlled_threshold(
         wrong: (n,) which answers are wrong.
         risk: In (0, 1), largest share of mistakes among accepted answers.
         confidence: In (0, 1), with which that holds.
+        counted_rows: Name of the answers in messages.
 
     Returns:
         A threshold, 0 where all are accepted: a person gets the answers up to it. How many answers are
@@ -113,10 +129,11 @@ def risk_controlled_threshold(
     promise = f"a risk of {100 * risk:g} % with {100 * confidence:g} % confidence"
     if rows < least:
         raise InputError(
-            f"Too few labelled rows to promise {promise}",
+            f"Too few labelled {counted_rows} to promise {promise}",
             expected=f"at least {least:,}",
             received=f"{rows:,}",
-            hint=f"Label more rows ({least:,} without a mistake among them would do), or allow a higher risk",
+            hint=f"Label more {counted_rows} ({least:,} without a mistake among them would do), or allow a "
+            "higher risk",
         )
     order = np.argsort(-certain, kind="stable")
     ranked = certain[order]
@@ -125,7 +142,7 @@ def risk_controlled_threshold(
     starts = _starts(rows, risk, level)
     last = _last_to_pass(at_most(mistakes, accepted, risk), accepted, starts)
     if last is None:
-        raise _not_allowed(promise, rows, accepted, mistakes, starts, risk, level)
+        raise _not_allowed(promise, rows, accepted, mistakes, starts, risk, level, counted_rows)
     number = int(accepted[last])
     return float(ranked[number]) if number < rows else 0.0, number, int(mistakes[last])
 
@@ -152,6 +169,7 @@ def _not_allowed(
     starts: Sequence[tuple[int, float]],
     risk: float,
     level: float,
+    counted_rows: str,
 ) -> InputError:
     """The error: mistakes allowed at the start with the lowest share of them, and rows that would do."""
     places = [int(np.searchsorted(accepted, start)) for start, _ in starts]
@@ -161,12 +179,12 @@ def _not_allowed(
     passing = np.flatnonzero(at_most(np.arange(mistakes), most, risk) <= part)
     enough = _rows_enough(rows, most, mistakes, risk, level)
     return InputError(
-        f"These {rows:,} labelled rows do not allow to promise {promise}",
+        f"These {rows:,} labelled {counted_rows} do not allow to promise {promise}",
         expected=f"at most {counted(len(passing) - 1, 'mistake')} among the {most:,} most certain"
         if len(passing)
         else f"fewer rows as certain as the {most:,} most certain, which all have to go the same way",
         received=f"{mistakes:,}",
-        hint=f"Label more rows (about {enough:,} would do, if mistakes stay as rare among the most "
+        hint=f"Label more {counted_rows} (about {enough:,} would do, if mistakes stay as rare among the most "
         "certain), or allow a higher risk"
         if enough
         else f"Allow a higher risk: of these rows {100 * mistakes / most:.2g} % are wrong, and more "

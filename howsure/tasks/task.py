@@ -31,7 +31,7 @@ from howsure.request import KEEP_GROUPS, Request
 from howsure.results.check import check_is_result, with_first_name
 from howsure.results.result import Result
 from howsure.results.saved import complete
-from howsure.sampling.outcome import Outcome
+from howsure.sampling.outcome import Integers, Outcome
 
 R = TypeVar("R", bound=Result[Any])
 
@@ -167,12 +167,16 @@ class Task(ABC, Generic[R]):
     # --- decisions --------------------------------------------------------------------------------
 
     @abstractmethod
-    def prediction_sets(self, result: R, labels: Any, /, *, coverage: float, by_class: bool) -> Any:
-        """The sets of `howsure.prediction_sets`."""
+    def prediction_sets(
+        self, result: R, labels: Any, /, *, coverage: float, by_class: bool, groups: Integers | None = None
+    ) -> Any:
+        """The sets of `howsure.prediction_sets`; `groups` as `howsure.evaluation.groups` numbers them."""
 
     @abstractmethod
-    def prediction_intervals(self, result: R, labels: Any, /, *, coverage: float) -> Any:
-        """The intervals of `howsure.prediction_intervals`."""
+    def prediction_intervals(
+        self, result: R, labels: Any, /, *, coverage: float, groups: Integers | None = None
+    ) -> Any:
+        """The intervals of `howsure.prediction_intervals`; `groups` likewise."""
 
     @abstractmethod
     def sets_told(self, result: R, fitted: Any, /) -> Any:
@@ -189,8 +193,9 @@ class Task(ABC, Generic[R]):
         confidence: float,
         tolerance: Any,
         background: int | None = None,
+        groups: Integers | None = None,
     ) -> Any:
-        """The rule of `howsure.abstain`."""
+        """The rule of `howsure.abstain`; `groups` likewise."""
 
     @abstractmethod
     def choose(self, result: R, which: str | None, most: int | None, /) -> Any:

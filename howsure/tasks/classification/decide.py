@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from howsure.arguments import check_type
 from howsure.errors import InputError
-from howsure.evaluation.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
+from howsure.evaluation.conformal import (
+    TOLERANCE,
+    check_enough,
+    of_new_groups,
+    rounded_down,
+    size_of,
+    surely_covered,
+    threshold_of,
+)
+from howsure.evaluation.groups import renumbered
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.results.origin import FittedToRows
@@ -74,6 +83,7 @@ def abstain(
     confidence: float,
     tolerance: Any,
     background: int | None = None,
+    groups: Integers | None = None,
 ) -> Abstention:
     """The part `abstain` of one class per row, by the top probability, without a `background`.
 
@@ -88,7 +98,7 @@ def abstain(
         )
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
-    decision = decided(certainty.probability, certainty.label != truth, risk, confidence)
+    decision = decided(certainty.probability, certainty.label != truth, risk, confidence, groups)
     return Abstention(**decision, class_names=certainty.class_names)
 
 
@@ -109,6 +119,8 @@ class PredictionSets(FittedToRows):
         least: Share of rows whose sets hold the true class, at least, with 95 % confidence over draws of the
             labelled rows; with `by_class`, for the rows of every class.
         full: Share of these sets that hold all K classes, and so say nothing.
+        groups: Number of groups of the labelled rows, whose rows depend on each other; None without. Then the
+            promise is one for rows of new groups, of which each counts the same.
     """
 
     coverage: float
@@ -119,6 +131,7 @@ class PredictionSets(FittedToRows):
     size: float = np.nan
     least: float = np.nan
     full: float = np.nan
+    groups: int | None = None
 
     def __call__(self, certainty: Certainty) -> Booleans:
         """(N, K) booleans: which classes are in the set of each row.
@@ -153,10 +166,10 @@ class PredictionSets(FittedToRows):
     def __str__(self) -> str:
         of_each = " of every class" if self.by_class else ""
         sentence = (
-            f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each} on "
-            f"average. With these {self.rows:,} labelled rows they hold it for {rounded_down(self.least)} "
-            f"or more, with 95 % confidence. On average they hold {self.size:.2g} of "
-            f"{len(self.class_names)} classes."
+            f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each}"
+            f"{of_new_groups(self.groups)} on average. With these {self.rows:,} labelled rows "
+            f"they hold it for {rounded_down(self.least)} or more, with 95 % confidence. On average "
+            f"they hold {self.size:.2g} of {len(self.class_names)} classes."
         )
         if self.full > 0:
             sentence += (
@@ -167,22 +180,37 @@ class PredictionSets(FittedToRows):
         return sentence
 
 
-def prediction_sets(certainty: Certainty, labels: Any, *, coverage: float, by_class: bool) -> PredictionSets:
+def prediction_sets(
+    certainty: Certainty,
+    labels: Any,
+    *,
+    coverage: float,
+    by_class: bool,
+    groups: Integers | None = None,
+) -> PredictionSets:
     """The part `prediction_sets` of one class per row; see `howsure.evaluation.conformal.prediction_sets`."""
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
     names = certainty.class_names
     scores_of_truth = 1 - certainty.probabilities[np.arange(len(truth)), truth]
-    groups = [scores_of_truth[truth == k] for k in range(len(names))] if by_class else [scores_of_truth]
-    sizes = [len(group) for group in groups]
-    check_enough(sizes, coverage, names if by_class else (), "class")
-    threshold = tuple(threshold_of(group, coverage) for group in groups) * (1 if by_class else len(names))
-    fitted = PredictionSets(coverage, bool(by_class), threshold, len(truth), names)
+    parts = [truth == k for k in range(len(names))] if by_class else [np.ones(len(truth), dtype=bool)]
+    scores = [(scores_of_truth[part], None if groups is None else renumbered(groups[part])) for part in parts]
+    sizes = [size_of(*of_part) for of_part in scores]
+    check_enough(sizes, coverage, names if by_class else (), "class", "rows" if groups is None else "groups")
+    threshold = tuple(threshold_of(of_part, coverage, its_groups) for of_part, its_groups in scores)
+    fitted = PredictionSets(
+        coverage,
+        bool(by_class),
+        threshold * (1 if by_class else len(names)),
+        len(truth),
+        names,
+        groups=None if groups is None else size_of(truth, groups),
+    )
     held = fitted(certainty).sum(axis=1)
     return replace(
         fitted,
         size=float(held.mean()),
-        least=surely_covered(sizes, coverage),
+        least=surely_covered(sizes, coverage, by_group=groups is not None),
         full=float(np.mean(held == len(names))),
     )
 

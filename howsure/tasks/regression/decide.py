@@ -16,7 +16,15 @@ import numpy as np
 
 from howsure.digits import exactly, significant
 from howsure.errors import InputError
-from howsure.evaluation.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
+from howsure.evaluation.conformal import (
+    TOLERANCE,
+    check_enough,
+    of_new_groups,
+    rounded_down,
+    size_of,
+    surely_covered,
+    threshold_of,
+)
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.inputs.rows import as_floats, in_rows, quoted
@@ -92,6 +100,7 @@ def abstain(
     confidence: float,
     tolerance: Any,
     background: int | None = None,
+    groups: Integers | None = None,
 ) -> RegressionAbstention:
     """The part `abstain` of numbers, ranked by tolerance / `std`, without a `background`.
 
@@ -101,7 +110,7 @@ def abstain(
     limits = _limits_of(tolerance, result.target_names)
     scale, ranked_by = scale_of(result)
     wrong = np.asarray((np.abs(truth - result.mean) > limits).any(axis=-1))
-    decision = decided(_allowed_stds(scale, limits), wrong, risk, confidence)
+    decision = decided(_allowed_stds(scale, limits), wrong, risk, confidence, groups)
     by_name = dict(zip(result.target_names, limits.tolist(), strict=True))
     return RegressionAbstention(**decision, tolerance=by_name, ranked_by=ranked_by)
 
@@ -151,6 +160,7 @@ class PredictionIntervals(FittedToRows):
         width: K mean widths of the intervals of the labelled rows, in the unit of the target.
         least: Share of rows whose intervals hold the true number, at least, in all targets at once, with
             95 % confidence over draws of the labelled rows.
+        groups: As in `PredictionSets`.
     """
 
     coverage: float
@@ -160,6 +170,7 @@ class PredictionIntervals(FittedToRows):
     target_names: tuple[str, ...]
     width: tuple[float, ...] = field(default=())
     least: float = np.nan
+    groups: int | None = None
 
     def __call__(self, result: RegressionCertainty) -> Floats:
         """(N, K, 2) lower and upper end of the interval of each number, in the unit of the target.
@@ -189,7 +200,8 @@ class PredictionIntervals(FittedToRows):
             for name, width in zip(self.target_names, self.width, strict=True)
         ]
         text = (
-            f"Intervals that hold {which} in at least {100 * self.coverage:g} % of the rows on average. "
+            f"Intervals that hold {which} in at least {100 * self.coverage:g} % of the rows"
+            f"{of_new_groups(self.groups)} on average. "
             f"With these {counted(self.rows, 'labelled row')} they hold it in {rounded_down(self.least)} or "
             f"more, with 95 % confidence. On average they are {listed(widths)} wide"
         )
@@ -200,15 +212,18 @@ class PredictionIntervals(FittedToRows):
     in_words = __str__
 
 
-def prediction_intervals(result: RegressionCertainty, labels: Any, *, coverage: float) -> PredictionIntervals:
+def prediction_intervals(
+    result: RegressionCertainty, labels: Any, *, coverage: float, groups: Integers | None = None
+) -> PredictionIntervals:
     """The part `prediction_intervals` of numbers; see `howsure.evaluation.conformal.prediction_intervals`."""
     truth = truth_of(result, labels)
-    check_enough([len(truth)], coverage, (), "")
+    size = size_of(truth, groups)
+    check_enough([size], coverage, counted="rows" if groups is None else "groups")
     is_known = not np.isnan(result.std).any()
     scale = result.std if is_known else np.ones_like(result.mean)
     error = np.abs(truth - result.mean)
     scores = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
-    threshold = tuple(threshold_of(of_target, coverage) for of_target in scores.T)
+    threshold = tuple(threshold_of(of_target, coverage, groups) for of_target in scores.T)
     if not np.isfinite(threshold).all():
         rows = np.flatnonzero((scale == 0).any(axis=1))
         raise InputError(
@@ -216,12 +231,19 @@ def prediction_intervals(result: RegressionCertainty, labels: Any, *, coverage: 
             "from the mean there",
             expected="a `std` above 0",
         )
-    fitted = PredictionIntervals(coverage, is_known, threshold, len(truth), result.target_names)
+    fitted = PredictionIntervals(
+        coverage,
+        is_known,
+        threshold,
+        len(truth),
+        result.target_names,
+        groups=None if groups is None else size,
+    )
     low, high = np.moveaxis(fitted(result), -1, 0)
     return replace(
         fitted,
         width=tuple((high - low).mean(axis=0).tolist()),
-        least=surely_covered([len(truth)] * len(result.target_names), coverage),
+        least=surely_covered([size] * len(result.target_names), coverage, by_group=groups is not None),
     )
 
 

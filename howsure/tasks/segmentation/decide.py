@@ -4,7 +4,7 @@ Sets of classes rarely miss, image by image (conformal risk control). The loss o
 positions that count whose true class is not in their set. It falls as the threshold falls, and its mean over
 n labelled rows, R, gives the threshold: the largest at which (n R + 1) / (n + 1) ≤ 1 − coverage. A new row of
 the same kind then has an expected loss of at most 1 − coverage (Angelopoulos and others 2022, Conformal risk
-control, theorem 1).
+control, theorem 1). If rows depend on each other within groups, these are counted, with their mean losses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from howsure.arguments import as_share, check_type
 from howsure.errors import InputError
-from howsure.evaluation.conformal import check_enough
+from howsure.evaluation.conformal import check_enough, of_new_groups
+from howsure.evaluation.groups import one_of_each
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, ShareOfRows, decided
 from howsure.results.origin import FittedToRows
@@ -103,6 +104,7 @@ def abstain(
     confidence: float,
     tolerance: Any,
     background: int | None = None,
+    groups: Integers | None = None,
 ) -> DenseAbstention:
     """The part `abstain` of positions, ranked by `doubt`; see `howsure.evaluation.selective`."""
     counts = counted_of(result, labels)
@@ -115,8 +117,13 @@ def abstain(
     dice, certain, names = counts.without(background).dice, _certainty_of_rows(result), result.class_names
     known_rows = np.isfinite(dice)
     low = dice[known_rows] < 1 - limit - np.finfo(float).eps  # 1 − 0.2 is not 0.8
-    decision = decided(certain[known_rows], low, risk, confidence)
-    certain_of_counted = certain[counts.counted > 0]
+    decision = decided(
+        certain[known_rows], low, risk, confidence, None if groups is None else groups[known_rows]
+    )
+    counted_rows = np.flatnonzero(counts.counted > 0)
+    if groups is not None:
+        counted_rows = counted_rows[one_of_each(groups[counted_rows])]
+    certain_of_counted = certain[counted_rows]
     decision["handed_over"] = ShareOfRows.of(
         int(np.sum(certain_of_counted <= decision["threshold"])), len(certain_of_counted)
     )
@@ -185,6 +192,7 @@ class DensePredictionSets(FittedToRows):
         rows: Labelled rows with a position that counts.
         class_names: K names; sets are given for the same classes only.
         size: Mean number of classes in the sets of the labelled rows.
+        groups: As in `PredictionSets`.
     """
 
     coverage: float
@@ -192,6 +200,7 @@ class DensePredictionSets(FittedToRows):
     rows: int
     class_names: tuple[str, ...]
     size: float
+    groups: int | None = None
 
     def __call__(self, result: DenseCertainty) -> DenseSets:
         """The sets of N ≥ 0 rows, made as they are asked for. The most probable class is always in.
@@ -206,14 +215,19 @@ class DensePredictionSets(FittedToRows):
     def __str__(self) -> str:
         return (
             f"Sets that hold the true class at {100 * self.coverage:g} % or more of the positions of a row, "
-            f"on average over rows: all classes with a probability of at least {self.threshold:.3g}, and the "
-            f"most probable one. Learnt from {self.rows:,} labelled rows, where they hold {self.size:.2g} of "
-            f"{len(self.class_names)} classes on average."
+            f"on average over rows{of_new_groups(self.groups)}: all classes with a probability of at "
+            f"least {self.threshold:.3g}, and the most probable one. Learnt from {self.rows:,} labelled "
+            f"rows, where they hold {self.size:.2g} of {len(self.class_names)} classes on average."
         )
 
 
 def prediction_sets(
-    result: DenseCertainty, labels: Any, *, coverage: float, by_class: bool
+    result: DenseCertainty,
+    labels: Any,
+    *,
+    coverage: float,
+    by_class: bool,
+    groups: Integers | None = None,
 ) -> DensePredictionSets:
     """The part `prediction_sets` of positions; see `howsure.evaluation.conformal.prediction_sets`."""
     if by_class:
@@ -224,7 +238,10 @@ def prediction_sets(
         )
     truths = truths_of(result, labels)
     check_known(result)
-    missed, rows = np.zeros(int(MOST) + 1), 0
+    missed, rows, size = np.zeros(int(MOST) + 1), 0, np.ones(len(result), dtype=np.int64)
+    if groups is not None:  # the rows of a group share its weight
+        has_positions = np.array([bool((truth >= 0).any()) for truth in truths_of(result, labels)])
+        size = np.bincount(groups[has_positions], minlength=len(groups))[groups]
     for at, truth in enumerate(truths):
         counts = truth >= 0
         if not counts.any():
@@ -234,15 +251,17 @@ def prediction_sets(
         p = _in_single_precision(known_probabilities(result, at)[counts])
         of_true = np.take_along_axis(p, true[:, None], axis=1)[label != true, 0]
         place = of_true.view(np.int32) >> DROPPED  # the largest threshold that each reaches
-        np.add.at(missed, place, 1 / len(true))
-    check_enough([rows], coverage)
+        np.add.at(missed, place, 1 / (len(true) * size[at]))
+    draws = rows if groups is None else len(np.unique(groups[has_positions]))
+    check_enough([draws], coverage, counted="rows" if groups is None else "groups")
     # What is in a place is missed by all thresholds after it, and not by its own.
     losses = np.cumsum(missed) - missed
-    allowed = round((1 - coverage) * (rows + 1) - 1, 9)
+    allowed = round((1 - coverage) * (draws + 1) - 1, 9)
     place = int(np.flatnonzero(losses <= allowed + 1e-9)[-1])  # 1e-9: rounding of sums; losses[0] is 0
     threshold = float(np.int32(place << DROPPED).view(np.float32))
-    size = float(DenseSets(result, threshold).size.mean())
-    return DensePredictionSets(coverage, threshold, rows, result.class_names, size)
+    mean_size = float(DenseSets(result, threshold).size.mean())
+    of_groups = None if groups is None else draws
+    return DensePredictionSets(coverage, threshold, rows, result.class_names, mean_size, of_groups)
 
 
 def _in_single_precision(p: Floats) -> NDArray[np.float32]:
