@@ -21,7 +21,7 @@ def write(folder: Path) -> None:
     classes = Certainty.from_passes(passes, ["a", "b", "c"]).with_ids(
         [f"row {n}" for n in range(ROWS)], "name"
     )
-    howsure.calibrate(classes, truth).save(folder / "classes.json")
+    howsure.calibrate(classes, truth, method="both").save(folder / "classes.json")
     classes[:5].with_truth(truth[:5]).with_familiarity(random.uniform(size=5)).save(
         folder / "classes.parquet"
     )

@@ -81,6 +81,17 @@ def of_worlds(found: Any) -> str:
     return f"lowest {low}, highest {high}, in {len(told)} simulated worlds"
 
 
+def of_offsets(found: Any) -> str:
+    """NLL as it is and calibrated, beside scikit-learn, for each model with class weights."""
+    means = [of["nll"] for of in found["sets"].values()]
+    return "; ".join(f"{before:.3f}, {ours:.3f} and {theirs:.3f}" for before, _, theirs, ours in means)
+
+
+def of_chosen(found: Any) -> str:
+    """How often a temperature is chosen where it is all that is needed."""
+    return ends([*found["none needed"].values()], f"of draws, in {len(found['none needed'])} cases")
+
+
 def of_intervals(found: Any) -> str:
     """How many kinds of interval hold."""
     hold = "{hold} of {cells} kinds of interval hold in 90 % of simulated sets or more, mean {mean} %"
@@ -192,6 +203,8 @@ FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "sets": ("promises-kept", kept("coverage")),
     "abstention": ("promises-kept", kept("abstention")),
     "numbers": ("numbers", of_worlds),
+    "offsets": ("offsets", of_offsets),
+    "chosen": ("offsets", of_chosen),
     "intervals": ("intervals", of_intervals),
     "positions": ("positions", lambda found: ends(rare.shares_of(found), "of simulated sets")),
     "compare_numbers": ("compare-numbers", of_equal_methods),

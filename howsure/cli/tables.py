@@ -32,7 +32,7 @@ from howsure.tasks.task import task_of
 from howsure.terminal import paragraph, say
 from howsure.words import counted
 
-MapName = StrEnum("MapName", list(maps.METHODS))  # type: ignore[misc]
+MapName = StrEnum("MapName", [maps.AUTO, *maps.METHODS])  # type: ignore[misc]
 Which = StrEnum("Which", list(dict.fromkeys((*CHOSEN, *OF_NUMBERS))))  # type: ignore[misc]
 
 
@@ -218,7 +218,7 @@ class Calibrate(TableCommand):
     """Fit a calibrator of percentages or numbers on labelled rows, or apply one to a table.
 
     Attributes:
-        method: Method of calibration of percentages (default temperature). Of numbers: shift also takes off
+        method: Method of calibration of percentages (default auto). Of numbers: shift also takes off
             what they are too high or too low by on average.
         calibrator: Calibrator to apply to the table, instead of fitting one.
         out: File to write the calibrator to, .json. With --calibrator: the calibrated table, .parquet, .csv,

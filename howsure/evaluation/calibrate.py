@@ -59,14 +59,21 @@ def calibrate(
     and q the calibrated ones. The log p of one pass are logits up to a constant in each row, which changes
     nothing. It keeps every label. Logarithms are of at least 2·10⁻¹⁶.
 
-    A fit without mistakes would raise percentages without end. Two things limit it. One mistake's worth of
+    `offsets` is q ∝ p · exp(b) with a number b for each class, for a model that says classes more often, or
+    more rarely, than they are true: after training with class weights, or with other shares of the classes.
+    `both` is softmax(log p / T + b), bias-corrected temperature scaling (Alexandari and others 2020). These
+    two may change labels. `auto` takes the simplest of the three, unless the NLL of held-out rows is lower by
+    more than chance with another; for the held-out scores of a fold, the other folds choose.
+
+    A fit without mistakes would raise percentages without end. Three things limit it. One mistake's worth of
     rows is added that are as the model says itself, 1 to the m mistakes seen, or to those that it claims if
-    these are more: a prior that nothing changes (Huang and others 2020). And no calibrated probability is
-    above (n + 1) / (n + 2), which the rule of succession (Laplace 1774) gives to the next answer after n
-    right ones: the rest is spread evenly over classes.
+    these are more: a prior that nothing changes (Huang and others 2020). One more row is added to each class
+    for its offset, as claimed as true (Clayton and Kaldor 1987). And no calibrated probability is above (n +
+    1) / (n + 2), which the rule of succession (Laplace 1774) gives to the next answer after n right ones: the
+    rest is spread evenly over classes.
 
     With a `MultilabelCertainty`, howsure calibrates each label by itself, as rows of the two classes `no` and
-    `yes`. That stretches or shrinks the log-odds.
+    `yes`. That stretches or shrinks the log-odds, or moves them.
 
     With a `DenseCertainty`, it fits one `temperature` over all positions, with intervals and folds over rows.
 
@@ -79,7 +86,8 @@ def calibrate(
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
             numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`. Default:
             `certainty.truth`.
-        method: `temperature`, the default, but for numbers, which have None.
+        method: `auto`, `temperature`, `offsets` or `both`; positions have `temperature` alone, and numbers
+            none. Default: `auto` for classes and labels.
         seed: Seed of the folds and the draws of chance; the same seed gives the same result.
 
     Raises:

@@ -33,7 +33,7 @@ FORMAT = 3
 
 KIND = "howsure calibrator"
 
-ELSEWHERE = ("vector", "isotonic", "offsets")
+ELSEWHERE = ("vector", "isotonic")
 """Methods that scikit-learn has, and howsure does not."""
 
 UNLESS_TRAINED_ON = "If the model was trained on these rows, none of this holds; howsure cannot know that."

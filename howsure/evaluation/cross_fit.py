@@ -100,12 +100,18 @@ def fit_influence(
         fold: (N,) the fold of each row.
         moves: (FOLDS, N, P) by how much each row moves the fit that scores each fold; 0 of its own rows.
         slope: (N, P) of the loss of each row, by the parameters that it is scored with.
-        curvature: (N, P) likewise.
+        curvature: (N, P) likewise; or the mean over rows, (1, P, P), of parameters that depend on each other:
+            then κ is a matrix, and slopes take their regression on the moves.
         unbounded: As in `FitInfluence`.
     """
     of_folds = np.array([slope[fold == number].sum(axis=0) for number in range(len(moves))])
     parts = np.einsum("knp,kp->n", moves, of_folds) / len(fold)
     mean = moves.mean(axis=0)
+    if curvature.ndim == 3:
+        along = slope.T @ mean @ np.linalg.pinv(mean.T @ mean, hermitian=True) / len(fold)
+        values, directions = np.linalg.eigh(-(curvature[0] + along + along.T))
+        bends = mean @ directions * np.sqrt(np.maximum(values, 0.0))
+        return FitInfluence(parts - parts.mean(), bends.T, unbounded)
     squares = np.sum(mean**2, axis=0)
     bent = -(curvature.mean(axis=0) * squares + 2 * np.mean(slope * mean, axis=0))
     scale = np.sqrt(np.maximum(bent, 0.0) / np.where(squares > 0, squares, 1.0))

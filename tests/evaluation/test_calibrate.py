@@ -20,7 +20,13 @@ from howsure.evaluation.calibrate import calibrate
 from howsure.evaluation.temperature import losses
 from howsure.statistics import entropy_of
 from howsure.tasks.classification import maps
-from howsure.tasks.classification.calibrate import Calibrator, supported_in_words, temperature_ends
+from howsure.tasks.classification.calibrate import (
+    Calibrator,
+    shares_in_words,
+    simplest,
+    supported_in_words,
+    temperature_ends,
+)
 from tests import made
 from tests.sampling.enumerated import softmax
 
@@ -63,6 +69,12 @@ def with_what_the_model_says(p, labels):
     return np.tile(p, (classes + 1, 1)), np.append(labels, np.repeat(np.arange(classes), rows)), weights
 
 
+def prior(fit):
+    """What offsets cost, as if every class had one row more that is just as claimed."""
+    offsets = fit.get("offsets", np.zeros(0))
+    return np.sum(np.exp(offsets) - offsets)
+
+
 def bounded(q, rows):
     """No probability above (n + 1) / (n + 2), what lies above spread over all classes."""
     spread = 1 / ((rows + 2) * (q.shape[1] - 1))
@@ -96,7 +108,7 @@ def test_temperature_agrees_with_scikit_learn(classes):
     x, y, weights = with_what_the_model_says(p, labels)
     with pytest.warns(UserWarning, match="sample weights will only be used for the calibration itself"):
         theirs.fit(x, y, sample_weight=weights)  # and there is nothing else to use them for
-    ours = calibrate(certainty_of(p), labels)(certainty_of(p))
+    ours = calibrate(certainty_of(p), labels, method="temperature")(certainty_of(p))
     np.testing.assert_allclose(ours.probabilities, bounded(theirs.predict_proba(p), len(p)), atol=1e-5)
 
 
@@ -108,7 +120,7 @@ def test_temperature_agrees_with_a_search_over_it():
         bounds=(0.1, 10),
         method="bounded",
     )
-    fitted = calibrate(certainty_of(p), labels).parameters["temperature"]
+    fitted = calibrate(certainty_of(p), labels, method="temperature").parameters["temperature"]
     assert float(fitted) == pytest.approx(best.x, rel=1e-4)
 
 
@@ -116,7 +128,7 @@ def test_temperature_on_probabilities_is_temperature_on_logits():
     random = np.random.default_rng(3)
     logits = 4 * random.normal(size=(300, 3)) + 5 * random.normal(size=(300, 1))
     labels = random.integers(0, 3, 300)
-    temperature = float(calibrate(certainty_of(softmax(logits)), labels).parameters["temperature"])
+    temperature = float(maps.fitted(softmax(logits), labels)["temperature"])
     mapped = maps.mapped({"temperature": np.array(temperature)}, softmax(logits))
     np.testing.assert_allclose(mapped, softmax(logits / temperature), atol=1e-12)
 
@@ -129,12 +141,13 @@ def test_temperature_never_changes_a_label():
         np.testing.assert_array_equal(certainty_of(mapped).label, certainty_of(p).label)
 
 
-def test_classes_and_rows_may_come_in_any_order():
+@pytest.mark.parametrize("name", maps.METHODS)
+def test_classes_and_rows_may_come_in_any_order(name):
     p, labels = draw()
     order, random = np.array([2, 0, 1]), np.random.default_rng(0)
     rows = random.permutation(len(p))
-    one = maps.fitted(p, labels)
-    other = maps.fitted(p[rows][:, order], np.argsort(order)[labels[rows]])
+    one = maps.fitted(p, labels, method=name)
+    other = maps.fitted(p[rows][:, order], np.argsort(order)[labels[rows]], method=name)
     np.testing.assert_allclose(maps.mapped(other, p[:, order]), maps.mapped(one, p)[:, order], atol=1e-8)
 
 
@@ -142,12 +155,13 @@ def test_classes_and_rows_may_come_in_any_order():
 def test_each_method_is_explained_saved_and_learns_what_it_says(name, tmp_path):
     docs = (Path(__file__).parents[2] / "docs" / "calibrate.md").read_text(encoding="utf-8")
     (row,) = (line for line in docs.splitlines() if line.startswith("| classes, several labels, "))
-    reported = [row.split("|")[2], *re.findall(r" method: ([^,]*),", inspect.getdoc(calibrate))]
-    reported += re.findall(r" method: ([^.]*)\.", inspect.getdoc(Calibrator))
-    assert [re.findall(r"`(\w+)`", each) for each in reported] == 3 * [[*maps.METHODS]]
+    reported = [row.split("|")[2], *re.findall(r" method: ([^;]*);", inspect.getdoc(calibrate))]
+    assert [re.findall(r"`(\w+)`", each) for each in reported] == 2 * [[maps.AUTO, *maps.METHODS]]
+    (reported,) = re.findall(r" method: ([^.]*)\.", inspect.getdoc(Calibrator))
+    assert re.findall(r"`(\w+)`", reported) == [*maps.METHODS]
     p, labels = draw()
     learnt = calibrate(certainty_of(p), labels, method=name)
-    shapes = {key: shape for key, (shape, _) in maps.METHODS[name].learnt(3).items()}
+    shapes = {key: shape for key, (shape, _) in maps.ranges(name, 3).items()}
     assert {key: item.shape for key, item in learnt.parameters.items()} == shapes
     learnt.save(tmp_path / "learnt.json")
     again = Calibrator.load(tmp_path / "learnt.json")
@@ -156,23 +170,21 @@ def test_each_method_is_explained_saved_and_learns_what_it_says(name, tmp_path):
         np.testing.assert_array_equal(changed, learnt(certainty_of(p)).probabilities)
 
 
-def test_every_method_that_is_defined_can_be_chosen():
-    defined = [each for each in vars(maps).values() if isinstance(each, maps.PercentageMap)]
-    assert defined == [*maps.METHODS.values()]
-
-
 @pytest.mark.parametrize("name", maps.METHODS)
 def test_no_number_of_a_fit_can_be_moved_for_less_loss_however_often_rows_count(name):
     p, labels = draw()
     labels = np.where(np.arange(400) % 4, labels, 0)  # a class that is truly more frequent than claimed
-    using, random = maps.METHODS[name], np.random.default_rng(0)
+    random = np.random.default_rng(0)
     x, y, counted = with_what_the_model_says(p, labels)
     for weight in (None, random.exponential(size=400)):
-        fit = using.fit(p, labels, weight)
+        fit = maps.fitted(p, labels, weight, method=name)
+        # Each row and what the model says of it count together as one.
         of_rows = counted * np.tile(np.ones(400) if weight is None else weight, 4)
+        of_rows /= 1 + weight_of_the_model(p, labels)
 
         def loss(parameters, of_rows=of_rows):
-            return -of_rows @ np.log(using.apply({**parameters, "most": 1.0}, x)[np.arange(len(x)), y])
+            q = maps.mapped({**parameters, "most": 1.0}, x)
+            return -of_rows @ np.log(q[np.arange(len(x)), y]) + prior(parameters)
 
         for key in {*fit} - {"most"}:
             for place in np.ndindex(np.shape(fit[key])):
@@ -186,46 +198,186 @@ def test_no_number_of_a_fit_can_be_moved_for_less_loss_however_often_rows_count(
 def test_the_words_tell_each_number_that_was_learnt(name):
     p, labels = draw()
     learnt = calibrate(certainty_of(p), labels, method=name)
-    for key in {*learnt.parameters} - {"most"}:  # which follows from the number of rows
-        assert f"{key} {float(learnt.parameters[key]):.2f}" in learnt.in_words()
+    words = learnt.in_words()
+    assert f"by '{name}'" in words
+    said = f"temperature {float(learnt.parameters.get('temperature', 0)):.2f}" in words
+    assert said == ("temperature" in learnt.parameters)
+    assert ("Another answer comes first in" in words) == ("offsets" in learnt.parameters)
 
 
 @pytest.mark.parametrize("name", maps.METHODS)
 def test_the_rows_move_a_fit_as_leaving_each_out_does(name):
     """The jackknife of the NLL of all rows, which knows nothing of slopes (Efron 1982)."""
     p, labels = draw(rows=120)
-    using = maps.METHODS[name]
-    fit = using.fit(p, labels)
+    fit = maps.fitted(p, labels, method=name)
 
     def mean_nll(parameters):
-        return nll_of(using.apply(parameters, fresh), of_fresh)
+        return nll_of(maps.mapped(parameters, fresh), of_fresh)
 
     fresh, of_fresh = draw(rows=500, temperature=0.8, seed=5)
-    without = [using.fit(np.delete(p, row, axis=0), np.delete(labels, row)) for row in range(120)]
+    of_fresh = np.where(np.arange(500) % 4, of_fresh, 0)  # a fit to others is far from the best one here
+    without = [
+        maps.fitted(np.delete(p, row, axis=0), np.delete(labels, row), method=name) for row in range(120)
+    ]
     jackknifed = mean_nll(fit) - np.array([mean_nll(each) for each in without])
-    slopes = using.slopes(fit, fresh, of_fresh)[0, 0].reshape(500, -1).mean(axis=0)
-    moved = using.moves(fit, p, labels).reshape(120, -1) @ slopes
+    slopes = maps.slopes(fit, fresh, of_fresh)[0][0].mean(axis=0)
+    moved = maps.moves(fit, p, labels) @ slopes
     assert np.corrcoef(moved, jackknifed)[0, 1] > 0.99
     assert np.linalg.norm(moved) == pytest.approx(np.linalg.norm(jackknifed), rel=0.1)
+
+
+# --- offsets ------------------------------------------------------------------------------------------
+
+PRIOR_SHIFT = np.array([0.0, 0.0, -3.0])
+
+
+def draw_shifted(rows=1000, sharp=1.0, shift=PRIOR_SHIFT, seed=0):
+    """Probabilities of a model that learnt from as many rows of each class, and labels as they truly are."""
+    random = np.random.default_rng(seed)
+    logits = 2 * random.normal(size=(rows, len(shift)))
+    labels = [random.choice(len(shift), p=p) for p in softmax(logits + shift)]
+    return softmax(sharp * logits), np.array(labels)
+
+
+def test_both_of_two_classes_are_the_sigmoid_of_scikit_learn():
+    """Platt's, with his targets; the priors weigh less than a row of 20,000."""
+    from sklearn.frozen import FrozenEstimator
+
+    p, labels = draw_shifted(20_000, sharp=1.5, shift=np.array([0.0, -2.0]))
+
+    class LogOdds(Given):
+        def decision_function(self, x):
+            return np.log(x[:, 1] / x[:, 0])
+
+    theirs = CalibratedClassifierCV(FrozenEstimator(LogOdds().fit(p, labels)), method="sigmoid").fit(
+        p, labels
+    )
+    ours = maps.mapped(maps.fitted(p, labels, method="both"), p)
+    np.testing.assert_allclose(ours, theirs.predict_proba(p), atol=1e-3)
+
+
+def test_offsets_undo_a_shift_of_priors():
+    p, labels = draw_shifted(5000, sharp=1.5)
+    fit = maps.fitted(p, labels, method="both")
+    assert float(fit["temperature"]) == pytest.approx(1.5, rel=0.1)
+    np.testing.assert_allclose(fit["offsets"] - fit["offsets"][0], PRIOR_SHIFT, atol=0.3)
+    assert np.exp(fit["offsets"]).mean() == pytest.approx(1, rel=1e-4)
+    fit = maps.fitted(*draw_shifted(5000), method="offsets")
+    np.testing.assert_allclose(fit["offsets"] - fit["offsets"][0], PRIOR_SHIFT, atol=0.3)
+
+
+@pytest.mark.parametrize(("classes", "claimed", "seen"), [(4, 20, 0), (4, 0.5, 0), (4, 2, 9), (50, 8, 2)])
+def test_a_class_of_few_rows_is_multiplied_as_if_it_had_one_more(classes, claimed, seen):
+    rows = 2000
+    rest = np.full((rows, classes - 1), (1 - claimed / rows) / (classes - 1))
+    p = np.column_stack([np.full(rows, claimed / rows), rest])
+    labels = np.append(np.zeros(seen, dtype=int), 1 + np.arange(rows - seen) % (classes - 1))
+    offsets = maps.fitted(p, labels, method="offsets")["offsets"]
+    factor = np.exp(offsets[0] - offsets[1])
+    assert factor == pytest.approx((seen + 1) / (claimed + 1), rel=0.2)
+
+
+def test_the_simplest_method_is_chosen_that_no_other_beats_by_more_than_chance():
+    random = np.random.default_rng(0)
+    loss, noise = random.exponential(size=200), 0.1 * random.normal(size=200)
+    noise -= noise.mean()
+    error = noise.std(ddof=1) / np.sqrt(200)
+    for gain, chosen in ((0.0, "temperature"), (1.9, "temperature"), (2.1, "offsets")):
+        losses_of = {"temperature": loss, "offsets": loss + noise - gain * error, "both": loss + noise}
+        assert simplest(losses_of) == chosen
+
+
+@pytest.mark.parametrize(
+    ("drawn", "chosen"),
+    [
+        (draw(1000), "temperature"),
+        (draw(1000, temperature=1.0), "temperature"),
+        (draw_shifted(), "offsets"),
+        (draw_shifted(sharp=2.0), "both"),
+    ],
+)
+def test_auto_chooses_what_is_needed(drawn, chosen):
+    p, labels = drawn
+    calibrator = calibrate(certainty_of(p), labels)
+    assert calibrator.method == chosen
+    expected = calibrate(certainty_of(p), labels, method=chosen)
+    for name, array in expected.parameters.items():
+        np.testing.assert_array_equal(calibrator.parameters[name], array)
+    assert str(calibrate(certainty_of(p), labels, method="auto").after) == str(calibrator.after)
+
+
+def test_scores_after_offsets_are_those_of_fresh_rows():
+    """The gain that is claimed of rows that also chose the method, in intervals that hold."""
+    held, bias, fresh = 0, [], draw_shifted(20_000, sharp=1.3, shift=np.array([0.0, 0.3, -0.8]), seed=99)
+    for seed in range(60):
+        p, labels = draw_shifted(150, sharp=1.3, shift=np.array([0.0, 0.3, -0.8]), seed=seed)
+        calibrator = calibrate(certainty_of(p), labels, seed=seed)
+        claimed = calibrator.differences["nll"]
+        actual = nll_of(maps.mapped(calibrator.parameters, fresh[0]), fresh[1]) - nll_of(*fresh)
+        held += claimed.low <= actual <= claimed.high
+        bias.append(claimed.value - actual)
+    assert np.mean(bias) > -3 * np.std(bias, ddof=1) / np.sqrt(60)
+    assert held >= 52  # 57 are 95 %
+
+
+def test_an_answer_may_change_and_verdicts_follow():
+    p, labels = draw_shifted()
+    certainty = certainty_of(p)
+    calibrator = calibrate(certainty, labels)
+    mended = calibrator(certainty)
+    q = mended.probabilities
+    assert 0.05 < np.mean(mended.label != certainty.label) < 0.5
+    order = np.argsort(-q, axis=1)
+    np.testing.assert_array_equal(mended.label, order[:, 0])
+    np.testing.assert_array_equal(mended.runner_up, order[:, 1])
+    again = replace(certainty, probabilities=q, mc_error=mended.mc_error)
+    np.testing.assert_array_equal(mended.verdict, again.verdict)
+    np.testing.assert_array_equal(mended.settled, again.settled)
+    assert calibrator.differences["accuracy"].low > 0
+    share = 100 * np.mean(mended.label != certainty.label)
+    assert f"Another answer comes first in {share:.1f}\u00a0% of these rows." in calibrator.in_words()
+
+
+def test_the_words_name_the_classes_that_are_said_too_often_or_too_rarely():
+    p, labels = draw_shifted()
+    words = calibrate(certainty_of(p), labels).in_words()
+    claimed, true = 100 * p[:, 2].mean(), 100 * np.mean(labels == 2)
+    assert f"The model says 'c' in {claimed:.1f}\u00a0% (true: {true:.1f}\u00a0%), " in words
+    p, labels = draw_shifted(shift=np.array([0.0, -2.0]))
+    words = calibrate(certainty_of(p), labels).in_words()
+    assert words.count("(true: ") == 1
+    assert "The model says 'b' in" in words
+    chance = calibrate(certainty_of(draw()[0]), draw()[1], method="offsets").in_words()
+    assert "No class is claimed more often, or more rarely, than it is true, by more than chance." in chance
+
+
+def test_classes_are_rarely_named_where_claims_are_true():
+    named = 0
+    for seed in range(400):
+        random = np.random.default_rng(seed)
+        p = random.dirichlet(0.3 * np.array([10, 3, 1, 0.1]), size=100)
+        labels = np.array([random.choice(4, p=each) for each in p])
+        named += "The model says" in shares_in_words(p, labels, tuple("abcd"))
+    assert named / 400 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
 # --- how much work it is ------------------------------------------------------------------------------
 
 
 def test_a_calibration_goes_over_the_rows_a_few_times(monkeypatch):
-    """Not ten times for each of six fits: those to other folds begin at the first."""
+    """Not ten times for each of 18 fits: those to other folds begin at the first."""
     p, labels = draw(rows=20_000)
     rows = 0
 
-    def counted(theta, logs, *others):
+    def counted(theta, logs, *others, **more):
         nonlocal rows
         rows += len(logs)
-        return losses(theta, logs, *others)
+        return losses(theta, logs, *others, **more)
 
     for module in (maps, tempering):
         monkeypatch.setattr(module, "losses", counted)
     calibrate(certainty_of(p), labels)
-    assert len(p) < rows < 30 * len(p)
+    assert len(p) < rows < 100 * len(p)
 
 
 def test_a_calibration_does_not_carry_errors_that_no_score_needs(monkeypatch):
@@ -245,7 +397,7 @@ def test_the_interval_of_a_temperature_holds_over_fresh_data_sets(rows, temperat
         p, labels = draw(rows, temperature=temperature, seed=seed)
         fit = maps.fitted(p, labels)
         mistakes = int(np.sum(p.argmax(axis=1) != labels))
-        _, low, high = temperature_ends(fit, maps.moves(fit, p, labels), mistakes)
+        _, low, high = temperature_ends(fit, maps.moves(fit, p, labels)[:, 0], mistakes)
         held += low <= temperature <= high
     assert held / 300 >= 0.95 - 4 * np.sqrt(0.05 * 0.95 / 300)
 

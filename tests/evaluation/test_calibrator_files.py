@@ -30,7 +30,7 @@ LABELLED = Certainty.from_probabilities(P, ["a", "b", "c"])
 
 @pytest.fixture(scope="module")
 def calibrator():
-    return howsure.calibrate(LABELLED, TRUTH)
+    return howsure.calibrate(LABELLED, TRUTH, method="temperature")
 
 
 def test_what_was_saved_does_the_same(calibrator, tmp_path):
@@ -72,8 +72,8 @@ SAID = {
 def test_a_calibrator_of_an_earlier_version_does_what_its_numbers_say(file):
     content, calibrator = json.loads(file.read_text()), read_calibrator(file)
 
-    def mapped(p, temperature, most=1.0):
-        q = np.exp(np.log(p) / temperature)
+    def mapped(p, temperature=1.0, offsets=0.0, most=1.0):
+        q = np.exp(np.log(p) / temperature + np.array(offsets))
         q, classes = q / q.sum(axis=-1, keepdims=True), p.shape[-1]
         even = (1 - most) / (classes - 1)
         return (1 - classes * even) * q + even

@@ -41,27 +41,35 @@ def test_a_gain_that_is_known_lies_in_its_interval(mean, told):
     assert better / 1000 == pytest.approx(told, abs=0.05)
 
 
-def test_what_rows_do_to_a_temperature_and_that_to_scores_are_derivatives():
+@pytest.mark.parametrize("method", maps.METHODS)
+def test_what_rows_do_to_a_fit_and_that_to_scores_are_derivatives(method):
     random, rows = np.random.default_rng(0), 40
     p, truth = softmax(2 * random.normal(size=(rows, 4)), axis=1), random.integers(4, size=rows)
-    fit = maps.fitted(p, truth)
-    beta, step = 1 / float(fit["temperature"]), 1e-4
+    fit = maps.fitted(p, truth, method=method)
+    theta, step = maps._theta(fit), 1e-4
 
-    def losses(at: float) -> np.ndarray:
-        q = maps.mapped({**fit, "temperature": np.array(1 / at)}, p)
+    def losses(at: np.ndarray) -> np.ndarray:
+        q = maps.mapped({**fit, "temperature": 1 / at[0], "offsets": np.append(at, np.zeros(4))[1:5]}, p)
         return np.array([-np.log(q[np.arange(rows), truth]), np.sum((q - np.eye(4)[truth]) ** 2, axis=1)])
 
-    actual = maps.slopes(fit, p, truth)
-    up, here, down = (losses(beta + change) for change in (step, 0.0, -step))
-    np.testing.assert_allclose(actual[:, 0], (up - down) / (2 * step), atol=1e-6)
-    np.testing.assert_allclose(actual[:, 1], (up + down - 2 * here) / step**2, atol=1e-5)
-    moves = maps.moves(fit, p, truth)
+    first, second = maps.slopes(fit, p, truth)
+    moves = step * np.eye(len(theta))
+    for k, up in enumerate(moves):
+        np.testing.assert_allclose(
+            first[..., k], (losses(theta + up) - losses(theta - up)) / (2 * step), atol=1e-6
+        )
+        for j, right in enumerate(moves):
+            around = [losses(theta + one * up + other * right) for one in (1, -1) for other in (1, -1)]
+            bent = (around[0] - around[1] - around[2] + around[3]) / (4 * step**2)
+            np.testing.assert_allclose(second[:, k, j], bent.sum(axis=1), atol=1e-4)
+    actual = maps.moves(fit, p, truth)
     for row in (0, 7):
-        more, less = (maps.fitted(p, truth, 1 + sign * 0.01 * (np.arange(rows) == row)) for sign in (1, -1))
-        moved = 1 / more["temperature"] - 1 / less["temperature"]
-        assert moves[row] == pytest.approx(moved / 0.02, rel=1e-3)
-    at_limit = {**fit, "temperature": np.array(maps.LIMIT)}
-    assert not maps.moves(at_limit, p, truth).any()
+        weights = (1 + sign * 0.01 * (np.arange(rows) == row) for sign in (1, -1))
+        more, less = (maps._theta(maps.fitted(p, truth, each, method=method)) for each in weights)
+        np.testing.assert_allclose(actual[row], (more - less) / 0.02, rtol=2e-3, atol=1e-6)
+    if "temperature" in fit:
+        at_limit = {**fit, "temperature": np.array(maps.LIMIT)}
+        assert not maps.moves(at_limit, p, truth)[:, 0].any()
 
 
 @pytest.mark.parametrize("sharp", [0.6, 1.3])

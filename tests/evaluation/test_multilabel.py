@@ -175,6 +175,28 @@ def test_in_words(calibrator):
     assert calibrator.warnings == ()
 
 
+def test_each_label_chooses_its_method():
+    """Of these, 'snow' is claimed by a log-odds of 3 too much."""
+    c = drawn(rows=900)
+    odds = np.log(c.probabilities / (1 - c.probabilities)) + [0, 0, 3]
+    moved = dataclasses.replace(c, probabilities=1 / (1 + np.exp(-odds)))
+    calibrator = howsure.calibrate(moved)
+    methods = {name: one.method for name, one in calibrator.of_label.items()}
+    assert methods == {"rain": "temperature", "wind": "temperature", "snow": "offsets"}
+    words = (
+        "Calibration of 3 labels by 'temperature' for 'rain', 'wind'; 'offsets' for 'snow', each by itself"
+    )
+    assert calibrator.in_words().startswith(words)
+    assert "The model says 'no' in" in calibrator.of_label["snow"].in_words()
+    mended = calibrator(moved)
+    assert np.abs(mended.probabilities - c.probabilities).max() < 0.1
+    assert np.mean(mended.yes[:, 2] != moved.yes[:, 2]) > 0.1
+    right = [np.mean(result.yes[:, 2] == c.truth[:, 2]) for result in (moved, mended)]
+    assert right[1] > right[0] + 0.1
+    settings = mended.method["calibration"]["snow"]
+    assert len(settings["offsets"]) == 2
+
+
 def test_a_label_that_cannot_be_calibrated_is_named():
     c = drawn(rows=60)
     flat = c.probabilities.copy()

@@ -26,7 +26,7 @@ Z = RANDOM.normal(size=(600, 5)) + 6 * np.eye(3, 5)[np.arange(600) % 3]
 TRAIN, OF_TRAIN = Features(Z[:300], Z[:300, :3]), np.arange(300) % 3
 HELD_OUT = Features(Z[300:], Z[300:, :3])
 ONE_FEATURE, TWO_LOGITS = Features(Z[300:, :1], Z[300:, :3]), Features(Z[300:], Z[300:, :2])
-METHODS = ", ".join(map(repr, maps.METHODS))
+METHODS = ", ".join(map(repr, [maps.AUTO, *maps.METHODS]))
 NOT_ASSESSED = "not an assessed set.*Received: ndarray"
 
 

@@ -13,15 +13,18 @@ TARGET = np.eye(3)[[RANDOM.choice(3, p=p) for p in np.exp(LOGS)]] * 0.9 + 0.1 / 
 OF_TARGET = np.sum(TARGET * LOGS, axis=1)
 
 
+WITH_OFFSETS = np.array([0.8, 0.3, -1.0, 0.2])
+
+
 def at(theta):
-    return losses(theta, LOGS, OF_TARGET)
+    return losses(theta, LOGS, OF_TARGET, TARGET if len(theta) > 1 else None)
 
 
 def value(theta):
-    return -np.sum(TARGET * log_softmax(theta[0] * LOGS, axis=1), axis=1)
+    return -np.sum(TARGET * log_softmax(theta[0] * LOGS + np.append(theta, np.zeros(3))[1:4], axis=1), axis=1)
 
 
-@pytest.mark.parametrize("theta", [np.array([0.6]), np.array([1.4])])
+@pytest.mark.parametrize("theta", [np.array([0.6]), np.array([1.4]), WITH_OFFSETS])
 def test_slopes_and_curvatures_are_those_of_difference_quotients(theta):
     actual, step = at(theta), 1e-5
     np.testing.assert_allclose(actual.value, value(theta), rtol=1e-12)
@@ -30,7 +33,8 @@ def test_slopes_and_curvatures_are_those_of_difference_quotients(theta):
         np.testing.assert_allclose(actual.slope[:, k], slope, atol=1e-8)
         curvature = (at(theta + move).slope.sum(0) - at(theta - move).slope.sum(0)) / (2 * step)
         np.testing.assert_allclose(actual.curvature.sum(axis=0)[k], curvature, atol=1e-6)
-    np.testing.assert_allclose(np.log(changed(LOGS, theta)).max(axis=1) < 0, True)
+    if len(theta) == 1:
+        np.testing.assert_allclose(np.log(changed(LOGS, theta)).max(axis=1) < 0, True)
 
 
 @pytest.mark.parametrize("start", [np.ones(1), np.array([3.0])])
@@ -43,10 +47,12 @@ def test_the_least_is_that_of_scipy(start):
 
 def test_a_weight_counts_a_row_so_many_times():
     weight = RANDOM.integers(1, 4, len(LOGS))
-    actual, apart = at(np.array([0.6])).weighted(weight), np.repeat(LOGS, weight, axis=0)
-    expected = losses(np.array([0.6]), apart, np.repeat(OF_TARGET, weight))
-    for name in ("value", "slope", "curvature"):
-        np.testing.assert_allclose(getattr(actual, name).sum(axis=0), getattr(expected, name).sum(axis=0))
+    many = [np.repeat(array, weight, axis=0) for array in (LOGS, OF_TARGET, TARGET)]
+    for theta, target in ((np.array([0.6]), ()), (WITH_OFFSETS, (TARGET,))):
+        actual = losses(theta, LOGS, OF_TARGET, *target, weight=weight)
+        expected = losses(theta, *many[: 2 + len(target)])
+        for name in ("value", "slope", "curvature"):
+            np.testing.assert_allclose(getattr(actual, name).sum(axis=0), getattr(expected, name).sum(axis=0))
 
 
 def test_it_stops_at_the_limit_where_nothing_else_stops_it():

@@ -12,6 +12,7 @@ STUDIES = (
     "intervals",
     "numbers",
     "numbers_coverage",
+    "offsets",
     "rare",
     "reasons",
     "saves",

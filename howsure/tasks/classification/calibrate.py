@@ -1,4 +1,4 @@
-"""Calibrate the percentages of classes by a temperature.
+"""Calibrate the percentages of classes by a temperature, offsets of classes, or both.
 
 The map is in `howsure.tasks.classification.maps`; here is the fitted `Calibrator`, and how it is fitted.
 """
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from msgspec import Meta
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
@@ -28,13 +28,13 @@ from howsure.evaluation.calibrator_files import (
 )
 from howsure.evaluation.cross_fit import FOLDS, CrossFit, FitInfluence, fit_influence
 from howsure.evaluation.fitted_rows import FittedRows
-from howsure.evaluation.score import LEAST_MISTAKES, Score
+from howsure.evaluation.score import LEAST_MISTAKES, NORMAL, SMALLEST, Score
 from howsure.inputs.typed_json import numbers, typed
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.evaluate import Evaluation, evaluate_numbers
-from howsure.tasks.classification.maps import Parameters, PercentageMap
+from howsure.tasks.classification.maps import Parameters
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.truth import BELOW_CHANCE, truth_of
 
@@ -46,13 +46,15 @@ class Calibrator(ScoredCalibrator):
     """A fitted map from a model's probabilities to calibrated ones; call it with a `Certainty`.
 
     Attributes:
-        method: `temperature`.
-        parameters: Read-only arrays by name: `temperature` (), above 1 if it lowers percentages, and `most`
-            (), the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
+        method: `temperature`, `offsets` or `both`.
+        parameters: Read-only arrays by name: `temperature` (), above 1 if it lowers percentages; `offsets`
+            (K,), added to the log of each class; and `most` (), the largest probability that it gives,
+            (n + 1) / (n + 2) for n labelled rows.
         rows: Number of labelled rows.
         class_names: K names.
         before: Scores of the labelled rows as they were; None if it was read from a file.
-        after: Scores of the same rows calibrated, each by a fit to folds that it is not in; None likewise.
+        after: Scores of the same rows calibrated, each by a fit to folds that it is not in, and by the method
+            that these choose; None likewise.
         helps: `better` or `worse` if the interval of the difference in NLL excludes 0, else `cannot tell`,
             as with fewer than five mistakes.
         said: Sentences for a reader who knows no statistics, which `in_words` gives.
@@ -97,7 +99,7 @@ class Calibrator(ScoredCalibrator):
             InputError: No `Certainty`, other classes, or calibrated already.
         """
         self._probabilities_of(certainty)
-        changed = _changed(maps.METHODS[self.method], certainty, self.parameters, self.rows)
+        changed = _changed(self.method, certainty, self.parameters, self.rows)
         return self._marked(certainty, changed)
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
@@ -111,9 +113,8 @@ class Calibrator(ScoredCalibrator):
 
 def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: int) -> Calibrator:
     """The part `calibrate` of one class per row; see `howsure.evaluation.calibrate.calibrate`."""
-    method = maps.TEMPERATURE.name if method is None else method
-    check_method(method, [*maps.METHODS])
-    using = maps.METHODS[method]
+    method = maps.AUTO if method is None else method
+    check_method(method, [maps.AUTO, *maps.METHODS])
     truth = truth_of(certainty, labels)
     p = _probabilities_of(certainty)
     classes = p.shape[1]
@@ -124,19 +125,19 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
             "All rows have the same probabilities, so there is nothing to calibrate",
             expected="probabilities that differ between rows",
         )
-    cross = _cross_fit(p, truth, seed, using)
+    method, cross = (
+        _chosen(p, truth, seed) if method == maps.AUTO else (method, _cross_fit(p, truth, seed, method))
+    )
     parameters = cross.overall
-    held_out = np.empty_like(p)
-    for number, fit in enumerate(cross.of_folds):
-        held_out[cross.fold == number] = using.apply(fit, p[cross.fold == number])
-    through = _through(cross, _moves(cross, p, truth, using), p, truth, using)
+    held_out = _held_out(cross, p)
+    through = _through(cross, _moves(cross, p, truth), p, truth)
     before = evaluate_numbers(certainty, truth, seed)
     if np.array_equal(certainty.label, truth):
         warn(too_few_mistakes(0, len(p)))
     after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
     helps = helps_in(after.minus(before)["nll"])
     warnings = tuple(warnings_of(parameters, counts, certainty.class_names, before, helps))
-    ends = temperature_ends(parameters, using.moves(parameters, p, truth), mistakes_of(before))
+    change = change_in_words(certainty, truth, parameters)
     return Calibrator(
         method=method,
         parameters=_read_only(parameters),
@@ -145,7 +146,7 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
         before=before,
         after=after,
         helps=helps,
-        said=in_words(method, ends, before, after, helps, warnings),
+        said=in_words(method, change, before, after, helps, warnings),
         warnings=warnings,
         learnt_rows=FittedRows.of(certainty),
     )
@@ -156,7 +157,7 @@ def read(content: Mapping[str, Any]) -> Calibrator:
     method = content["method"]
     check_choice(method, tuple(maps.METHODS), "method")
     rows, names = read_rows_and_names(content, "class")
-    learnt = maps.METHODS[method].learnt(len(names))
+    learnt = maps.ranges(method, len(names))
     check_choice(content["helps"], tuple(HELPS), "helps")
     return Calibrator(
         method=method,
@@ -168,10 +169,10 @@ def read(content: Mapping[str, Any]) -> Calibrator:
     )
 
 
-def _changed(using: PercentageMap, certainty: Certainty, parameters: Parameters, rows: int) -> Certainty:
+def _changed(method: str, certainty: Certainty, parameters: Parameters, rows: int) -> Certainty:
     """A `Certainty` with calibrated probabilities, and what follows from them; see `Calibrator.__call__`."""
     p = np.asarray(certainty.probabilities, dtype=np.float64)
-    q = using.apply(parameters, p)
+    q = maps.mapped(parameters, p)
     entropy = np.minimum(entropy_of(q) + certainty.entropy_correction, np.log(p.shape[1]))
     nothing = certainty.entropy == 0
     share = np.where(nothing, 1.0, certainty.expected_entropy / np.where(nothing, 1.0, certainty.entropy))
@@ -180,7 +181,7 @@ def _changed(using: PercentageMap, certainty: Certainty, parameters: Parameters,
     return replace(
         certainty,
         probabilities=q,
-        mc_error=maps.propagated(partial(using.apply, parameters), p, certainty.mc_error),
+        mc_error=maps.propagated(partial(maps.mapped, parameters), p, certainty.mc_error),
         expected_entropy=share * entropy,
         entropy_error=unknown,
         expected_entropy_error=unknown,
@@ -189,7 +190,7 @@ def _changed(using: PercentageMap, certainty: Certainty, parameters: Parameters,
         spread_error=None,
         quantiles=None,
         quantiles_error=None,
-        method={**certainty.method, "calibration": {"method": using.name, "rows": rows, **numbers}},
+        method={**certainty.method, "calibration": {"method": method, "rows": rows, **numbers}},
     )
 
 
@@ -200,7 +201,7 @@ def cross_calibrated(
     others: Sequence[Certainty] = (),
     *,
     seed: int = 0,
-    using: PercentageMap = maps.TEMPERATURE,
+    method: str = maps.TEMPERATURE,
 ) -> tuple[list[Certainty], list[Certainty], list[Mapping[str, FitInfluence]]]:
     """Calibration with cross-fitting: each row is calibrated by a fit to the folds that it is not in.
 
@@ -210,47 +211,96 @@ def cross_calibrated(
         changed: The same rows under shifts; each row gets the fit that has not seen it.
         others: Other rows; they get the fit to all N.
         seed: Seed of the folds.
-        using: Method of calibration.
+        method: Method of calibration.
 
     Returns:
         `certainty` and `changed` calibrated, `others` calibrated, and what rows do through the fits to the
         scores of `certainty` and `changed`, by name.
     """
     p = _probabilities_of(certainty)
-    cross = _cross_fit(p, truth, seed, using)
-    moves = _moves(cross, p, truth, using)
+    cross = _cross_fit(p, truth, seed, method)
+    moves = _moves(cross, p, truth)
     calibrated, through = list[Certainty](), list[Mapping[str, FitInfluence]]()
     for rows in (certainty, *changed):
-        calibrated.append(cross.held_out(partial(_changed, using), rows))
-        through.append(_through(cross, moves, _probabilities_of(rows), truth, using))
-    return calibrated, [_changed(using, rows, cross.overall, len(p)) for rows in others], through
+        calibrated.append(cross.held_out(partial(_changed, method), rows))
+        through.append(_through(cross, moves, _probabilities_of(rows), truth))
+    return calibrated, [_changed(method, rows, cross.overall, len(p)) for rows in others], through
 
 
-def _cross_fit(p: Floats, truth: Integers, seed: int, using: PercentageMap) -> CrossFit:
+def _cross_fit(p: Floats, truth: Integers, seed: int, method: str) -> CrossFit:
     """Fits to all rows (N, K), and to those outside each fold, which begin at the former."""
-    overall, fold = using.fit(p, truth), maps.folds(truth, seed)
+    overall, fold = maps.fitted(p, truth, method=method), maps.folds(truth, seed)
     of_folds = []
     for number in range(FOLDS):
         outside = fold != number
-        of_folds.append(using.fit(p[outside], truth[outside], None, overall))
+        of_folds.append(maps.fitted(p[outside], truth[outside], start=overall, method=method))
     return CrossFit(fold, overall, tuple(of_folds))
 
 
-def _moves(cross: CrossFit, p: Floats, truth: Integers, using: PercentageMap) -> Floats:
-    """(FOLDS, N, P) by how much rows move the fits; see `CrossFit.moves`."""
-    return cross.moves(lambda fit, rows: using.moves(fit, p[rows], truth[rows]).reshape(int(rows.sum()), -1))
+def _chosen(p: Floats, truth: Integers, seed: int) -> tuple[str, CrossFit]:
+    """The method to take, and fits. For each fold, the rows of the others choose, as they do of all rows."""
+    of_methods = {method: _cross_fit(p, truth, seed, method) for method in maps.METHODS}
+    rows = np.arange(len(p))
+    losses = {
+        method: -np.log(np.maximum(_held_out(cross, p)[rows, truth], SMALLEST))
+        for method, cross in of_methods.items()
+    }
+    chosen = of_methods[simplest(losses)]
+    of_folds = []
+    for number in range(FOLDS):
+        others = {method: loss[chosen.fold != number] for method, loss in losses.items()}
+        of_folds.append(of_methods[simplest(others)].of_folds[number])
+    return simplest(losses), replace(chosen, of_folds=tuple(of_folds))
 
 
-def _through(
-    cross: CrossFit, moves: Floats, p: Floats, truth: Integers, using: PercentageMap
-) -> Mapping[str, FitInfluence]:
+def simplest(losses: Mapping[str, Floats]) -> str:
+    """The first method whose mean loss over rows is not above the least by more than chance.
+
+    That is a rule of standard errors (Breiman and others 1984), here of the differences row by row, and of
+    1.96 of them, as in their 95 % interval. With one, chance took a richer method in up to 30 % of draws of
+    rows where a temperature was all that was needed; docs/offsets.md has those of 1.96.
+
+    Args:
+        losses: (N,) by method, the simplest first.
+    """
+    best = min(losses, key=lambda method: float(losses[method].mean()))
+    for method, loss in losses.items():
+        gap = loss - losses[best]
+        if gap.mean() <= NORMAL * gap.std(ddof=1) / math.sqrt(len(gap)):
+            return method
+    return best
+
+
+def _held_out(cross: CrossFit, p: Floats) -> Floats:
+    """(N, K) calibrated, each row by the fit that does not know it."""
+    held_out = np.empty_like(p)
+    for number, fit in enumerate(cross.of_folds):
+        held_out[cross.fold == number] = maps.mapped(fit, p[cross.fold == number])
+    return held_out
+
+
+def _moves(cross: CrossFit, p: Floats, truth: Integers) -> Floats:
+    """(FOLDS, N, P) by how much rows move the fits, of which each may have learnt others of the P numbers."""
+    width = p.shape[1] + 1 if any("offsets" in fit for fit in cross.of_folds) else 1
+    return cross.moves(lambda fit, rows: _wide(maps.moves(fit, p[rows], truth[rows]), width))
+
+
+def _wide(array: Floats, width: int) -> Floats:
+    """The same with zeros after the last axis."""
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])])
+
+
+def _through(cross: CrossFit, moves: Floats, p: Floats, truth: Integers) -> Mapping[str, FitInfluence]:
     """The influence of rows, through the fits, on scores of the probabilities (N, K) that these change."""
-    slopes = np.zeros((2, 2, *moves.shape[1:]))
+    width = moves.shape[2]
+    slopes, curvatures = np.zeros((2, len(p), width)), np.zeros((2, width, width))
     for number, fit in enumerate(cross.of_folds):
         own = cross.fold == number
-        slopes[:, :, own] = using.slopes(fit, p[own], truth[own]).reshape(2, 2, int(own.sum()), -1)
-    by_score = zip(maps.SLOPED, slopes, strict=True)
-    return {name: fit_influence(cross.fold, moves, *of_rows) for name, of_rows in by_score}
+        first, second = maps.slopes(fit, p[own], truth[own])
+        slopes[:, own, : first.shape[2]] = first
+        curvatures[:, : first.shape[2], : first.shape[2]] += second / len(p)
+    by_score = zip(maps.SLOPED, slopes, curvatures[:, None], strict=True)
+    return {name: fit_influence(cross.fold, moves, *derivatives) for name, *derivatives in by_score}
 
 
 def _read_only(parameters: Parameters) -> Parameters:
@@ -341,20 +391,61 @@ def temperature_ends(parameters: Parameters, moves: Floats, mistakes: int) -> tu
     return temperature, temperature * math.exp(-reach), temperature * math.exp(reach)
 
 
+def change_in_words(certainty: Certainty, truth: Integers, parameters: Parameters) -> str:
+    """The change of the percentages of labelled rows, in words."""
+    p = np.asarray(certainty.probabilities, dtype=np.float64)
+    mistakes = int(np.sum(certainty.label != truth))
+    sentences = []
+    if "offsets" in parameters:
+        others = np.mean(maps.mapped(parameters, p).argmax(axis=1) != certainty.label)
+        sentences += [
+            shares_in_words(p, truth, certainty.class_names),
+            f"Another answer comes first in {100 * others:.1f}\u00a0% of these rows.",
+        ]
+    if "temperature" in parameters:
+        moves = maps.moves(parameters, p, truth)[:, 0]
+        temperature, low, high = temperature_ends(parameters, moves, mistakes)
+        numbers_text = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
+        change = temperature_in_words(low, high, numbers_text)
+        if mistakes < LEAST_MISTAKES:
+            change = f"These rows cannot say how far to change the model's percentages {numbers_text}."
+        if sentences:
+            change = f"With these shares corrected, {change[0].lower()}{change[1:]}"
+        sentences.append(change)
+    return " ".join(sentences)
+
+
+def shares_in_words(p: Floats, truth: Integers, class_names: tuple[str, ...]) -> str:
+    """The classes that (N, K) probabilities claim more often or more rarely than they are true.
+
+    Only those by more than chance explains, were the claims true or the rows drawn again, at 95 % for all
+    classes together (Bonferroni); the three of the largest difference. The rarer of two classes says all.
+    """
+    rows, classes = p.shape
+    claimed, true = p.mean(axis=0), np.bincount(truth, minlength=classes) / rows
+    gaps = p - np.eye(classes)[truth]
+    error = np.sqrt(np.maximum((p * (1 - p)).mean(axis=0), gaps.var(axis=0)) / rows)
+    beyond = np.abs(claimed - true) > ndtri(1 - 0.025 / classes) * error
+    worst = np.argsort(-np.abs(claimed - true), kind="stable") if classes > 2 else true.argsort()[:1]
+    shares = [
+        f"'{class_names[k]}' in {100 * claimed[k]:.1f}\u00a0% (true: {100 * true[k]:.1f}\u00a0%)"
+        for k in worst
+        if beyond[k]
+    ]
+    if not shares:
+        return "No class is claimed more often, or more rarely, than it is true, by more than chance."
+    return f"The model says {', '.join(shares[:3])}, on average."
+
+
 def in_words(
     method: str,
-    ends: tuple[float, float, float],
+    change: str,
     before: Evaluation,
     after: Evaluation,
     helps: str,
     warnings: Sequence[str],
 ) -> str:
-    """Sentences about a fit; `ends` are those of `temperature_ends`."""
-    temperature, low, high = ends
-    numbers_text = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
-    change = temperature_in_words(low, high, numbers_text)
-    if mistakes_of(before) < LEAST_MISTAKES:
-        change = f"These rows cannot say how far to change the model's percentages {numbers_text}."
+    """Sentences about a fit; `change` are those of `change_in_words`."""
     return " ".join(
         [
             f"Calibration by '{method}', learnt from {before.rows:,} rows with known answers.",
@@ -403,7 +494,7 @@ def warnings_of(
     mistakes = mistakes_of(before)
     if mistakes < LEAST_MISTAKES:
         sentences.append(too_few_mistakes(mistakes, rows))
-    elif abs(np.log(parameters["temperature"])) > np.log(maps.LIMIT) - 1e-6:
+    elif abs(np.log(parameters.get("temperature", 1.0))) > np.log(maps.LIMIT) - 1e-6:
         sentences.append(
             "The fit ended at its limit, as where every answer is right, or none is: "
             "these rows cannot say how far percentages should change."

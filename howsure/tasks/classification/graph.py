@@ -239,8 +239,8 @@ class ClassesGraph(DistributionGraph):
         return {"label": kept_places[..., 0], "runner_up": kept_places[..., 1]}
 
     def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
-        """(n, K) as the method of the calibrator changes them."""
-        return maps.METHODS[calibrator.method].apply(calibrator.parameters, probabilities)
+        """(n, K) as the calibrator changes them."""
+        return maps.mapped(calibrator.parameters, probabilities)
 
 
 def class_words(result: Certainty, tolerance: float) -> Wanted:

@@ -1,12 +1,11 @@
 """Maps of probabilities to calibrated ones: what they do to errors, and how they are fitted.
 
-A method of calibration is one `PercentageMap` in `METHODS`.
+All methods of calibration are one map, of which they learn these numbers or those: see `METHODS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ from msgspec import Meta
 
 from howsure.evaluation.cross_fit import FOLDS
 from howsure.evaluation.score import SMALLEST
-from howsure.evaluation.temperature import least, losses
-from howsure.inputs.typed_json import SHARE
+from howsure.evaluation.temperature import Losses, least, losses, squares
+from howsure.inputs.typed_json import FINITE, SHARE
 from howsure.onnx import softmax
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import LARGEST_ERROR
@@ -25,8 +24,16 @@ Parameters = Mapping[str, Floats]
 LIMIT = 20.0
 """The temperature lies in [1/20, 20]: where every row is right, nothing else would stop a fit."""
 
+AUTO, TEMPERATURE = "auto", "temperature"
+
+METHODS = {TEMPERATURE: ("temperature",), "offsets": ("offsets",), "both": ("temperature", "offsets")}
+"""By method the parameters that it learns, the simplest first; with `auto`, held-out rows choose one."""
+
 SLOPED = ("nll", "brier")
-"""Scores that change smoothly with a temperature."""
+"""Scores that change smoothly with what is learnt."""
+
+FAR = 100.0
+"""An offset beyond which its prior does not rise any more; Newton's method never takes such a step."""
 
 NUMBERS_AT_ONCE = 2**20
 """Slopes held at a time; bounds memory."""
@@ -48,13 +55,28 @@ def supported(rows: int) -> float:
     return (rows + 1) / (rows + 2)
 
 
+def ranges(method: str, classes: int) -> Mapping[str, tuple[tuple[int, ...], Meta]]:
+    """Shapes and ranges of the parameters that a method has for so many classes, by name."""
+    of_all = {
+        "temperature": ((), Meta(ge=1 / LIMIT, le=LIMIT)),
+        "offsets": ((classes,), FINITE),
+        "most": ((), SHARE),
+    }
+    return {name: of_all[name] for name in (*METHODS[method], "most")}
+
+
 def mapped(parameters: Parameters, probabilities: Any) -> Any:
-    """softmax(log p / T); every row sums to 1, and none is above `most`, if the parameters have it.
+    """softmax(log p / T + b); every row sums to 1, and none is above `most`, if the parameters have it.
+
+    Without a temperature T is 1, and without offsets b is 0.
 
     To that end a small part of every probability is spread evenly over the classes, which keeps their order.
     An exported graph is traced from this formula.
     """
-    q, classes = softmax(_log(probabilities) / parameters["temperature"]), probabilities.shape[-1]
+    scores = _log(probabilities) / parameters.get("temperature", 1.0)
+    if "offsets" in parameters:
+        scores = scores + parameters["offsets"]
+    q, classes = softmax(scores), probabilities.shape[-1]
     even = (1 - float(parameters.get("most", 1.0))) / (classes - 1)
     return (1 - classes * even) * q + even
 
@@ -63,43 +85,73 @@ def mapped(parameters: Parameters, probabilities: Any) -> Any:
 
 
 def fitted(
-    p: Floats, truth: Integers, weight: Floats | None = None, start: Parameters | None = None
+    p: Floats,
+    truth: Integers,
+    weight: Floats | None = None,
+    start: Parameters | None = None,
+    *,
+    method: str = TEMPERATURE,
 ) -> Parameters:
-    """`temperature` of least NLL and `most`, for probabilities (N, K), true classes (N,) and weights (N,).
+    """The parameters of least NLL that a method learns, and `most`.
 
-    A fit to nearly the same rows is a `start` that saves passes over them.
+    Args:
+        p: (N, K) probabilities.
+        truth: (N,) true classes.
+        weight: (N,) how often each row counts. Default: once.
+        start: A fit by this method to nearly the same rows, which saves passes over them.
+        method: One of `METHODS`.
     """
-    weight = np.ones(len(p)) if weight is None else weight
-    z = _log(p)
-    of_target = _of_target(p, z, truth)
-    first = np.ones(1) if start is None else _theta(start)
-    theta, _ = least(lambda theta: losses(theta, z, of_target).weighted(weight), first, LIMIT)
-    return _parameters(theta, len(p))
-
-
-def _parameters(theta: Floats, rows: int) -> Parameters:
-    return {"temperature": np.asarray(1 / theta[0]), "most": np.asarray(supported(rows))}
+    learns, z = METHODS[method], _log(p)
+    target = _target(p, truth)
+    unchanged = {"temperature": np.ones(()), "offsets": np.zeros(p.shape[1])}
+    first = _theta(start or {name: unchanged[name] for name in learns})
+    theta, _ = least(lambda theta: _objective(theta, learns, z, target, weight), first, LIMIT)
+    learnt = {"temperature": np.asarray(1 / theta[0]), "offsets": theta[1:]}
+    return {**{name: learnt[name] for name in learns}, "most": np.asarray(supported(len(p)))}
 
 
 def _theta(fit: Parameters) -> Floats:
-    return np.array([1 / float(fit["temperature"])])
+    """(1,) 1/T, or (1 + K,) with the offsets after it."""
+    return np.append(1 / fit.get("temperature", np.ones(())), fit.get("offsets", np.zeros(0)))
 
 
-def _of_target(p: Floats, z: Floats, truth: Integers) -> Floats:
-    """(N,) Σ target · log p of z = log p, by the targets (N, K) that a fit is to come near.
+def _objective(
+    theta: Floats, learns: Collection[str], z: Floats, target: Floats, weight: Floats | None = None
+) -> Losses:
+    """The losses of N rows at θ, and as the last one the prior of the offsets.
 
-    A target is the truth, and a mistake's worth of what the model says itself.
+    Every class counts as if one row more were of it, and the model had claimed just that row: Σ exp b − b.
+    So a class that is claimed for E rows and true for n is multiplied by about (n + 1) / (E + 1), a prior as
+    for rates of diseases in small areas (Clayton and Kaldor 1987). It also sets the mean of exp b to 1.
+    """
+    of_target = np.einsum("nk,nk->n", target, z)
+    if "offsets" not in learns:
+        return losses(theta, z, of_target, weight=weight)
+    of_rows = losses(theta, z, of_target, target, weight)
+    factors = np.exp(np.minimum(theta[1:], FAR))
+    value = np.append(of_rows.value, np.sum(factors - theta[1:]))
+    slope = np.vstack([of_rows.slope, np.append(0.0, factors - 1)])
+    curvature = of_rows.curvature + np.diag(np.append(0.0, factors))
+    if "temperature" not in learns:  # it stays where it is
+        slope[:, 0] = curvature[:, 0, :] = curvature[:, :, 0] = 0.0
+        curvature[:, 0, 0] = 1.0
+    return Losses(value, slope, curvature)
+
+
+def _target(p: Floats, truth: Integers) -> Floats:
+    """(N, K) targets that a fit is to come near: the truth, and a mistake's worth of what the model says.
 
     The model counts as N / max(m, Σ (1 − top), 1) rows, spread over all, where m of the N are mistakes: as
     many as hold one mistake, by what was seen or by what it claims, whichever is more. So few mistakes, or
     none, leave the percentages near the model's own: a prior that sits where nothing changes (catalytic
     prior, Huang and others 2020), with as much weight as the one mistake that the rule of succession adds.
     """
-    rows, top, total = np.arange(len(p)), p.argmax(axis=1), p.sum(axis=1)
-    mistakes, claimed = np.sum(top != truth), np.sum(1 - p[rows, top] / total)
+    rows, top, claims = np.arange(len(p)), p.argmax(axis=1), p / p.sum(axis=1, keepdims=True)
+    mistakes, claimed = np.sum(top != truth), np.sum(1 - claims[rows, top])
     weight = 1 / max(mistakes, claimed, 1.0)
-    of_model = np.einsum("nk,nk->n", p, z) / total
-    return np.asarray((z[rows, truth] + weight * of_model) / (1 + weight))
+    target = weight * claims
+    target[rows, truth] += 1
+    return np.asarray(target / (1 + weight))
 
 
 def folds(truth: Integers, seed: int) -> Integers:
@@ -109,68 +161,51 @@ def folds(truth: Integers, seed: int) -> Integers:
     return fold
 
 
-# --- what rows do to a temperature, and a temperature to scores ----------------------------------------
+# --- what rows do to a fit, and a fit to scores --------------------------------------------------------
 
 
 def moves(fit: Parameters, p: Floats, truth: Integers) -> Floats:
-    """(N,) by how much each row that a temperature T is fitted to moves 1/T, were there more of it.
+    """(N, P) by how much each row that a fit is made to moves 1/T and the offsets, were there more of it.
 
-    To first order, −u / Σ ∂u/∂θ with the slope u of the objective (Hampel 1974); 0 at the limits of T.
+    To first order, −u / Σ ∂u/∂θ with the slope u of the objective (Hampel 1974). A temperature that is
+    not learnt, or is at its limit, does not move.
     """
-    if abs(np.log(fit["temperature"])) > np.log(LIMIT) - 1e-6:
-        return np.zeros(len(p))
-    z = _log(p)
-    q = softmax(z / fit["temperature"])
-    mean = np.einsum("nk,nk->n", q, z)
-    u = mean - _of_target(p, z, truth)
-    return np.asarray(-u / (np.einsum("nk,nk,nk->", q, z, z) - np.sum(mean**2)))
+    learns = set(fit)
+    if abs(np.log(fit.get("temperature", 1.0))) > np.log(LIMIT) - 1e-6:
+        learns.remove("temperature")
+        if "offsets" not in fit:
+            return np.zeros((len(p), 1))
+    best = _objective(_theta(fit), learns, _log(p), _target(p, truth))
+    return -best.step(best.slope[: len(p)])
 
 
-def slopes(fit: Parameters, p: Floats, truth: Integers) -> Floats:
-    """(2, 2, N) first and second derivative by 1/T of the scores `SLOPED` of each row."""
+def slopes(fit: Parameters, p: Floats, truth: Integers) -> tuple[Floats, Floats]:
+    """Derivatives by 1/T and the offsets of the scores `SLOPED`: (2, N, P) of each row, (2, P, P) the second.
+
+    The second ones are sums over rows. The slopes d of log q by θ say all: q moves by q d, and its slope by
+    q (d dᵀ − Σ q d dᵀ).
+    """
     z, at = _log(p), np.arange(len(p))
-    q = softmax(z / fit["temperature"])
+    off = mapped(fit, p)
+    q = mapped({**fit, "most": np.ones(())}, p)
     share = 1 - p.shape[1] * (1 - fit.get("most", 1.0)) / (p.shape[1] - 1)
     away = z - np.sum(q * z, axis=1, keepdims=True)
-    once = share * q * away
-    twice = share * q * (away**2 - np.sum(q * away**2, axis=1, keepdims=True))
-    off = mapped(fit, p)
-    of_true = off[at, truth]
+    part = share * q[at, truth] / off[at, truth]  # of the probability that the parameters move
     off[at, truth] -= 1
-    rising, bending = once[at, truth] / of_true, twice[at, truth] / of_true
-    of_brier = 2 * np.sum(off * once, axis=1), 2 * np.sum(once**2 + off * twice, axis=1)
-    return np.array([(-rising, rising**2 - bending), of_brier])
-
-
-@dataclass(frozen=True)
-class PercentageMap:
-    """A method of calibration of percentages.
-
-    Attributes:
-        name: Name in `howsure.calibrate` and in files.
-        learnt: By name of what it learns, the shape for K classes, as `()` or `(K,)`, and the range.
-        fit: From probabilities (N, K), true classes (N,), weights (N,) or None, and a fit to nearly the same
-            rows or None, to such numbers.
-        apply: From such numbers and probabilities (N, K) to calibrated ones, in functions that a graph has.
-        moves: From a fit and the rows that it knows to how far each moves it: (N,), or (N, P) of P numbers.
-        slopes: From a fit and rows to the derivatives (2, 2, N), or (2, 2, N, P), of the scores `SLOPED`.
-    """
-
-    name: str
-    learnt: Callable[[int], Mapping[str, tuple[tuple[int, ...], Meta]]]
-    fit: Callable[..., Parameters]
-    apply: Callable[[Parameters, Any], Any]
-    moves: Callable[[Parameters, Floats, Integers], Floats]
-    slopes: Callable[[Parameters, Floats, Integers], Floats]
-
-
-TEMPERATURE = PercentageMap(
-    "temperature",
-    lambda classes: {"temperature": ((), Meta(ge=1 / LIMIT, le=LIMIT)), "most": ((), SHARE)},
-    *(fitted, mapped, moves, slopes),
-)
-
-METHODS = {method.name: method for method in (TEMPERATURE,)}
+    weight = share * q * off
+    total = weight.sum(axis=1, keepdims=True)
+    of_nll, of_brier = -part * away[at, truth], 2 * np.sum(weight * away, axis=1)
+    first = np.stack([of_nll, of_brier])[..., None]
+    if "offsets" in fit:
+        of_true = part[:, None] * q
+        of_true[at, truth] -= part
+        first = np.concatenate([first, np.stack([of_true, 2 * (weight - total * q)])], axis=2)
+    bent = part[:, None] * q
+    bent[at, truth] += part * (part - 1)
+    weights = (bent, 2 * (share**2 * q**2 + weight - total * q))
+    if "offsets" in fit:
+        return first, np.stack([squares(each, q, away) for each in weights])
+    return first, np.array([[[np.sum(each * away**2)]] for each in weights])
 
 
 # --- what a map does to errors ------------------------------------------------------------------------

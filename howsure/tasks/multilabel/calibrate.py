@@ -15,7 +15,7 @@ from howsure.results.origin import fitted_to
 from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import calibrate as of_classes
 from howsure.tasks.classification.calibrate import Calibrator, listed
-from howsure.tasks.classification.maps import METHODS
+from howsure.tasks.classification.maps import AUTO, METHODS
 from howsure.tasks.multilabel.result import MultilabelCertainty
 from howsure.tasks.truth import truth_of
 from howsure.words import counted
@@ -100,9 +100,14 @@ class MultilabelCalibrator(SavedCalibrator):
                 ("cannot tell", "may or may not have become better: these rows cannot tell"),
             )
         }
+        names_of_method: dict[str, list[str]] = {}
+        for name, calibrator in self.of_label.items():
+            names_of_method.setdefault(calibrator.method, []).append(name)
+        methods = [f"'{method}' for {listed(names)}" for method, names in names_of_method.items()]
+        by_methods = f"'{first.method}'" if len(methods) == 1 else "; ".join(methods)
         return " ".join(
             [
-                f"Calibration of {counted(len(self.of_label), 'label')} by '{first.method}', each by itself, "
+                f"Calibration of {counted(len(self.of_label), 'label')} by {by_methods}, each by itself, "
                 f"learnt from {first.rows:,} rows with known answers.",
                 *(
                     f"Percentages of {listed(names)} {outcome}."
@@ -125,7 +130,8 @@ def calibrate(
 
     See `howsure.evaluation.calibrate.calibrate`.
     """
-    check_method(method, (*METHODS, None))
+    method = AUTO if method is None else method
+    check_method(method, (AUTO, *METHODS))
     truth = truth_of(certainty, labels).astype(np.int64)
     of_label = {}
     for k, name in enumerate(certainty.label_names):

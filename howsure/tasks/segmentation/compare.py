@@ -111,7 +111,8 @@ def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
     true = next(truths_of(row, truth))
     counts = true >= 0
     p = known_probabilities(row, 0)[counts]
-    return np.asarray(maps.slopes({"temperature": np.array(1 / beta)}, p, true[counts]).sum(axis=-1))
+    first, second = maps.slopes({"temperature": np.array(1 / beta)}, p, true[counts])
+    return np.stack([first[..., 0].sum(axis=-1), second[:, 0, 0]], axis=1)
 
 
 def _nll_parts(result: DenseCertainty, truth: Any, evaluation: RowScores) -> Parts:
