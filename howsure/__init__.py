@@ -21,6 +21,7 @@ from howsure.evaluation.evaluate import evaluate
 from howsure.evaluation.familiarity import Familiarity, familiarity
 from howsure.evaluation.handover import hand_over
 from howsure.evaluation.prediction_sets import prediction_intervals, prediction_sets
+from howsure.evaluation.rules import Rules, fit_rules
 from howsure.evaluation.score import Score
 from howsure.export.run import Exported, export
 from howsure.methods.augmentation import Augmentation
@@ -102,6 +103,7 @@ __all__ = [
     "RegressionCertainty",
     "RegressionEvaluation",
     "Row",
+    "Rules",
     "Score",
     "Softmax",
     "TargetScores",
@@ -115,6 +117,7 @@ __all__ = [
     "export",
     "familiarity",
     "features_of",
+    "fit_rules",
     "hand_over",
     "load",
     "passes",

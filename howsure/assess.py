@@ -21,6 +21,7 @@ from howsure.adapters.protocol import FLOAT32
 from howsure.adapters.resolve import resolve_model
 from howsure.arguments import accept_alias, check_choice, check_progress, check_type, check_whole
 from howsure.errors import InputError
+from howsure.evaluation.rules import Rules, check_rules
 from howsure.inputs.align import ID, check_ids
 from howsure.inputs.rows import Rows, row_kind
 from howsure.methods.choices import check_method, default_method, redirect_method_kwargs
@@ -60,6 +61,7 @@ def assess(
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
     positions: Any = None,
+    rules: Rules | None = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and why it is in doubt.
 
@@ -108,6 +110,8 @@ def assess(
             pixels in the region of interest. All others are left out of shares, of `undecided`, `doubt` and
             `overlap`, and of the rule by which passes end. Default: those that an input `attention_mask` or a
             mask of Keras counts; without either, all.
+        rules: What `howsure.fit_rules` learnt: the rows are then calibrated and decided, as `rules(result)`
+            does it. Model and method are checked before any row is assessed.
 
     Returns:
         N rows of the model's kind of answer, such as a `Certainty` for one class per row, a
@@ -122,7 +126,7 @@ def assess(
         >>> print(certainty[89])
         45 ± 1 % '6', or '8' (40 %): coin flip. Most networks say 1 to 97 %; most of ...
     """
-    return assessed(model, x, method, Request.of(locals()), progress)
+    return assessed(model, x, method, Request.of(locals()), progress, rules)
 
 
 @accept_alias
@@ -145,6 +149,7 @@ def stream(
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
     positions: Any = None,
+    rules: Rules | None = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -167,23 +172,34 @@ def stream(
         >>> print(howsure.load("certainty-0000.parquet")[0])
         over 97 % '4': sure. Most networks say 92 to > 99.9 %.
     """
-    return streamed(model, x, method, Request.of(locals()), progress)
+    return streamed(model, x, method, Request.of(locals()), progress, rules)
 
 
 def assessed(
-    model: Any, x: Any, method: Method | None, request: Request, progress: Progress = None
+    model: Any,
+    x: Any,
+    method: Method | None,
+    request: Request,
+    progress: Progress = None,
+    rules: Rules | None = None,
 ) -> Result:
     """As `assess`, with all that is wished in one object."""
     with progress_callback(progress, "Assessing") as tell:
-        first, *others = streamed(model, x, method, request, tell)
+        first, *others = streamed(model, x, method, request, tell, rules)
     return first.joined([first, *others])
 
 
 def streamed(
-    model: Any, x: Any, method: Method | None, request: Request, progress: Progress = None
+    model: Any,
+    x: Any,
+    method: Method | None,
+    request: Request,
+    progress: Progress = None,
+    rules: Rules | None = None,
 ) -> Iterator[Result]:
     """As `stream`, with all that is wished in one object."""
     check_progress(progress)
+    check_rules(rules)
     handle = resolve_model(model)
     rows = handle.rows(x, None if isinstance(progress, bool) else progress)
     chosen: Method = default_method(handle, rows) if method is None else method
@@ -199,8 +215,17 @@ def streamed(
     if rows.ids is not None:
         rows = replace(rows, ids=check_ids(rows.ids, job.total))
     if request.tile is None:
-        blocks = _blocks(job, chosen, chosen.begin(job), progress)
-    return (_with_what_came(block, rows, truth) for block in blocks)
+        passes = chosen.begin(job)
+        if rules is not None:
+            rules.check_origin(_of_no_rows(job, chosen, passes))
+        blocks = _blocks(job, chosen, passes, progress)
+    blocks = (_with_what_came(block, rows, truth) for block in blocks)
+    return blocks if rules is None else map(rules, blocks)
+
+
+def _of_no_rows(job: Job, method: Method, passes: Passes) -> Result:
+    """A result of no rows, which has the origin of all that follow."""
+    return next(_blocks(replace(job, total=0), method, passes, None))
 
 
 def _truth_of(rows: Rows, job: Job, *, came_along: bool) -> Any:

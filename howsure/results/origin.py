@@ -20,6 +20,9 @@ from howsure.inputs.typed_json import typed
 from howsure.results.check import check_is_result, check_result
 from howsure.results.result import Result
 
+DECIDED = "rules"
+"""The entry that names the rules which decided the rows."""
+
 _QUESTION = ("label", "above", "target")
 """Entries that say what is asked, where it is less than all that a model answers."""
 
@@ -66,13 +69,13 @@ def _model(method: Method) -> str:
 
 
 def _decided(method: Method) -> str:
-    return "rows that rules have decided" if "rules" in method else "rows that no rules have decided"
+    return "rows that rules have decided" if DECIDED in method else "rows that no rules have decided"
 
 
 AGAIN = "Fit it again to rows of this origin"
 
 DIFFERENCES: tuple[tuple[tuple[str, ...], Callable[[Method], str], str, str], ...] = (
-    (("rules",), _decided, AGAIN, "Give the rows as they were before rules have decided them"),
+    ((DECIDED,), _decided, AGAIN, "Give the rows as they were before rules have decided them"),
     (_QUESTION, _asked, AGAIN, AGAIN),
     (("name",), _named, f"Assess them by that method. {AGAIN}", AGAIN),
     ((), _settings, f"Assess them with those settings. {AGAIN}", AGAIN),
@@ -121,8 +124,6 @@ class Origin:
             result: Some rows.
             whose: The rows of this origin, for the message.
         """
-        if not len(result):
-            return
         own = Origin.of(result).method
         if own == self.method:
             return
@@ -167,7 +168,7 @@ class FittedToRows:
     def _check(self, result: Any, expected: type[Result[Any]], names: Sequence[str]) -> None:
         """Raise an `InputError` unless a result is of this type, with these names, and of the same origin."""
         check_result(result, expected, names)
-        if self.origin is not None:
+        if self.origin is not None and len(result):
             self.origin.check(result)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.errors import FileError
+from howsure.evaluation.rules import read_rules
 from howsure.results.saved import read_table, table_in
 from howsure.sampling.outcome import Integers
 from howsure.scale.parts import completed_parts, rows_in
@@ -22,7 +23,7 @@ SAMPLE = 1_000_000
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read a result that was saved, such as a `Certainty`; the file says which kind it holds.
+    """Read a result that was saved, such as a `Certainty`, or rules; the file says which kind it holds.
 
     Args:
         path: A file, a folder that `save` wrote, or one of parts that `howsure assess --out FOLDER` wrote.
@@ -31,7 +32,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises:
         FileError: The file is missing, damaged, or not a saved result.
     """
-    return _whole(check_path(path))
+    source = check_path(path)
+    if source.suffix == ".json":
+        return read_rules(source)
+    return _whole(source)
 
 
 def _whole(source: Path, for_scores: bool = False) -> Any:

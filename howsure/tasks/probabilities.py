@@ -86,11 +86,27 @@ ROW_AND_ID = (
         lacking=False,
     ),
     Column(
+        *("hand_over", PER_ROW, BOOLEAN, "yes or no"),
+        "whether a person should look at the row, by `howsure.fit_rules`; None if no rules decided it",
+        optional=True,
+    ),
+    Column(
         *("frame_index", PER_ROW, EITHER, "texts or numbers"),
         "what the index of a data frame calls each row, by which labels are aligned; None without an index",
         optional=True,
     ),
 )
+
+
+IN_SET = Column(
+    *("in_set", WIDE, BOOLEAN, "yes or no"),
+    "whether the class or label is in the set, by `howsure.fit_rules`; None if no rules decided the row",
+    optional=True,
+)
+"""The column of sets."""
+
+DECIDED_COLUMNS = {"in_set", "low", "high", "hand_over"}
+"""Columns that rules make of whole rows; a result of one label or threshold of them begins without."""
 
 
 def predicted(said: str, covered: str) -> tuple[Column, ...]:

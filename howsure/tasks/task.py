@@ -43,6 +43,7 @@ ABILITIES = {
     "read_calibrator": "saved calibrators",
     "prediction_sets": "prediction sets",
     "prediction_intervals": "prediction intervals",
+    "coverage": "sets or intervals of whole rows",
     "abstain": "rules of abstention",
     "hand_over": "tables to hand over",
     "score_lines": "tables of scores",
@@ -107,11 +108,13 @@ class Task(ABC, Generic[R]):
         outcome_type: The `Outcome`, which says whether a model has such answers, and makes the result.
         result_type: The `Result`.
         outputs: The words that `outputs` takes for a model with such answers, such as `logits`.
+        decisions: The classes of what `coverage` and `abstain` give, by whose names saved rules call them.
     """
 
     outcome_type: ClassVar[type[Outcome]]
     result_type: ClassVar[type[Result[Any]]]
     outputs: ClassVar[tuple[str, ...]] = ()
+    decisions: ClassVar[tuple[type[Any], ...]] = ()
 
     @property
     def name(self) -> str:
@@ -177,6 +180,10 @@ class Task(ABC, Generic[R]):
         self, result: R, labels: Any, /, *, coverage: float, groups: Integers | None = None
     ) -> Any:
         """The intervals of `howsure.prediction_intervals`; `groups` likewise."""
+
+    @abstractmethod
+    def coverage(self, result: R, labels: Any, /, *, coverage: float) -> Any:
+        """The sets or intervals of `howsure.fit_rules`, which give columns of decided rows."""
 
     @abstractmethod
     def sets_told(self, result: R, fitted: Any, /) -> Any:
@@ -274,6 +281,7 @@ class PartialTask(Task[R]):
     compare = refused()
     prediction_sets = refused()
     prediction_intervals = refused()
+    coverage = refused()
     sets_told = refused()
     abstain = refused()
     choose = refused()

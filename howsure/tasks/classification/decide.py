@@ -150,6 +150,10 @@ class PredictionSets(FittedToRows):
         sets[np.arange(len(certainty)), certainty.label] = True
         return np.asarray(sets)
 
+    def columns(self, certainty: Certainty) -> dict[str, Any]:
+        """The columns of decided rows."""
+        return {"in_set": self(certainty)}
+
     def in_words(self, certainty: Certainty) -> list[str]:
         """The set of each row as text, the most probable class first: `{8, 6}`.
 
@@ -213,6 +217,11 @@ def prediction_sets(
         least=surely_covered(sizes, coverage, by_group=groups is not None),
         full=float(np.mean(held == len(names))),
     )
+
+
+def coverage(certainty: Certainty, labels: Any, *, coverage: float) -> PredictionSets:
+    """The part `coverage` of one class per row; see `howsure.evaluation.rules.fit_rules`."""
+    return prediction_sets(certainty, labels, coverage=coverage, by_class=False)
 
 
 # --- rows for a person --------------------------------------------------------------------------------

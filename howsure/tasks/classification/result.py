@@ -25,6 +25,7 @@ from howsure.tasks import verdict as verdicts
 from howsure.tasks.classification.sentence import Row
 from howsure.tasks.familiar import FAMILIARITY, Familiar
 from howsure.tasks.probabilities import (
+    IN_SET,
     NOT_GIVEN,
     ROW_AND_ID,
     OfProbabilities,
@@ -69,6 +70,7 @@ COLUMNS = (
         optional=True,
         unknown=True,
     ),
+    IN_SET,
     *doubt(PER_ROW),
     verdict(PER_ROW),
     beside_the_table(
@@ -174,6 +176,8 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
     id_name: str = ID
     learnt_from: Booleans | None = None
     frame_index: NDArray[Any] | None = None
+    in_set: Booleans | None = None
+    hand_over: Booleans | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,6 +21,7 @@ class Classification(Task[Certainty]):
     outcome_type = Classes
     result_type = Certainty
     outputs = (PROBABILITIES, LOGITS)
+    decisions = (decide.PredictionSets, decide.Abstention)
 
     evaluate = staticmethod(scoring.evaluate)
     score_lines = staticmethod(scoring.score_lines)
@@ -33,6 +34,7 @@ class Classification(Task[Certainty]):
         "`howsure.prediction_sets(certainty, labels, coverage=0.9)` gives sets of classes that keep their "
         "promise"
     )
+    coverage = staticmethod(decide.coverage)
     sets_told = staticmethod(decide.SetsTold)
     abstain = staticmethod(decide.abstain)
     choose = staticmethod(decide.choose)

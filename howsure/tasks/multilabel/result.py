@@ -24,6 +24,8 @@ from howsure.tasks import verdict as verdicts
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.multilabel.sentence import MultilabelRow
 from howsure.tasks.probabilities import (
+    DECIDED_COLUMNS,
+    IN_SET,
     NOT_GIVEN,
     ROW_AND_ID,
     OfProbabilities,
@@ -52,6 +54,7 @@ COLUMNS = (
     ),
     _MC_ERROR,
     *_SPREAD,
+    IN_SET,
     *doubt(WIDE, most=lambda labels: most_entropy(2)),
     verdict(WIDE),
     *settled(WIDE, "`doubt within passes`, `passes disagree`, `too few passes`"),
@@ -124,6 +127,8 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     id_name: str = ID
     learnt_from: Booleans | None = None
     frame_index: NDArray[Any] | None = None
+    in_set: Booleans | None = None
+    hand_over: Booleans | None = None
 
     # --- what follows from the arrays ---------------------------------------------------------
 
@@ -162,6 +167,8 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         k = self._label_number(label)
         arrays = {name: array[:, k] if array.ndim > 1 else array for name, array in self._arrays.items()}
         arrays |= {name: getattr(self, name) for name in self._setting_names() if name != self.names}
+        for name in DECIDED_COLUMNS & arrays.keys():
+            del arrays[name]  # they are of all labels
         arrays["probabilities"] = no_and_yes(arrays["probabilities"])
         for name in {"mc_error", "spread", "spread_error"} & arrays.keys():
             arrays[name] = np.stack([arrays[name], arrays[name]], axis=-1)  # the same for no and yes

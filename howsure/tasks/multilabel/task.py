@@ -7,9 +7,9 @@ from typing import Any
 from howsure.adapters.protocol import LABEL_LOGITS, LABEL_PROBABILITIES
 from howsure.tasks.classification.graph import numbers
 from howsure.tasks.multilabel import calibrate as calibration
+from howsure.tasks.multilabel import decide, outcome, printed
 from howsure.tasks.multilabel import evaluate as scoring
 from howsure.tasks.multilabel import graph as graphs
-from howsure.tasks.multilabel import outcome, printed
 from howsure.tasks.multilabel.outcome import Labels
 from howsure.tasks.multilabel.result import MultilabelCertainty
 from howsure.tasks.task import Task, refused
@@ -21,6 +21,7 @@ class Multilabel(Task[MultilabelCertainty]):
     outcome_type = Labels
     result_type = MultilabelCertainty
     outputs = (LABEL_PROBABILITIES, LABEL_LOGITS)
+    decisions = (decide.LabelSets, decide.LabelsAbstention)
 
     evaluate = staticmethod(scoring.evaluate)
     score_lines = staticmethod(scoring.score_lines)
@@ -37,8 +38,9 @@ class Multilabel(Task[MultilabelCertainty]):
         "Take one label at a time: `howsure.prediction_sets(certainty.of_label({first}), labels)` gives sets "
         "of 'no' and 'yes' that keep their promise"
     )
+    coverage = staticmethod(decide.label_sets)
     sets_told = refused()
-    abstain = refused(MultilabelCertainty.as_classes)
+    abstain = staticmethod(decide.abstain)
     choose = refused(MultilabelCertainty.as_classes)
     hand_over = refused(MultilabelCertainty.as_classes)
     above = refused()

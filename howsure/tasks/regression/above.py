@@ -27,7 +27,8 @@ from howsure.statistics import ERROR_FLOOR, LARGEST_ERROR, entropy_of, widening
 from howsure.tasks.classification.result import Certainty
 
 if TYPE_CHECKING:
-    from howsure.tasks.regression.result import RegressionCertainty
+from howsure.tasks.probabilities import DECIDED_COLUMNS
+from howsure.tasks.regression.result import RegressionCertainty
 
 _SHARES = shares_of(MIDDLES[None], np.zeros(1))
 _NORMAL = ndtri(MIDDLES) / np.sqrt(_SHARES @ ndtri(MIDDLES) ** 2)
@@ -138,9 +139,8 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
         else _of_networks(result, threshold, k, networks, not is_of_mean)
     )
     shared = {column.name for column in fields(result)} & {column.name for column in fields(Certainty)}
-    columns: dict[str, Any] = {
-        name: getattr(result, name) for name in shared - {"mc_error", "spread", "spread_error", "truth"}
-    }
+    own = {"mc_error", "spread", "spread_error", "truth"} | DECIDED_COLUMNS
+    columns: dict[str, Any] = {name: getattr(result, name) for name in shared - own}
     columns |= answer
     if result.truth is not None:
         columns["truth"] = (result.truth[:, k] > threshold).astype(np.int64)

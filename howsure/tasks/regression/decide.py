@@ -192,6 +192,10 @@ class PredictionIntervals(FittedToRows):
         reach = np.array(self.threshold) * scale * (1 + TOLERANCE)
         return np.stack([result.mean - reach, result.mean + reach], axis=-1)
 
+    def columns(self, result: RegressionCertainty) -> dict[str, Any]:
+        """The columns of decided rows."""
+        return _low_and_high(self(result))
+
     def __str__(self) -> str:
         is_single = len(self.target_names) == 1
         which = "the true number" if is_single else "the true number of each target"

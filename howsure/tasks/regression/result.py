@@ -137,6 +137,10 @@ COLUMNS = (
     ),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     FAMILIARITY,
+    _wide_column(
+        "low", "lower end of the interval of `howsure.fit_rules`; None if no rules decided", optional=True
+    ),
+    _wide_column("high", "upper end of that interval, likewise", optional=True),
     _wide_column("truth", "the true number; None if not given", optional=True),
 )
 """The columns of a `RegressionCertainty`, in the order of its table, which has lists for (N, K)."""
@@ -226,6 +230,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     id_name: str = ID
     learnt_from: Booleans | None = None
     frame_index: NDArray[Any] | None = None
+    low: Floats | None = None
+    high: Floats | None = None
+    hand_over: Booleans | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -23,6 +23,7 @@ class Regression(Task[RegressionCertainty]):
     outcome_type = Numbers
     result_type = RegressionCertainty
     outputs = NUMBERS
+    decisions = (decide.PredictionIntervals, decide.RegressionAbstention)
 
     evaluate = staticmethod(scoring.evaluate)
     score_lines = staticmethod(scoring.score_lines)
@@ -34,6 +35,7 @@ class Regression(Task[RegressionCertainty]):
         "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that keep their promise"
     )
     prediction_intervals = staticmethod(decide.prediction_intervals)
+    coverage = staticmethod(decide.prediction_intervals)
     sets_told = staticmethod(decide.IntervalsTold)
     abstain = staticmethod(decide.abstain)
     choose = staticmethod(decide.choose)

@@ -213,6 +213,7 @@ class DenseCertainty(Result[DenseRow]):
     id_name: str = ID
     learnt_from: Booleans | None = None
     frame_index: NDArray[Any] | None = None
+    hand_over: Booleans | None = None
     position_called: str = ""
 
     def _checked_column(

@@ -21,6 +21,7 @@ class Segmentation(Task[DenseCertainty]):
     outcome_type = Positions
     result_type = DenseCertainty
     outputs = (PROBABILITIES, LOGITS)
+    decisions = (decide.DenseAbstention,)
 
     evaluate = staticmethod(scoring.evaluate)
     score_lines = staticmethod(scoring.score_lines)
@@ -33,6 +34,7 @@ class Segmentation(Task[DenseCertainty]):
         "`howsure.prediction_sets(result, labels)` gives sets of classes at each position that keep their "
         "promise, and `result.share_interval(0.9)` says between which shares networks lie"
     )
+    coverage = refused("`howsure.prediction_sets(result, labels)` gives sets of each position")
     sets_told = staticmethod(decide.MapSetsTold)
     abstain = staticmethod(decide.abstain)
     choose = staticmethod(decide.choose)
