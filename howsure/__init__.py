@@ -40,6 +40,7 @@ from howsure.tasks.classification.evaluate import Evaluation
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.sentence import Row
 from howsure.tasks.multilabel.calibrate import MultilabelCalibrator
+from howsure.tasks.multilabel.decide import MultilabelAbstention, MultilabelPredictionSets
 from howsure.tasks.multilabel.evaluate import MultilabelEvaluation
 from howsure.tasks.multilabel.result import MultilabelCertainty
 from howsure.tasks.multilabel.sentence import MultilabelRow
@@ -88,9 +89,11 @@ __all__ = [
     "MCDropout",
     "Members",
     "ModelError",
+    "MultilabelAbstention",
     "MultilabelCalibrator",
     "MultilabelCertainty",
     "MultilabelEvaluation",
+    "MultilabelPredictionSets",
     "MultilabelRow",
     "NumbersRow",
     "PlainPrediction",

@@ -110,7 +110,7 @@ def assess(
             pixels in the region of interest. All others are left out of shares, of `undecided`, `doubt` and
             `overlap`, and of the rule by which passes end. Default: those that an input `attention_mask` or a
             mask of Keras counts; without either, all.
-        rules: What `howsure.fit_rules` learnt: the rows are then calibrated and decided, as `rules(result)`
+        rules: Rules of `howsure.fit_rules`: the rows are then calibrated and decided, as `rules(result)`
             does it. Model and method are checked before any row is assessed.
 
     Returns:

@@ -22,6 +22,7 @@ from howsure.errors import InputError
 from howsure.evaluation.abstain import abstain
 from howsure.evaluation.calibrate import calibrate as fit_calibrator
 from howsure.evaluation.calibrator_files import with_origin
+from howsure.evaluation.groups import group_numbers, renumbered
 from howsure.inputs.typed_json import digest, read_sealed, typed, write_sealed
 from howsure.results.check import check_result
 from howsure.results.origin import DECIDED, FittedToRows, Origin, fitted_to
@@ -47,7 +48,7 @@ class Rules(FittedToRows):
     Attributes:
         origin: The origin of the labelled rows.
         calibrator: The calibrator, or None.
-        sets: The `PredictionSets` or `LabelSets` of calibrated rows, their `PredictionIntervals`, or None.
+        sets: The prediction sets of calibrated rows, or their intervals, or None.
         abstention: The `Abstention` of calibrated rows, or None.
         rows: How many labelled rows the promises are made with.
         shares: By column of the decided rows, and then by value, the share of these rows that has it:
@@ -205,16 +206,18 @@ def fit_rules(
     task = task_of(result)
     known = result.with_truth(truth_of(result, labels))
     coverage = None if coverage is None or not task.can("coverage") else as_share(coverage, "coverage")
-    first, second = _divided(len(known), groups, seed) if calibrate else (None, np.arange(len(known)))
+    numbers = group_numbers(groups, known, len(known))
+    first, second = _divided(len(known), numbers, seed) if calibrate else (None, np.arange(len(known)))
     if first is not None and coverage is None and risk is None:
         first, second = np.arange(len(known)), np.arange(len(known))
     calibrator = None if first is None else fit_calibrator(known[first], seed=seed)
     rest: Any = known[second] if calibrator is None else calibrator(known[second])
+    of_rest = None if numbers is None else renumbered(numbers[second])
     sets = abstention = None
     if coverage is not None:
-        sets = fitted_to(rest, task.coverage(rest, None, coverage=coverage))
+        sets = fitted_to(rest, task.coverage(rest, None, coverage=coverage, groups=of_rest))
     if risk is not None:
-        abstention = abstain(rest, risk=risk, tolerance=tolerance, background=background)
+        abstention = abstain(rest, risk=risk, tolerance=tolerance, background=background, groups=of_rest)
     rules = Rules(
         origin=Origin.of(known),
         calibrator=calibrator,
@@ -226,11 +229,11 @@ def fit_rules(
     return replace(rules, shares=_shares_of(rules._decided(known[second])))
 
 
-def _divided(rows: int, groups: ArrayLike | None, seed: int) -> tuple[Integers, Integers]:
+def _divided(rows: int, groups: Integers | None, seed: int) -> tuple[Integers, Integers]:
     """Positions of the rows of either half, in order; groups stay whole."""
-    names, group = np.unique(np.arange(rows) if groups is None else np.asarray(groups), return_inverse=True)
-    drawn = np.random.default_rng(seed).permutation(len(names))[: len(names) // 2]
-    in_first = np.isin(group, drawn)
+    group = np.arange(rows) if groups is None else groups
+    count = int(group.max(initial=-1)) + 1
+    in_first = np.isin(group, np.random.default_rng(seed).permutation(count)[: count // 2])
     return np.flatnonzero(in_first), np.flatnonzero(~in_first)
 
 

@@ -182,7 +182,7 @@ class Task(ABC, Generic[R]):
         """The intervals of `howsure.prediction_intervals`; `groups` likewise."""
 
     @abstractmethod
-    def coverage(self, result: R, labels: Any, /, *, coverage: float) -> Any:
+    def coverage(self, result: R, labels: Any, /, *, coverage: float, groups: Integers | None) -> Any:
         """The sets or intervals of `howsure.fit_rules`, which give columns of decided rows."""
 
     @abstractmethod

@@ -231,6 +231,15 @@ def abstained(held):
     return Said({"to a person": np.asarray(rule(held.result))}, whole={"text": str(rule)})
 
 
+def ruled(held):
+    of = of_kind(held.case.kind)
+    rules = howsure.fit_rules(
+        held.result, held.truth, calibrate=False, coverage=COVERAGE, risk=of.risk, tolerance=of.tolerance
+    )
+    decided = rules(held.result)
+    return Said({"to a person": np.asarray(decided.hand_over)}, whole={"text": str(rules.abstention)})
+
+
 def handed_over(held):
     path = held.folder / "rows.csv"
     howsure.hand_over(held.result, np.arange(len(held.result)), path)
@@ -399,6 +408,9 @@ DOORS = {
     "abstain": Door(
         abstained, ("abstain",), truth=True, fits=True, part="abstain", learns=True, in_the_unit=True
     ),
+    "fit_rules": Door(
+        ruled, ("fit_rules",), truth=True, fits=True, part="abstain", learns=True, in_the_unit=True
+    ),
     "hand_over": Door(handed_over, ("hand_over",), part="hand_over"),
     "compare": Door(compared, ("compare",), truth=True, fits=True, part="compare", by_the_model=True),
     "familiarity": Door(familiar, ("familiarity", "features_of"), of_tables=True, by_the_model=True),
@@ -566,7 +578,7 @@ COMMANDS = {
     "evaluate": Command(command_evaluate, ("evaluate",)),
     "calibrate": Command(command_calibrate, ("calibrate",)),
     "sets": Command(command_sets, ("prediction_sets", "prediction_intervals")),
-    "abstain": Command(command_abstain, ("abstain",)),
+    "abstain": Command(command_abstain, ("hand_over",)),
     "handover": Command(command_handover, ("hand_over",)),
     "report": Command(command_report),
 }

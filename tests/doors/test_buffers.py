@@ -101,6 +101,13 @@ def abstain(case, result, lend):
     return howsure.abstain(result, lend(case.truth), risk=of.risk, tolerance=tolerance)
 
 
+def fit_rules(case, result, lend):
+    of = of_kind(case.kind)
+    return howsure.fit_rules(
+        result, lend(case.truth), calibrate=False, coverage=0.5, risk=of.risk, tolerance=of.tolerance
+    )
+
+
 def prediction_intervals(case, result, lend):
     return howsure.prediction_intervals(result, lend(case.truth), coverage=0.5)
 
@@ -185,6 +192,7 @@ WAYS = {
     "evaluate": lambda case, result, lend: howsure.evaluate(result, lend(case.truth)),
     "calibrate": lambda case, result, lend: howsure.calibrate(result, lend(case.truth)),
     "abstain": abstain,
+    "fit_rules": fit_rules,
     "prediction_sets": lambda case, result, lend: howsure.prediction_sets(
         result, lend(case.truth), coverage=0.8
     ),

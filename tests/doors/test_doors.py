@@ -691,7 +691,6 @@ def test_a_method_that_is_compared_twice_is_seen(kind):
 WRONG = {
     "numbers have sets": ("numbers", "howsure.prediction_sets(result, labels)"),
     "classes have intervals": ("classes", "howsure.prediction_intervals(certainty, labels)"),
-    "labels have rules": ("labels", "howsure.abstain(certainty, labels)"),
     "labels are handed over": ("labels", "howsure.hand_over(certainty, [0], path)"),
     "labels are compared": (
         "labels",

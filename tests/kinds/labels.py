@@ -14,6 +14,7 @@ class SeveralLabels(Kind):
     trained_for = "labels"
     settings: ClassVar = {"outputs": "label-probabilities"}
     one_of_names = False
+    risk = 0.95
 
     def truth(self, said, random):
         return random.random(said.probabilities.shape) < said.probabilities

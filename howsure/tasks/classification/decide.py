@@ -219,9 +219,11 @@ def prediction_sets(
     )
 
 
-def coverage(certainty: Certainty, labels: Any, *, coverage: float) -> PredictionSets:
+def coverage(
+    certainty: Certainty, labels: Any, *, coverage: float, groups: Integers | None
+) -> PredictionSets:
     """The part `coverage` of one class per row; see `howsure.evaluation.rules.fit_rules`."""
-    return prediction_sets(certainty, labels, coverage=coverage, by_class=False)
+    return prediction_sets(certainty, labels, coverage=coverage, by_class=False, groups=groups)
 
 
 # --- rows for a person --------------------------------------------------------------------------------

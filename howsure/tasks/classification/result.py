@@ -141,6 +141,10 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
             from the row; None if it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
             aligned; None without an index.
+        in_set: (N, K) yes or no, whether the class or label is in the set, by `howsure.fit_rules`; None if no
+            rules decided the row.
+        hand_over: (N,) yes or no, whether a person should look at the row, by `howsure.fit_rules`; None if no
+            rules decided it.
     """
 
     answer: ClassVar[str] = "classes"

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.evaluation.conformal import TOLERANCE, check_enough
+from howsure.evaluation.conformal import TOLERANCE, check_enough, of_new_groups, size_of
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.results.origin import FittedToRows
-from howsure.sampling.outcome import Booleans, Floats
+from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.multilabel.result import MultilabelCertainty
 from howsure.tasks.truth import truth_of
 
 
 @dataclass(frozen=True)
-class LabelSets(FittedToRows):
+class MultilabelPredictionSets(FittedToRows):
     """Fitted sets; called with a `MultilabelCertainty`, they say which labels could hold.
 
     Attributes:
@@ -31,6 +31,7 @@ class LabelSets(FittedToRows):
         rows: Labelled rows they were fitted on.
         label_names: K names; sets are given for the same labels only.
         size: Mean number of labels in the sets of the labelled rows.
+        groups: As in `PredictionSets`.
     """
 
     coverage: float
@@ -38,6 +39,7 @@ class LabelSets(FittedToRows):
     rows: int
     label_names: tuple[str, ...]
     size: float
+    groups: int | None = None
 
     def __call__(self, certainty: MultilabelCertainty) -> Booleans:
         """(N, K) booleans: which labels are in the set of each row; `yes` always is.
@@ -54,30 +56,35 @@ class LabelSets(FittedToRows):
 
     def __str__(self) -> str:
         return (
-            f"Sets that hold {100 * self.coverage:g} % or more of the labels that are true of a row, on "
-            f"average over rows: all labels with a probability of at least {self.threshold:.3g}. On average "
-            f"they hold {self.size:.2g} of {len(self.label_names)} labels."
+            f"Sets that hold {100 * self.coverage:g} % or more of the labels that are true of a row"
+            f"{of_new_groups(self.groups)}, on average over rows: all labels with a probability of at least "
+            f"{self.threshold:.3g}. On average they hold {self.size:.2g} of {len(self.label_names)} labels."
         )
 
 
-def label_sets(certainty: MultilabelCertainty, labels: Any, *, coverage: float) -> LabelSets:
+def label_sets(
+    certainty: MultilabelCertainty, labels: Any, *, coverage: float, groups: Integers | None
+) -> MultilabelPredictionSets:
     """The part `coverage` of several labels per row; see `howsure.evaluation.rules.fit_rules`."""
     truth = np.asarray(truth_of(certainty, labels), dtype=bool)
-    check_enough([len(truth)], coverage)
+    size = size_of(truth, groups)
+    check_enough([size], coverage, counted="rows" if groups is None else "groups")
+    share = np.ones(len(truth)) if groups is None else 1 / np.bincount(groups)[groups]
     # A label that is true is missed by each threshold above its probability, unless it is said to hold.
     missable = truth & ~certainty.yes
-    weight = missable / np.maximum(truth.sum(axis=1, keepdims=True), 1)
+    weight = missable * (share / np.maximum(truth.sum(axis=1), 1))[:, None]
     thresholds, place = np.unique(certainty.probabilities[missable], return_inverse=True)
     losses = np.cumsum(np.bincount(place, weights=weight[missable], minlength=len(thresholds)))
-    allowed = (1 - coverage) * (len(truth) + 1) - 1
+    allowed = (1 - coverage) * (size + 1) - 1
     missed = int(np.searchsorted(losses, allowed + 1e-9, side="right"))  # 1e-9: rounding of sums
     threshold = float(thresholds[missed]) if missed < len(thresholds) else 0.5
-    size = float(((certainty.probabilities >= threshold) | certainty.yes).sum(axis=1).mean())
-    return LabelSets(coverage, threshold, len(truth), certainty.label_names, size)
+    held = float(((certainty.probabilities >= threshold) | certainty.yes).sum(axis=1).mean())
+    of_groups = None if groups is None else size
+    return MultilabelPredictionSets(coverage, threshold, len(truth), certainty.label_names, held, of_groups)
 
 
 @dataclass(frozen=True)
-class LabelsAbstention(Acceptance):
+class MultilabelAbstention(Acceptance):
     """A fitted rule; called with a `MultilabelCertainty`, it says which rows to hand to a person.
 
     Attributes:
@@ -111,7 +118,8 @@ def abstain(
     confidence: float,
     tolerance: Any,
     background: int | None = None,
-) -> LabelsAbstention:
+    groups: Integers | None = None,
+) -> MultilabelAbstention:
     """The part `abstain` of several labels per row: a row is wrong if any label is; its gaps rank it."""
     if tolerance is not None:
         raise InputError(
@@ -120,8 +128,8 @@ def abstain(
             received=repr(tolerance),
         )
     wrong = np.any(certainty.yes != truth_of(certainty, labels), axis=1)
-    decision = decided(_least_gap(certainty), wrong, risk, confidence)
-    return LabelsAbstention(**decision, label_names=certainty.label_names)
+    decision = decided(_least_gap(certainty), wrong, risk, confidence, groups)
+    return MultilabelAbstention(**decision, label_names=certainty.label_names)
 
 
 def _least_gap(certainty: MultilabelCertainty) -> Floats:

@@ -21,7 +21,7 @@ class Multilabel(Task[MultilabelCertainty]):
     outcome_type = Labels
     result_type = MultilabelCertainty
     outputs = (LABEL_PROBABILITIES, LABEL_LOGITS)
-    decisions = (decide.LabelSets, decide.LabelsAbstention)
+    decisions = (decide.MultilabelPredictionSets, decide.MultilabelAbstention)
 
     evaluate = staticmethod(scoring.evaluate)
     score_lines = staticmethod(scoring.score_lines)

@@ -25,10 +25,10 @@ from howsure.sampling.outcome import Booleans, Floats
 from howsure.sampling.sketch import BINS
 from howsure.statistics import ERROR_FLOOR, LARGEST_ERROR, entropy_of, widening
 from howsure.tasks.classification.result import Certainty
+from howsure.tasks.probabilities import DECIDED_COLUMNS
 
 if TYPE_CHECKING:
-from howsure.tasks.probabilities import DECIDED_COLUMNS
-from howsure.tasks.regression.result import RegressionCertainty
+    from howsure.tasks.regression.result import RegressionCertainty
 
 _SHARES = shares_of(MIDDLES[None], np.zeros(1))
 _NORMAL = ndtri(MIDDLES) / np.sqrt(_SHARES @ ndtri(MIDDLES) ** 2)
