@@ -148,7 +148,6 @@ CASES = [
     *each(
         (
             howsure.prediction_sets,
-            howsure.abstain,
             lambda several: sets()(several),
             lambda several: rule()(several),
             lambda several: hand_over([0], made=several),
