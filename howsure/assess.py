@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import logging
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +22,7 @@ from howsure import tuning
 from howsure.adapters.protocol import FLOAT32
 from howsure.adapters.resolve import resolve_model
 from howsure.arguments import accept_alias, check_choice, check_progress, check_type, check_whole
-from howsure.errors import InputError
+from howsure.errors import LOGGER, InputError
 from howsure.evaluation.rules import Rules, check_rules
 from howsure.inputs.align import ID, check_ids
 from howsure.inputs.rows import Rows, row_kind
@@ -184,9 +186,20 @@ def assessed(
     rules: Rules | None = None,
 ) -> Result:
     """As `assess`, with all that is wished in one object."""
+    begun = time.monotonic()
     with progress_callback(progress, "Assessing") as tell:
         first, *others = streamed(model, x, method, request, tell, rules)
-    return first.joined([first, *others])
+    result = first.joined([first, *others])
+    if isinstance(result, results.Result) and LOGGER.isEnabledFor(logging.INFO):
+        told: Any = result
+        LOGGER.info(
+            "Assessed %d rows by %s: %.1f passes a row, %.3f seconds",
+            len(result),
+            told.method.get("name"),
+            np.mean(told.passes) if len(result) else 0,
+            time.monotonic() - begun,
+        )
+    return result
 
 
 def streamed(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from howsure.adapters.choose_output import Output
-from howsure.adapters.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
-from howsure.adapters.resolve import ModelHandle, resolve_model
+from howsure.adapters.protocol import ColumnsModel, LayerInfo, MemberModel, Model, ModelInfo, PassModel
+from howsure.adapters.resolve import ModelHandle, capable, resolve_model
 from howsure.arguments import check_type
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError, warnings_never_errors
@@ -149,6 +149,8 @@ def audit(
     method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
     request = Request.of(locals())
     chosen, handle = request.assessed_output, resolve_model(model)
+    if isinstance(handle.model, ColumnsModel):
+        capable(handle.model, Model, "howsure.audit")  # or a refusal that says what a graph is
     if x is None:
         quiet = warnings.catch_warnings(action="ignore" if handle.is_estimator else None)
         with quiet, warnings_never_errors():  # of made-up rows

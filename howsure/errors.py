@@ -16,6 +16,7 @@ it is named as its part's fault.
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import sys
 import traceback
@@ -26,6 +27,12 @@ from contextvars import ContextVar
 from typing import Self
 
 from howsure.words import printable
+
+LOGGER = logging.getLogger(__package__)
+"""The logger `howsure`, for servers: warnings, and a line about each `assess`. Nothing is shown unless the
+caller configures it."""
+
+LOGGER.addHandler(logging.NullHandler())
 
 
 class HowsureError(Exception):
@@ -224,6 +231,7 @@ def warn(message: str, kind: str | None = None) -> None:
     place = caller.f_code.co_filename, caller.f_lineno
 
     def tell() -> None:
+        LOGGER.warning(message)
         warnings.warn_explicit(HowsureWarning(message, kind), None, *place, registry=registry)
 
     if (waiting := _POSTPONED.get()) is None:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure.adapters.protocol import Array, ModelInfo, PassModel
+from howsure.adapters.protocol import Array, ColumnsModel, ModelInfo, PassModel
 from howsure.adapters.resolve import ModelHandle, resolve_model, warn_of_raw_images
 from howsure.errors import InputError, ModelError
 from howsure.inputs.rows import Rows, cast_rows, quoted
 from howsure.inputs.transforms import Change
 from howsure.methods.protocol import Job, Method
 from howsure.request import Request
+from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_random
 from howsure.tasks.output_semantics import infer_outcome
@@ -36,6 +37,8 @@ def prepare(model: Any, x: Any, method: Method, request: Request, *, raw: bool =
     handle = resolve_model(model)
     rows = handle.rows(x)
     ready, arrays = _adapted(handle, rows, method, request)
+    if isinstance(ready, ColumnsModel):
+        request = _of_graph(ready, request)
     if raw:
         outcome: Outcome = Raw(ready.info.output_shape)
     else:
@@ -43,6 +46,29 @@ def prepare(model: Any, x: Any, method: Method, request: Request, *, raw: bool =
     if request.class_names is None and ready.info.class_names is None:
         request = replace(request, class_names=rows.class_names)
     return _job(ready, arrays, outcome, CallArguments(handle, rows.x, request))
+
+
+FIXED = ("outputs", "outcome", "class_axis", "keep", "tile", "positions")
+"""Wishes that a graph cannot follow: its export has settled them."""
+
+
+def _of_graph(graph: ColumnsModel, request: Request) -> Request:
+    """The wishes, with the thresholds of a graph where the caller has none; an error for one of `FIXED`."""
+    asked = [name for name in FIXED if getattr(request, name) is not None]
+    seed = int(graph.metadata["seed"])
+    if request.seed not in (0, seed):
+        asked.append("seed")
+    if asked:
+        raise InputError(
+            f"`{asked[0]}` has no effect on a graph: its export has settled it",
+            expected=f"no `{asked[0]}`",
+            received=getattr(request, asked[0]),
+            hint="Assess the model from which the graph was exported, or export it so",
+        )
+    limits = graph.metadata.get("thresholds")
+    if limits is None or request.thresholds is not None:
+        return request
+    return replace(request, thresholds=Thresholds(**limits))
 
 
 @dataclass(frozen=True, eq=False)

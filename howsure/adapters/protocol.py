@@ -6,14 +6,15 @@
     ├── ScaledModel      compares the scale of rows with that of the training rows
     ├── FeatureModel     input and output of the last linear layer
     ├── WeightedModel    its weights, by which it is known again
-    └── MemberModel      the members whose mean is the prediction
+    ├── MemberModel      the members whose mean is the prediction
+    └── ColumnsModel     finished columns in the place of a prediction
 
 Adapters take and return numpy arrays; tensors stay inside. `tests/support/arrays.py` is a worked example.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -355,6 +356,30 @@ class MemberModel(Model, Protocol):
 
     def ask_members(self, rows: Sequence[Array]) -> RawOutputs:
         """Raw outputs (M, n, …) of the members, for inputs (n, …) in the model's input types."""
+        ...
+
+
+@runtime_checkable
+class ColumnsModel(Model, Protocol):
+    """A graph of `howsure.export`, which puts out columns of a result. It has no plain prediction."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The metadata of the graph by name, parsed; see `howsure.export.arithmetic.described`."""
+        ...
+
+    @property
+    def passes(self) -> int:
+        """Passes that every row gets."""
+        ...
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights of the model that was exported."""
+        ...
+
+    def columns(self, rows: Sequence[Array]) -> dict[str, Array]:
+        """The columns (n, …) by name, for inputs (n, …) in the types of the inputs."""
         ...
 
 

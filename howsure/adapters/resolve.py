@@ -26,6 +26,7 @@ from howsure.adapters.choose_output import Output, Pair
 from howsure.adapters.input_scale import some_of
 from howsure.adapters.protocol import (
     Array,
+    ColumnsModel,
     ExportModel,
     FeatureModel,
     MemberModel,
@@ -57,6 +58,9 @@ ADAPTERS = {
 """Adapter module by package, where the package defines the model's class or one of its bases. Keras on
 PyTorch derives from both, so Keras comes first."""
 
+GRAPHS = ".onnx"
+"""Suffix of the graphs of `howsure.export`."""
+
 PICKLES = (".joblib", ".pkl", ".pickle")
 
 FILES = {
@@ -77,7 +81,7 @@ _CLOSED = "a graph in which dropout is left out or cannot be switched"
 _WEIGHTS = "a file of weights, without a model that could be used"
 
 OTHER_FILES = {
-    **dict.fromkeys((".tflite", ".onnx", ".pb"), (_CLOSED, f"{_KEEP_IT}; of PyTorch: {_MAKE_IT}")),
+    **dict.fromkeys((".tflite", ".pb"), (_CLOSED, f"{_KEEP_IT}; of PyTorch: {_MAKE_IT}")),
     ".pt2": (_CLOSED, _MAKE_IT),
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".safetensors"), (_WEIGHTS, _MAKE_IT)),
     ".json": (
@@ -94,6 +98,7 @@ _CAPABILITIES: dict[type, str] = {
     ExportModel: "passes as an ONNX graph",
     FeatureModel: "the features of its last layer",
     MemberModel: "members whose mean it predicts",
+    ColumnsModel: "the columns of a graph of howsure.export",
 }
 
 
@@ -149,6 +154,11 @@ class ModelHandle:
             return read_named(path, self.feature_names, roles, form)
         specs = self._specs_or_none()
         return read_rows(path, specs, self.channels, skip_unreadable=skip_unreadable, roles=roles, form=form)
+
+    @property
+    def brings_method(self) -> bool:
+        """Whether the model has a method of its own, as estimators and graphs have."""
+        return self.is_estimator or isinstance(self.model, ColumnsModel)
 
     @property
     def feature_names(self) -> list[str]:
@@ -275,11 +285,16 @@ class ModelHandle:
 def resolve_model(model: Any) -> ModelHandle:
     """A caller's model with the adapter of its framework; a handle stays as it is.
 
+    The path of a graph of `howsure.export` is a model too.
+
     Raises:
         ModelError: Not a model, or an estimator that holds a network.
+        FileError: The path of a graph that cannot be read.
     """
     if isinstance(model, ModelHandle):
         return model
+    if isinstance(model, (str, os.PathLike)) and Path(model).suffix == GRAPHS:
+        model = load(model)
     if isinstance(model, Model):
         return ModelHandle(model)
     adapter = _adapter_of(model)
@@ -320,6 +335,11 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     file = Path(path)
     if not file.exists():
         raise FileError("The model file does not exist", received=str(file))
+    if file.suffix == GRAPHS:
+        with reading(file, "model"):
+            file.open("rb").close()
+        graph: ColumnsModel = importlib.import_module("howsure.adapters.onnx").load(file)
+        return graph
     framework = FILES.get(file.suffix)
     if framework is None:
         raise _not_a_model(file)
@@ -347,6 +367,14 @@ def capable(model: Model, capability: Any, user: str) -> Any:
     Raises:
         ModelError: The model does not offer it.
     """
+    if isinstance(model, ColumnsModel) and capability is not ColumnsModel:
+        raise ModelError(
+            f"'{model.info.name}' is a graph of howsure.export: its {model.passes} passes are fixed, and "
+            "nothing else can be asked of it",
+            expected=f"howsure.assess('{model.info.name}', x) without `method`",
+            received=user,
+            hint="For that, give the model from which it was exported",
+        )
     if not isinstance(model, capability):
         words = _CAPABILITIES[capability]
         raise ModelError(

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 import howsure
-from howsure.adapters.resolve import PICKLES, resolve_model
+from howsure.adapters.resolve import GRAPHS, PICKLES, resolve_model
 from howsure.arguments import check_whole
 from howsure.atomic import PAGES, TABLES
 from howsure.cli.command import check_exist, check_output, rows_on
@@ -182,7 +182,8 @@ class Assess(RowsCommand):
             if path.is_dir() and path.resolve() in out.resolve().parents:
                 raise InputError(f"'{out}' lies inside the input '{path}'", expected="a folder elsewhere")
         needs_table = {
-            "The results of a classifier": self.model.suffix.lower() in PICKLES,
+            "the results of a classifier": self.model.suffix.lower() in PICKLES,
+            "the results of a graph": self.model.suffix == GRAPHS,
             "`separator` and `decimal`": form != CsvForm(),
             "`label_column` with --labels": None not in (self.labels, self.settings.label_column),
         }
@@ -240,10 +241,11 @@ class Assess(RowsCommand):
             request = replace(request, class_names=names)
             rows = replace(rows, labels=self.labels_of(rows, names), class_names=None)
         rows_in = replace(rows, x=divided(rows.x, settings.divide_by, network, request))
-        if self.choice is None and network.is_estimator:
+        if self.choice is None and network.brings_method:
             if self.options:
                 raise InputError(
-                    f"`{next(iter(self.options))}` has no effect with a classifier of scikit-learn",
+                    f"`{next(iter(self.options))}` has no effect with "
+                    + ("a classifier of scikit-learn" if network.is_estimator else "a graph"),
                     expected="no such setting: it has a method of its own",
                 )
             method = None
@@ -262,10 +264,12 @@ class Assess(RowsCommand):
             images = counted(len(rows.left_out), "unreadable image")
             _say_lines(f"left out: {images}. Row numbers do not count them", rows.left_out)
             if self.report is not None:
-                some = replace(rows_in, x=fed(rows_in.x, request))
-                keep_off = self.options.get("keep_off", ())
-                audit = howsure.audit(network, some, keep_off=keep_off, **request.arguments_of(howsure.audit))
-                extras: dict[str, Any] = {"audit": audit, "background": settings.background}
+                extras: dict[str, Any] = {"background": settings.background}
+                if self.model.suffix != GRAPHS:  # in which no layers are left
+                    some = replace(rows_in, x=fed(rows_in.x, request))
+                    wished = request.arguments_of(howsure.audit)
+                    keep_off = self.options.get("keep_off", ())
+                    extras["audit"] = howsure.audit(network, some, keep_off=keep_off, **wished)
                 write_report(self.report, result, rows.by_column, **extras)
                 say(self.console, f"Report:  {self.report}")
         return not rows.left_out

@@ -236,6 +236,8 @@ def described(
         inside["familiarity"] = {"score": familiarity.score, "share": familiarity.share, **rows}
     if divide_by is not None:
         inside["divide_by"] = divide_by
+    if job.model.info.rescales:
+        inside["rescales"] = True
     return {
         "format": str(FORMAT),
         "howsure": importlib.metadata.version("howsure"),

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from howsure.adapters.protocol import MemberModel, Model
+from howsure.adapters.protocol import ColumnsModel, MemberModel, Model
 from howsure.adapters.resolve import ModelHandle
 from howsure.errors import InputError
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.ensemble import Ensemble
+from howsure.methods.graph import Graph
 from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Members, PlainPrediction, Softmax
@@ -66,6 +67,8 @@ def default_method(model: ModelHandle, x: Any) -> Method:
         InputError: A classifier or regressor does not accept the rows.
         ModelError: It gives no probabilities or numbers.
     """
+    if isinstance(model.model, ColumnsModel):
+        return Graph()
     if not model.is_estimator:
         return MCDropout()
     with warnings.catch_warnings(action="ignore"):  # the warning comes when the rows are assessed

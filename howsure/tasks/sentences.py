@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from howsure.displayed import Displayed
 from howsure.inputs.align import ID
 from howsure.tasks import verdict as verdicts
 from howsure.words import printable, upper
+
+SETTINGS = ("kind", "method", "id_name", "thresholds", "unfamiliar_share", "noise_from", "position_name")
+"""Fields of rows that are the same for all rows, and not in the dict of one."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,6 +31,9 @@ class AnswerRow(Displayed):
         id_name: Name of the column of ids.
     """
 
+    _beside: ClassVar[tuple[str, ...]] = ()
+    """Columns of the table that are no fields of the row, but follow from them."""
+
     row: int
     passes: int
     kind: str
@@ -39,6 +45,31 @@ class AnswerRow(Displayed):
     def called(self) -> str:
         """Name of the row in a text: `customer A17` by its id, or without one `row 17`."""
         return called(self.kind, self.row, self.id, self.id_name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain numbers, texts and lists, which JSON can hold; None for NaN.
+
+        Names are those of the table's columns, with the names of the K classes, labels or targets. `id` is
+        the caller's name for the row, and `sentence` what printing it says.
+
+        Example:
+            >>> howsure.assess(model, x)[89].to_dict()["verdict"]
+            'coin flip'
+        """
+        names = [item.name for item in fields(self) if item.name not in SETTINGS]
+        values = {name: _plain(getattr(self, name)) for name in (*names, *self._beside)}
+        return {**values, "sentence": str(self)}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it; NaN and infinity become None."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 REASON_IN_WORDS = {

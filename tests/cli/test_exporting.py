@@ -104,3 +104,25 @@ def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
     done("audit", made, *options, "--save-plan", "p.json", "--set", "precision=float32")
     done("export", made, "out.onnx", "--plan", "p.json", *options)
     assert "`drop` has no effect without rows" in refused("audit", made, "--set", "drop=kind")
+
+
+def test_a_graph_is_a_model_of_the_command_line(folder, tmp_path):
+    done("export", folder, "out.onnx", "--data", "rows.npy", "--class-names", "a,b,c", "--quiet")
+    printed = done("assess", "out.onnx", "rows.npy", "--out", "table.parquet", "--report", "page.html")
+    assert "Table:   table.parquet" in printed
+    table = howsure.load("table.parquet")
+    assert (table.method["name"], table.class_names) == ("ONNX graph", ("a", "b", "c"))
+    assert (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "parts"], "One table is needed for the results of a graph"),
+        (["--out", "t.csv", "--method", "softmax"], "passes are fixed"),
+        (["--out", "t.csv", "--set", "passes=9"], "`passes` has no effect with a graph"),
+    ],
+)
+def test_what_a_graph_cannot_do_is_refused(folder, options, message):
+    done("export", folder, "out.onnx", "--data", "rows.npy", "--quiet")
+    assert message in flat(refused("assess", "out.onnx", "rows.npy", *options))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from howsure.adapters.protocol import LOGITS
 from howsure.onnx import Value, softmax, two_largest
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.error import Units
-from howsure.statistics import total_entropy
+from howsure.statistics import LARGEST_ERROR, total_entropy
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.distributions import Distributions
@@ -46,6 +47,9 @@ Numbers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 UnitsOf = Callable[[Value], Units]
 """Adds up numbers (W, n, …) of the passes by the groups of passes that show the error."""
 
+Columns = Mapping[str, NDArray[Any]]
+"""Columns that a graph put out, (n, …) by name."""
+
 NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
 """The columns of numbers."""
 
@@ -56,6 +60,9 @@ class DistributionGraph(ABC):
     Args:
         outcome: The kind of answer of a row.
     """
+
+    result_type: ClassVar[type[Any]]
+    """The result that has these columns."""
 
     wide: ClassVar[tuple[str, ...]] = ("probabilities", "mc_error")
     """The columns (n, K)."""
@@ -172,6 +179,26 @@ class DistributionGraph(ABC):
         verdict = np.where(is_nan, NOT_A_NUMBER, verdict)
         return {**self.answers(probabilities, places, is_nan), "verdict": self.each(verdict)}
 
+    def result(self, columns: Columns, fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
+        """The result with the numbers of a graph as they are; `entropy` but for rounding, as it is derived.
+
+        Args:
+            columns: The outputs of the graph, by name.
+            fields: The other fields of the result.
+            metadata: Its metadata, parsed.
+        """
+        p = columns["probabilities"].astype(np.float64)
+        lacking = columns["entropy"] - self.each(self.of_outcome.entropy(p))
+        return self.result_type(
+            probabilities=p,
+            mc_error=np.minimum(columns["mc_error"], LARGEST_ERROR),
+            expected_entropy=np.maximum(columns["expected_entropy"], 0),
+            entropy_correction=np.maximum(lacking, 0),
+            thresholds=self.thresholds,
+            **self.names,
+            **fields,
+        )
+
     @property
     def metadata(self) -> dict[str, Any]:
         """The meaning of the columns."""
@@ -207,6 +234,8 @@ def near_a_threshold(
 class ClassesGraph(DistributionGraph):
     """The columns of `Classes`: one distribution over C = K classes."""
 
+    result_type = Certainty
+
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
         """Those of the classes."""
@@ -237,6 +266,29 @@ class ClassesGraph(DistributionGraph):
         """The two top classes."""
         kept_places = np.where(is_nan[..., None], self.outcome.width, two)[..., 0, :]
         return {"label": kept_places[..., 0], "runner_up": kept_places[..., 1]}
+
+    def result(self, columns: Columns, fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
+        """As of all distributions; calibrated where the graph calibrates, as by its calibrator in Python."""
+        result: Certainty = super().result(columns, fields, metadata)
+        if "calibrator" not in metadata:
+            return result
+        from howsure.evaluation.fitted_rows import FittedRows
+        from howsure.tasks.classification.calibrate import Calibrator
+
+        said = metadata["calibrator"]
+        calibrator = Calibrator(
+            method=said["method"],
+            parameters={name: np.asarray(said[name]) for name in said.keys() - {"method", "rows"}},
+            rows=said["rows"],
+            class_names=result.class_names,
+            before=None,
+            after=None,
+            helps="cannot tell",
+            said="",
+            warnings=(),
+            learnt_rows=FittedRows.of_digests(np.zeros(0, np.uint64)),  # which a graph does not hold
+        )
+        return replace(calibrator(result), probabilities=columns["calibrated"], learnt_from=None)
 
     def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
         """(n, K) as the calibrator changes them."""

@@ -33,6 +33,8 @@ class Row(AnswerRow):
     number, a text or None, or an array if the column has several values for a row. NaN means unknown.
     """
 
+    _beside = ("probability", "gap")
+
     label: int
     runner_up: int
     label_name: str
@@ -71,6 +73,11 @@ class Row(AnswerRow):
     def probability(self) -> float:
         """Probability of `label`."""
         return float(self.probabilities[self.label])
+
+    @property
+    def gap(self) -> float:
+        """Lead of `label` over `runner_up`."""
+        return self.probability - float(self.probabilities[self.runner_up])
 
     @property
     def no_clear_answer(self) -> bool:

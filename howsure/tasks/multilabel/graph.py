@@ -13,6 +13,8 @@ from howsure.tasks.multilabel.result import MultilabelCertainty
 class LabelsGraph(DistributionGraph):
     """The columns of `Labels`: D = K distributions over no and yes."""
 
+    result_type = MultilabelCertainty
+
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
         """Those of the labels."""

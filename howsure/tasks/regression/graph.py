@@ -5,6 +5,7 @@ See `howsure.tasks.classification.graph` for what the parts are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,8 @@ import numpy as np
 from howsure.adapters.protocol import MEAN_LOG_VARIANCE, VALUES
 from howsure.errors import ModelError
 from howsure.onnx import Value
+from howsure.tasks.classification.graph import Columns, UnitsOf
 from howsure.tasks.classification.graph import Numbers as Wanted
-from howsure.tasks.classification.graph import UnitsOf
 from howsure.tasks.classification.graph import Wanted as Words
 from howsure.tasks.regression.doubt import ROUNDING
 from howsure.tasks.regression.outcome import Numbers
@@ -93,6 +94,16 @@ class NumbersGraph:
         if self.outcome.outputs != VALUES:
             columns["noise"] = np.sqrt(mean[..., self.outcome.answers :])
         return columns
+
+    def result(
+        self, columns: Columns, fields: Mapping[str, Any], metadata: Mapping[str, Any]
+    ) -> RegressionCertainty:
+        """The result with the numbers of a graph as they are; as `DistributionGraph.result`."""
+        from howsure.tasks.regression.result import RegressionCertainty
+
+        numbers: dict[str, Any] = {name: columns[name] for name in ("mean", "mc_error", "spread")}
+        result = RegressionCertainty(**numbers, target_names=self.outcome.target_names, **fields)
+        return result.with_noise(columns["noise"], "the model") if "noise" in columns else result
 
     @property
     def metadata(self) -> dict[str, Any]:

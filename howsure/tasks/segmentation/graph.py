@@ -7,14 +7,25 @@ values (W, n, *P, K) ─┬─ as one class per row, at each position ── map
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from howsure.errors import ModelError
 from howsure.onnx import Value, place_of_largest
+from howsure.sampling.between import LEVELS
 from howsure.sampling.error import seen
 from howsure.statistics import ERROR_FLOOR, widening
-from howsure.tasks.classification.graph import CODES, ClassesGraph, Numbers, UnitsOf, Wanted, near_a_threshold
+from howsure.tasks.classification.graph import (
+    CODES,
+    ClassesGraph,
+    Columns,
+    Numbers,
+    UnitsOf,
+    Wanted,
+    near_a_threshold,
+)
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.verdict import COIN_FLIP, margin_of, pick, top_two
 
@@ -73,6 +84,34 @@ class PositionsGraph(ClassesGraph):
         is_nan = np.isnan(self._averaged(top[..., None]))
         of_rows = {name: np.where(is_nan, np.nan, values) for name, values in of_rows.items()}
         return {**maps, **of_rows, "undecided": of_rows["undecided"][..., 0]}
+
+    def result(self, columns: Columns, fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
+        """The result with the maps and shares of a graph as they are; as `DistributionGraph.result`.
+
+        Raises:
+            ModelError: The model has a mask, so the graph does not tell which positions count.
+        """
+        if "share" not in columns:
+            raise ModelError(
+                "The model in this graph has a mask, and the graph does not tell which positions count",
+                expected="a graph with the column 'share'",
+                hint="Assess the model itself. ONNX Runtime gives the maps of all positions",
+            )
+        shares: dict[str, Any] = {name: columns[name] for name in ("share", "share_error", "share_spread")}
+        unknown = np.full_like(shares["share"], np.nan)
+        maps_of_rows: dict[str, Any] = {
+            name: columns[name] for name in (*MAPS, "label", "runner_up", "settled")
+        }
+        return DenseCertainty(
+            **maps_of_rows,
+            **shares,
+            share_spread_error=unknown,
+            share_quantiles=np.repeat(unknown[..., None], len(LEVELS), axis=-1),
+            overlap=unknown,
+            class_names=self.outcome.class_names,
+            thresholds=self.thresholds,
+            **fields,
+        )
 
     def _one_hot(self, places: Value) -> Value:
         """(…, K) 1 at a place (…), and 0 at all others."""
