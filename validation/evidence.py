@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.docs import Page, shares
 from howsure.statistics import proportion_interval
-from validation import mutation, promises, rare, reasons, reproduction, sentences
+from validation import mutation, origins, promises, rare, reasons, reproduction, sentences
 
 PAGE = Page("evidence")
 
@@ -79,6 +79,13 @@ def of_worlds(found: Any) -> str:
         f"{100 * each['coverage']:.1f} ± {196 * each['coverage_error']:.1f} %" for each in (told[0], told[-1])
     )
     return f"lowest {low}, highest {high}, in {len(told)} simulated worlds"
+
+
+def of_origins(found: Any) -> str:
+    """How many cells of differences were refused, and of none accepted."""
+    counts = origins.parts(found)
+    refused, accepted, wrong = (counts[name] for name in ("refused", "accepted", "wrong"))
+    return f"{refused} cells refused, {accepted} accepted, {wrong} the other way"
 
 
 def of_offsets(found: Any) -> str:
@@ -204,6 +211,7 @@ FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "abstention": ("promises-kept", kept("abstention")),
     "numbers": ("numbers", of_worlds),
     "offsets": ("offsets", of_offsets),
+    "origins": ("origins", of_origins),
     "chosen": ("offsets", of_chosen),
     "intervals": ("intervals", of_intervals),
     "positions": ("positions", lambda found: ends(rare.shares_of(found), "of simulated sets")),

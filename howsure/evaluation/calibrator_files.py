@@ -211,7 +211,9 @@ def check_not_calibrated(result: Any) -> None:
     """Raise an `InputError` for rows that are calibrated already."""
     if "calibration" in result.method:
         raise InputError(
-            "These rows are calibrated already", expected=f"a `{type(result).__name__}` as the model gave it"
+            "These rows are calibrated already",
+            expected=f"a `{type(result).__name__}` as the model gave it",
+            received="one that a calibrator or rules have changed",
         )
 
 

@@ -65,10 +65,10 @@ class Case:
 
 
 @functools.cache
-def network(kind, turn=None, unit=(1.0, 0.0)):
+def network(kind, turn=None, unit=(1.0, 0.0), seed=5, moved=0.0):
     """Three dense layers with dropout after the first; at positions each position for itself."""
-    random, of = np.random.default_rng(5), of_kind(kind)
-    first = 2 * random.normal(size=(of.shape[-1], UNITS)), random.normal(size=UNITS)
+    random, of = np.random.default_rng(seed), of_kind(kind)
+    first = 2 * random.normal(size=(of.shape[-1], UNITS)) + moved, random.normal(size=UNITS)
     mixed = random.normal(size=(UNITS, UNITS)), random.normal(size=UNITS)
     last, bias = 2.5 * random.normal(size=(UNITS, of.outputs)), 0.3 * random.normal(size=of.outputs)
     last, bias = of.in_unit(last, bias, unit)
