@@ -139,8 +139,8 @@ OF_CLASSES = (SETS, Promise("abstention", _abstain(None), _mistakes(lambda new: 
 OF_POSITIONS = (SETS, Promise("abstention", _abstain(DICE_OFF), _mistakes(_dice_below)))
 
 KINDS: tuple[tuple[str, Callable[..., Any], tuple[str | None, ...], tuple[Promise, ...]], ...] = (
-    ("classes", classes, ("temperature",), OF_CLASSES),
-    ("labels", labels, ("temperature",), OF_CLASSES),
+    ("classes", classes, ("temperature", "both"), OF_CLASSES),
+    ("labels", labels, ("temperature", "both"), OF_CLASSES),
     ("numbers, std known", claimed, (None,), OF_NUMBERS),
     ("numbers, noise unknown", unknown, (None,), OF_NUMBERS),
     ("positions", positions, ("temperature",), OF_POSITIONS),

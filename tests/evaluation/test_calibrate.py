@@ -342,11 +342,11 @@ def test_the_words_name_the_classes_that_are_said_too_often_or_too_rarely():
     p, labels = draw_shifted()
     words = calibrate(certainty_of(p), labels).in_words()
     claimed, true = 100 * p[:, 2].mean(), 100 * np.mean(labels == 2)
-    assert f"The model says 'c' in {claimed:.1f}\u00a0% (true: {true:.1f}\u00a0%), " in words
+    assert f"On average, the model says 'c' in {claimed:.1f}\u00a0% (true: {true:.1f}\u00a0%), " in words
     p, labels = draw_shifted(shift=np.array([0.0, -2.0]))
     words = calibrate(certainty_of(p), labels).in_words()
     assert words.count("(true: ") == 1
-    assert "The model says 'b' in" in words
+    assert "On average, the model says 'b' in" in words
     chance = calibrate(certainty_of(draw()[0]), draw()[1], method="offsets").in_words()
     assert "No class is claimed more often, or more rarely, than it is true, by more than chance." in chance
 
@@ -357,7 +357,7 @@ def test_classes_are_rarely_named_where_claims_are_true():
         random = np.random.default_rng(seed)
         p = random.dirichlet(0.3 * np.array([10, 3, 1, 0.1]), size=100)
         labels = np.array([random.choice(4, p=each) for each in p])
-        named += "The model says" in shares_in_words(p, labels, tuple("abcd"))
+        named += "the model says" in shares_in_words(p, labels, tuple("abcd"))
     assert named / 400 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 

@@ -187,7 +187,7 @@ def test_each_label_chooses_its_method():
         "Calibration of 3 labels by 'temperature' for 'rain', 'wind'; 'offsets' for 'snow', each by itself"
     )
     assert calibrator.in_words().startswith(words)
-    assert "The model says 'no' in" in calibrator.of_label["snow"].in_words()
+    assert "On average, the model says 'no' in" in calibrator.of_label["snow"].in_words()
     mended = calibrator(moved)
     assert np.abs(mended.probabilities - c.probabilities).max() < 0.1
     assert np.mean(mended.yes[:, 2] != moved.yes[:, 2]) > 0.1

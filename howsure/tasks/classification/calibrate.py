@@ -238,19 +238,27 @@ def _cross_fit(p: Floats, truth: Integers, seed: int, method: str) -> CrossFit:
 
 
 def _chosen(p: Floats, truth: Integers, seed: int) -> tuple[str, CrossFit]:
-    """The method to take, and fits. For each fold, the rows of the others choose, as they do of all rows."""
-    of_methods = {method: _cross_fit(p, truth, seed, method) for method in maps.METHODS}
-    rows = np.arange(len(p))
-    losses = {
-        method: -np.log(np.maximum(_held_out(cross, p)[rows, truth], SMALLEST))
-        for method, cross in of_methods.items()
-    }
+    """The method to take, and fits. For each fold, the rows of the others choose, as they do of all rows.
+
+    Others than a temperature are tried only where they fit the rows themselves better by more than numbers
+    that mean nothing do (Akaike 1974): one for each number more, on the sum of log p.
+    """
+    of_methods = {maps.TEMPERATURE: _cross_fit(p, truth, seed, maps.TEMPERATURE)}
+    simple, rich = of_methods[maps.TEMPERATURE].overall, maps.fitted(p, truth, method="both")
+    if np.sum(_losses(maps.mapped(simple, p), truth) - _losses(maps.mapped(rich, p), truth)) < p.shape[1] - 1:
+        return maps.TEMPERATURE, of_methods[maps.TEMPERATURE]
+    of_methods |= {m: _cross_fit(p, truth, seed, m) for m in maps.METHODS if m != maps.TEMPERATURE}
+    losses = {method: _losses(_held_out(cross, p), truth) for method, cross in of_methods.items()}
     chosen = of_methods[simplest(losses)]
     of_folds = []
     for number in range(FOLDS):
         others = {method: loss[chosen.fold != number] for method, loss in losses.items()}
         of_folds.append(of_methods[simplest(others)].of_folds[number])
     return simplest(losses), replace(chosen, of_folds=tuple(of_folds))
+
+
+def _losses(q: Floats, truth: Integers) -> Floats:
+    return np.asarray(-np.log(np.maximum(q[np.arange(len(q)), truth], SMALLEST)))
 
 
 def simplest(losses: Mapping[str, Floats]) -> str:
@@ -434,7 +442,7 @@ def shares_in_words(p: Floats, truth: Integers, class_names: tuple[str, ...]) ->
     ]
     if not shares:
         return "No class is claimed more often, or more rarely, than it is true, by more than chance."
-    return f"The model says {', '.join(shares[:3])}, on average."
+    return f"On average, the model says {', '.join(shares[:3])}."
 
 
 def in_words(
