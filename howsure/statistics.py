@@ -66,7 +66,7 @@ LARGEST_ERROR = float(widening(2) / 2)
 groups of passes of which one says 0 and the other 1."""
 
 
-def proportion_interval(hits: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+def proportion_interval(hits: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
     """Exact interval of a share (Clopper and Pearson 1934); 0 to 1 of nothing."""
     tail = (1 - confidence) / 2
     low = betaincinv(hits, total - hits + 1, tail) if hits else 0.0
@@ -131,14 +131,18 @@ def symmetric_interval(value: float, parts: Floats, confidence: float = 0.95) ->
         parts: (N,) what each adds, less its mean.
         confidence: That the interval holds the true value.
     """
-    squares = parts**2
-    variance = float(np.sum(squares))
+    variance = float(np.sum(parts**2))
     if variance == 0:
         return value, value
-    uneven = float(np.sum((squares / variance) ** 2)) - 1 / len(parts)
-    degrees = 2 / max(uneven, 1e-12)
-    reach = float(np.sqrt(variance) * stdtrit(degrees, (1 + confidence) / 2))
+    reach = float(np.sqrt(variance) * stdtrit(degrees_of_freedom(parts), (1 + confidence) / 2))
     return value - reach, value + reach
+
+
+def degrees_of_freedom(parts: Floats) -> float:
+    """Those of the variance Σ parts² > 0 of parts (N,); see `symmetric_interval`."""
+    squares = parts**2
+    uneven = float(np.sum((squares / np.sum(squares)) ** 2)) - 1 / len(parts)
+    return 2 / max(uneven, 1e-12)
 
 
 def simultaneous_critical_value(

@@ -180,7 +180,8 @@ class Comparing:
         aligned: From name and result, and name and result of the baseline, to the result with its classes
             in the order of the baseline; an `InputError` if the classes differ.
         scored: From a result, the true answers, a seed, and what `calibrated` says of fits, or None, to an
-            evaluation with a score by each name. With a class at each position, also without a `background`.
+            evaluation with a score by each name. Takes the `groups` of rows that depend on each other.
+            With a class at each position, also without a `background`.
         beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both. None if OOD
             rows are not scored.
         calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
@@ -277,6 +278,7 @@ class Comparison(Displayed):
         calibrated: bool = True,
         seed: int = 0,
         background: int | str | None = None,
+        groups: Any = None,
     ) -> Comparison:
         """Compare existing results of any models, methods or sources.
 
@@ -290,6 +292,7 @@ class Comparison(Displayed):
                 10 rows. Results that are calibrated already are not calibrated again.
             seed: Seed of the folds, and of the random draws in calibration errors.
             background: As in `compare`.
+            groups: As in `compare`.
 
         Returns:
             A `Comparison` without costs, because no method ran.
@@ -306,7 +309,7 @@ class Comparison(Displayed):
         from howsure.compare.results import compared
 
         comparison: Comparison = compared(
-            results, labels, calibrated=calibrated, seed=seed, background=background
+            results, labels, calibrated=calibrated, seed=seed, background=background, groups=groups
         )
         return comparison
 
@@ -379,6 +382,11 @@ class Comparison(Displayed):
     @property
     def rows(self) -> int:
         """How many rows are scored: all, but for those without any position that counts."""
+        return len(self.evaluations[self.methods[0], AS_THEY_ARE]._found.row)
+
+    @property
+    def _independent(self) -> int:
+        """How many parts of scores are independent: rows, or the groups of rows that depend on each other."""
         return len(self.evaluations[self.methods[0], AS_THEY_ARE].measured(self.words.main).parts)
 
     @property

@@ -122,12 +122,20 @@ def at_best(losses: Floats, slopes: Floats, curvatures: Floats, mistakes: int) -
     return Mean(float(np.mean(losses)) + hidden, centred(losses + without), mistakes)
 
 
-def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int, **flags: bool) -> Scale:
+def of_scale(
+    value: float,
+    slopes: Floats,
+    curvatures: Floats,
+    mistakes: int,
+    *,
+    skewed: bool = False,
+    far: bool = False,
+) -> Scale:
     """The logarithm of a scale, with slopes and curvatures (N,) of each loss in that logarithm.
 
-    `flags` sets further fields of `Scale`.
+    `skewed` and `far` are those of `Scale`.
     """
-    return Scale(value, -_steps(slopes, curvatures), mistakes, **flags)
+    return Scale(value, -_steps(slopes, curvatures), mistakes, skewed, far)
 
 
 def _steps(slopes: Floats, curvatures: Floats) -> Floats:

@@ -29,7 +29,8 @@ import numpy as np
 from scipy.linalg import hadamard
 
 from howsure.compare.parts import ends_of
-from howsure.evaluation.score import LEAST_MISTAKES, UNKNOWN, Score, centred
+from howsure.evaluation.groups import renumbered
+from howsure.evaluation.score import LEAST_MISTAKES, UNKNOWN, Mean, Score, centred
 from howsure.methods.protocol import Around, Job, Method, Passes, Progress
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, ResultMetadata
 from howsure.statistics import widening
@@ -49,11 +50,13 @@ class MemberLosses:
         losses: (M, N) of each member.
         together: (N,) of all together.
         wrong: (M, N) 1 where a member is wrong, or the share of positions where it is; NaN of numbers.
+        groups: (N,) numbers of the groups of rows that depend on each other, or None.
     """
 
     losses: Floats
     together: Floats
     wrong: Floats
+    groups: Integers | None = None
 
     @property
     def best(self) -> int:
@@ -86,19 +89,26 @@ class MemberLosses:
     def beside_the_best(self, confidence: float = 0.95) -> tuple[Score, Floats]:
         """The loss of all together less that of the best member, and (N,) what each row contributes to it.
 
+        With groups that is (G,) what each of these contributes.
+
         All together are better if they are better than each member (an intersection-union test, Berger 1982),
         and worse if they are worse than any (Bonferroni).
         """
         count, rows = self.losses.shape
         gaps = self.together - self.losses
         best = self.best
-        value, parts = float(gaps[best].mean()), centred(gaps[best])
+
+        def contributed(gap: Floats) -> Floats:
+            rows_alone = Mean(float(gap.mean()), centred(gap), rows)
+            return (rows_alone if self.groups is None else rows_alone.by_group(self.groups)).parts
+
+        value, parts = float(gaps[best].mean()), contributed(gaps[best])
         mistakes = rows if np.isnan(self.wrong).any() else int(np.ceil(self.wrong.sum(axis=1).min()))
         if mistakes < LEAST_MISTAKES:
             return Score(value, *UNKNOWN), parts
 
         def ends(level: float) -> Floats:
-            return np.array([ends_of(float(gap.mean()), centred(gap), level) for gap in gaps]).T
+            return np.array([ends_of(float(gap.mean()), contributed(gap), level) for gap in gaps]).T
 
         low, high = ends(1 - (1 - confidence) / count)[0].max(), ends(confidence)[1].max()
         return Score(value, float(low), float(high)), parts
@@ -111,10 +121,12 @@ class MemberRecorder:
     Args:
         alone: The part of the kind of answer.
         truth: True answers of all rows.
+        groups: (N,) as in `MemberLosses`.
     """
 
     alone: Alone
     truth: Any
+    groups: Integers | None = None
     found: dict[int, list[tuple[Integers, Floats, Floats]]] = field(default_factory=dict)
 
     def __call__(self, numbers: Integers, members: Sequence[Floats]) -> None:
@@ -135,7 +147,8 @@ class MemberRecorder:
             for which in (1, 2)
         )
         finite = np.isfinite(losses).all(axis=0)
-        return MemberLosses(losses[:-1, finite], losses[-1, finite], wrong[:-1, finite])
+        groups = None if self.groups is None else renumbered(self.groups[finite])
+        return MemberLosses(losses[:-1, finite], losses[-1, finite], wrong[:-1, finite], groups)
 
 
 # --- other masks ----------------------------------------------------------------------------------------

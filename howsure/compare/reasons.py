@@ -100,7 +100,7 @@ def _claim(
     """The claim of an effect, if it is sure or likely.
 
     Args:
-        rows: N, how many rows there are.
+        rows: N, how many rows there are, or groups of rows that depend on each other.
         method: See `Claim`.
         about: See `Claim`.
         effect: See `Claim`.
@@ -122,14 +122,14 @@ def _of_scale(comparison: Comparison, name: str) -> Iterator[Claim]:
     confidence = 1 - 0.05 / (len(comparison.methods) - len(comparison.calibrations))
     effect, likely = scale.score(confidence), scale.interval(LIKELY)
     size = float(np.expm1(scale.value))
-    yield from _claim(comparison.rows, name, SCALE, effect, scale.parts, likely, size)
+    yield from _claim(comparison._independent, name, SCALE, effect, scale.parts, likely, size)
 
 
 def _compared(comparison: Comparison, name: str, other: str, about: str) -> Iterator[Claim]:
     main = comparison.words.main
     one, two = (comparison.measured(method, main) for method in (name, other))
     effect = comparison.difference(name, other, main)
-    yield from _of_difference(comparison.rows, name, about, effect, one, two)
+    yield from _of_difference(comparison._independent, name, about, effect, one, two)
 
 
 def _of_calibration(comparison: Comparison, name: str) -> Iterator[Claim]:
@@ -146,7 +146,7 @@ def _of_part(comparison: Comparison, name: str, part: str) -> Iterator[Claim]:
     effect = comparison.part(name, part)
     if effect is not None:
         one, two = (comparison.parts_of(method)[part] for method in (name, comparison.methods[0]))
-        yield from _of_difference(comparison.rows, name, part, effect, one, two)
+        yield from _of_difference(comparison._independent, name, part, effect, one, two)
 
 
 def _of_difference(
@@ -335,7 +335,7 @@ def _of_masks(comparison: Comparison, name: str) -> str:
     one, two = (
         comparison.measured(method, comparison.words.main) for method in (name, comparison.methods[0])
     )
-    of_rows, of_masks = np.split(one.parts - two.parts, [comparison.rows])
+    of_rows, of_masks = np.split(one.parts - two.parts, [comparison._independent])
     if np.sum(of_masks**2) <= 3 * np.sum(of_rows**2):
         return ""
     kinds = f"{comparison.kind}s"
@@ -427,4 +427,5 @@ def needed(comparison: Comparison, claim: Claim) -> str:
     if not np.isfinite(claim.rows):
         return ""
     rows = float(f"{claim.rows:.1g}")
-    return f"About {rows:,.0f} {comparison.kind}s would tell." if rows > comparison.rows else ""
+    counted_rows = f"{comparison.kind}s" if comparison._independent == comparison.rows else "groups"
+    return f"About {rows:,.0f} {counted_rows} would tell." if rows > comparison._independent else ""

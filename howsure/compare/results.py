@@ -22,12 +22,20 @@ from howsure.compare.comparison import (
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.passes import MemberLosses, PassGroups, contributions
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, warn
-from howsure.evaluation.fitted_rows import FittedRows, digests, in_words, warn_of_copies
+from howsure.evaluation.fitted_rows import (
+    FittedRows,
+    digests,
+    in_words,
+    warn_of_copies,
+    warn_of_neighbours,
+)
+from howsure.evaluation.groups import group_numbers
 from howsure.evaluation.paired import Comparable
+from howsure.evaluation.score import by_group
 from howsure.inputs.align import places
 from howsure.inputs.rows import quoted
 from howsure.results.origin import check_same_question
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.task import task_of
 from howsure.words import counted, listed
 
@@ -69,6 +77,7 @@ class MethodScores:
         members: As there.
         learnt: By method, that it has learnt from these rows, or None.
         masks: As in `Comparison`.
+        groups: (N,) numbers of the groups of rows that depend on each other, or None.
     """
 
     def __init__(
@@ -80,8 +89,11 @@ class MethodScores:
         alike: Mapping[str, Any],
         outside: Collection[str] = (),
         moved: Collection[str] = (),
+        groups: Integers | None = None,
+        asked: bool = False,
     ) -> None:
         self.comparing, self.truth = comparing, truth
+        self.groups, self._asked = groups, asked
         self.alike, self.outside, self.moved = alike, outside, moved
         self._seed, self._fits = seed, len(truth) >= LEAST_CALIBRATED
         self._calibrated = calibrated and self._fits
@@ -107,6 +119,8 @@ class MethodScores:
             # Maps that were moved back may well be the same.
             unmoved = {which: result for which, result in results.items() if which not in self.moved}
             warn_of_rows(self.comparing, name, unmoved, self.truth, evaluation, self.outside, x)
+            if not self._asked:
+                warn_of_neighbours(evaluation)
         if self._calibrated and "calibration" not in results[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, results))
@@ -172,7 +186,9 @@ class MethodScores:
         comparing = self.comparing
         self.kept[name] = comparing.kept(results[AS_THEY_ARE])
         for which in self.alike:
-            evaluation = comparing.scored(results[which], self.truth, self._seed, through.get(which))
+            evaluation = comparing.scored(
+                results[which], self.truth, self._seed, through.get(which), groups=self.groups
+            )
             self.evaluations[name, which] = evaluation
             claims = comparing.claims(results[which], self.truth, evaluation)
             if claims is not None:
@@ -185,7 +201,9 @@ class MethodScores:
             return
         parts = comparing.parts(results[AS_THEY_ARE], self.truth, self.evaluations[name, AS_THEY_ARE])
         if parts is not None:
-            self.parts[name] = parts
+            groups = self.evaluations[name, AS_THEY_ARE]._found.groups
+            others = {part: measured for part, measured in vars(parts).items() if part != "nll"}
+            self.parts[name] = Parts(nll=parts.nll, **by_group(others, groups))
 
     def _fitted(
         self, fit: Callable[..., tuple[list[Any], list[Any], list[Any]]], results: Mapping[str, Any]
@@ -299,6 +317,7 @@ def compared(
     calibrated: bool = True,
     seed: int = 0,
     background: int | str | None = None,
+    groups: Any = None,
 ) -> Comparison:
     """Compare results; see `Comparison.of_results`."""
     check_flag(calibrated, "calibrated")
@@ -326,7 +345,10 @@ def compared(
     warn_of_learnt({name: in_words(result) for name, result in by_name.items()})
     comparing, left_out = without(comparing, by_name[first], background)
     truth = comparing.known(by_name[first], _labels_among(by_name, labels))
-    scored = MethodScores(comparing, truth, seed, calibrated, {AS_THEY_ARE: None})
+    numbers = group_numbers(groups, by_name[first], len(by_name[first]))
+    scored = MethodScores(
+        comparing, truth, seed, calibrated, {AS_THEY_ARE: None}, groups=numbers, asked=groups is not None
+    )
     for name, result in by_name.items():
         scored.add(name, {AS_THEY_ARE: result})
     return scored.comparison(

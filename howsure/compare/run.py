@@ -22,6 +22,7 @@ from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.passes import MemberRecorder, PassGroups, Recorded
 from howsure.compare.results import MethodScores, check_names, keeping_what_is_said, warn_of_learnt, without
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, row_context, warn
+from howsure.evaluation.groups import group_numbers
 from howsure.inputs.align import RowNames, aligned, places
 from howsure.inputs.images import FILE
 from howsure.inputs.loaders import first, in_order, length
@@ -72,6 +73,7 @@ def compare(
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
     background: int | str | None = None,
+    groups: Any = None,
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
 
@@ -109,6 +111,7 @@ def compare(
         overlap: As in `assess`.
         background: With a class at each position: the class, by number or name, that means over classes leave
             out; see `evaluate`.
+        groups: (N,) of rows that depend on each other, as in `evaluate`. Intervals are then over groups.
 
     Returns:
         A `Comparison`.
@@ -156,7 +159,17 @@ def compare(
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
         course = _Course(tell, len(chosen) * sum(sets.lengths.values()))
-        scored = MethodScores(comparing, truth, seed, calibrated, sets.alike, sets.outside, sets.moves)
+        scored = MethodScores(
+            comparing,
+            truth,
+            seed,
+            calibrated,
+            sets.alike,
+            sets.outside,
+            sets.moves,
+            group_numbers(groups, rows, len(truth), "x.index"),
+            asked=groups is not None,
+        )
         costs = {
             name: _assessed(name, method, model, request, course, scored, sets)
             for name, method in chosen.items()
@@ -305,7 +318,11 @@ def _assessed(
 ) -> float:
     """Assess all sets by a method and score it; its cost for the unchanged rows, in plain predictions."""
     results, alone, cost = dict[str, Any](), scored.comparing.alone, np.nan
-    members = None if alone is None or type(method) is not Ensemble else MemberRecorder(alone, scored.truth)
+    members = (
+        None
+        if alone is None or type(method) is not Ensemble
+        else MemberRecorder(alone, scored.truth, scored.groups)
+    )
     draws = isinstance(getattr(method, "each", method), MCDropout)  # it, or each of its members
     groups = dict[str, PassGroups]()
     with row_context(method=name):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from howsure.arguments import as_share
 from howsure.evaluation.fitted_rows import warn_of_promise
-from howsure.evaluation.groups import group_numbers
+from howsure.evaluation.groups import asked_before, group_numbers
 from howsure.results.origin import fitted_to
 from howsure.tasks.task import task_of
 
@@ -126,14 +126,15 @@ def abstain(
     task = task_of(certainty)
     task.check_can("abstain", certainty)
     left_out = None if background is None else task.background(certainty, background)
-    rule = task.abstain(
-        certainty,
-        labels,
-        risk=risk,
-        confidence=confidence,
-        tolerance=tolerance,
-        background=left_out,
-        groups=group_numbers(groups, certainty, len(certainty)),
-    )
+    with asked_before(groups):
+        rule = task.abstain(
+            certainty,
+            labels,
+            risk=risk,
+            confidence=confidence,
+            tolerance=tolerance,
+            background=left_out,
+            groups=group_numbers(groups, certainty, len(certainty)),
+        )
     warn_of_promise(certainty)
     return fitted_to(certainty, rule)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from howsure.arguments import check_whole
-from howsure.evaluation.fitted_rows import warn_of_copies, warn_of_scores
+from howsure.evaluation.fitted_rows import warn_of_copies, warn_of_neighbours, warn_of_scores
+from howsure.evaluation.groups import group_numbers
 from howsure.tasks.task import task_of
 
 if TYPE_CHECKING:
@@ -25,11 +26,21 @@ if TYPE_CHECKING:
 
 @overload
 def evaluate(
-    certainty: Certainty, labels: ArrayLike | None = None, *, outside: Certainty | None = None, seed: int = 0
+    certainty: Certainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: Certainty | None = None,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> Evaluation: ...
 @overload
 def evaluate(
-    certainty: MultilabelCertainty, labels: ArrayLike | None = None, *, outside: None = None, seed: int = 0
+    certainty: MultilabelCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: None = None,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> MultilabelEvaluation: ...
 @overload
 def evaluate(
@@ -38,6 +49,7 @@ def evaluate(
     *,
     outside: RegressionCertainty | None = None,
     seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> RegressionEvaluation: ...
 @overload
 def evaluate(
@@ -48,6 +60,7 @@ def evaluate(
     seed: int = 0,
     ignore: int | Sequence[int] | None = None,
     background: int | str | None = None,
+    groups: ArrayLike | None = None,
 ) -> DenseEvaluation: ...
 @overload
 def evaluate(
@@ -58,6 +71,7 @@ def evaluate(
     seed: int = 0,
     ignore: int | Sequence[int] | None = None,
     background: int | str | None = None,
+    groups: ArrayLike | None = None,
 ) -> Any: ...
 def evaluate(
     certainty: Result[Any],
@@ -67,6 +81,7 @@ def evaluate(
     seed: int = 0,
     ignore: int | Sequence[int] | None = None,
     background: int | str | None = None,
+    groups: ArrayLike | None = None,
 ) -> Any:
     """Score probabilities against true classes, or against which labels hold, or numbers against true ones.
 
@@ -82,6 +97,8 @@ def evaluate(
             −1, −100 and 255.
         background: For a `DenseCertainty` alone: the class, by number or name, that means over classes leave
             out (Dice, IoU, and scores made of them), so that they tell how well the others are found.
+        groups: (N,) texts or whole numbers, the same for all rows that depend on each other, such as those of
+            one patient, series or document; in any form that labels take. Then intervals are over groups.
 
     Raises:
         InputError: No labels, labels that do not fit, fewer than two rows, or an argument that is not for
@@ -104,7 +121,11 @@ def evaluate(
     if ignore is not None:
         labels = task.ignored(certainty, labels, ignore)
     left_out = None if background is None else task.background(certainty, background)
-    evaluation = task.evaluate(certainty, labels, outside=outside, seed=seed, background=left_out)
+    numbers = group_numbers(groups, certainty, len(certainty))
+    asked: dict[str, Any] = {} if numbers is None else {"groups": numbers}
+    evaluation = task.evaluate(certainty, labels, outside=outside, seed=seed, background=left_out, **asked)
     warn_of_copies(certainty, evaluation)
+    if groups is None:
+        warn_of_neighbours(evaluation)
     warn_of_scores(certainty)
     return evaluation

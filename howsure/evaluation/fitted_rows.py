@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import InputError, warn
+from howsure.evaluation.groups import ask_for_groups
 from howsure.evaluation.paired import Comparable
 from howsure.inputs.duplicates import mark_of
 from howsure.inputs.loaders import length
@@ -44,6 +45,9 @@ FIRST = 32
 
 LEAST_DISTINCT = 25
 """Marks below which counts may be even by chance: nine in ten of so many are in 1 of 100,000 cases."""
+
+_LOSSES = ("mae", "nll", "accuracy")
+"""Beginnings of names of scores whose parts differ from row to row; the first that there is counts."""
 
 THRESHOLDED = ("undecided", "unsettled")
 """Numbers of a row that thresholds of verdicts change, and no digest depends on."""
@@ -198,6 +202,17 @@ def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
             f"and the same truth: intervals hold as if there were {times:,} times as many as there are. Drop "
             "the copies."
         )
+
+
+def warn_of_neighbours(evaluation: Any) -> None:
+    """Warn where rows next to each other have similar scores; see `howsure.evaluation.groups`."""
+    if not isinstance(evaluation, Comparable):
+        return
+    scored = evaluation._found
+    losses = [measured.parts for name, measured in scored.measured.items() if name.startswith(_LOSSES)]
+    told = next((parts for parts in losses if parts.any()), None)
+    if told is not None:
+        ask_for_groups(told, scored.truth if scored.truth.ndim == 1 else None)
 
 
 def _marks(x: Any) -> Floats:

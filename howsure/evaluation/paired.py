@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from howsure.arguments import check_type
 from howsure.errors import InputError
-from howsure.evaluation.score import OUTSIDE, Measured, Score, told_apart
+from howsure.evaluation.score import OUTSIDE, Measured, Score, by_group, told_apart
 from howsure.inputs.align import RowNames, places, row_names_of
 from howsure.sampling.outcome import Floats, Integers
 
@@ -31,6 +31,7 @@ class Paired:
         truth: (N, …) what is true of them.
         outside: (M,) numbers of the rows from outside of the distribution.
         called: Name of the rows.
+        groups: (N,) numbers of the groups of rows that depend on each other, or None.
     """
 
     measured: Mapping[str, Measured]
@@ -38,13 +39,20 @@ class Paired:
     truth: NDArray[Any] = field(default_factory=_none)
     outside: Integers = field(default_factory=_none)
     called: RowNames = field(default_factory=RowNames)
+    groups: Integers | None = None
 
     @classmethod
     def of(
-        cls, measured: Mapping[str, Measured], result: Any, truth: NDArray[Any], there: Any = slice(None)
+        cls,
+        measured: Mapping[str, Measured],
+        result: Any,
+        truth: NDArray[Any],
+        there: Any = slice(None),
+        groups: Integers | None = None,
     ) -> Self:
-        """The scores of the rows of a result that are `there`, with what is true of these."""
-        return cls(measured, result.row[there], truth, called=row_names_of(result, there))
+        """The scores of the rows of a result that are `there`, with their truth, by their groups."""
+        names = row_names_of(result, there)
+        return cls(by_group(measured, groups), result.row[there], truth, called=names, groups=groups)
 
     @cached_property
     def scores(self) -> Mapping[str, Score]:
@@ -68,16 +76,25 @@ class Comparable:
         """
         check_type(other, Comparable, "other", "what howsure.evaluate gives")
         one, two = self._found, other._found
-        same = all(np.array_equal(getattr(one, of), getattr(two, of)) for of in ("row", "truth", "outside"))
+        same = all(
+            np.array_equal(getattr(one, of), getattr(two, of)) for of in ("row", "truth", "outside", "groups")
+        )
         same = same and places(one.called, two.called, "The other evaluation is") is None
         if not (one.measured and two.measured and same):
             raise InputError(
                 "These evaluations cannot be compared row by row",
-                expected="the same rows in the same order, and the same labels",
+                expected="the same rows in the same order, and the same labels"
+                + ("" if one.groups is None and two.groups is None else " and groups"),
                 received=f"{len(one.truth)} and {len(two.truth)} rows",
             )
         both = [name for name in one.measured if name in two.measured]
         return {name: one.measured[name].minus(two.measured[name]) for name in both}
+
+    @property
+    def _in_groups(self) -> str:
+        """The words for how many groups there are: ` in 60 groups`, or nothing."""
+        groups = self._found.groups
+        return "" if groups is None else f" in {int(groups.max()) + 1:,} groups"
 
     def measured(self, name: str) -> Measured:
         """A score with the contribution of each row."""
@@ -109,6 +126,7 @@ def with_outside(
         told_apart(-inside, -outside) for inside, outside in zip(near, far, strict=True)
     )
     against = dict(zip(OUTSIDE, (area, accepted, by_disagreement), strict=True))
+    against = by_group(against, evaluation._found.groups)
     scored = replace(evaluation._found, measured={**evaluation._found.measured, **against}, outside=numbers)
     names = {item.name for item in fields(evaluation)}  # type: ignore[arg-type]
     scores: dict[str, Any] = {name: scored.scores[name] for name in OUTSIDE if name in names}

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from howsure.arguments import as_share, check_flag
 from howsure.evaluation.fitted_rows import warn_of_promise
-from howsure.evaluation.groups import group_numbers
+from howsure.evaluation.groups import asked_before, group_numbers
 from howsure.results.origin import fitted_to
 from howsure.tasks.task import task_of
 
@@ -80,13 +80,14 @@ def prediction_sets(
     """
     coverage = as_share(coverage, "coverage")
     check_flag(by_class, "by_class")
-    sets = task_of(certainty).prediction_sets(
-        certainty,
-        labels,
-        coverage=coverage,
-        by_class=by_class,
-        groups=group_numbers(groups, certainty, len(certainty)),
-    )
+    with asked_before(groups):
+        sets = task_of(certainty).prediction_sets(
+            certainty,
+            labels,
+            coverage=coverage,
+            by_class=by_class,
+            groups=group_numbers(groups, certainty, len(certainty)),
+        )
     warn_of_promise(certainty)
     return fitted_to(certainty, sets)
 
@@ -128,8 +129,9 @@ def prediction_intervals(
         3.4 to 5.1
     """
     coverage = as_share(coverage, "coverage")
-    fitted: PredictionIntervals = task_of(result).prediction_intervals(
-        result, labels, coverage=coverage, groups=group_numbers(groups, result, len(result))
-    )
+    with asked_before(groups):
+        fitted: PredictionIntervals = task_of(result).prediction_intervals(
+            result, labels, coverage=coverage, groups=group_numbers(groups, result, len(result))
+        )
     warn_of_promise(result)
     return fitted_to(result, fitted)

@@ -3,22 +3,32 @@
 The contributions are those of the influence function (Hampel 1974): by how much the score would change, to
 first order, if the row counted a little more. The sum of their squares is the squared standard error; those
 of a difference of two scores of the same rows are differences. Only the noise of calibration errors is drawn.
+
+If rows depend on each other within groups, the contributions of a group are added up, and the same intervals
+are over groups (cluster-robust variance, Liang and Zeger 1986).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 from howsure.digits import exactly, measured
 from howsure.evaluation.cross_fit import FitInfluence
-from howsure.sampling.outcome import Floats
-from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
+from howsure.sampling.outcome import Floats, Integers
+from howsure.statistics import (
+    degrees_of_freedom,
+    proportion_interval,
+    skewed_interval,
+    symmetric_interval,
+    widening,
+)
 
 LEAST_MISTAKES = 5
 """Mistakes below which scores that they decide have no interval: docs/intervals.md shows what fewer do."""
@@ -31,6 +41,9 @@ SMALLEST = float(np.finfo(np.float64).eps)
 
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """Share of the most that a row adds up to which differences are rounding: frameworks predict in float32."""
+
+SIGNS_AT_ONCE = 50
+"""Draws of signs that are held at a time."""
 
 UNKNOWN = (np.nan, np.nan)
 
@@ -92,11 +105,13 @@ class Measured:
         parts: (N,) what each row contributes, less its share of the value; with rows from outside after them
             where there are any. The root of the sum of squares is the standard error.
         mistakes: How many rows decide it: mistakes, or the rarer kind of rows that it tells apart.
+        sizes: (G,) share of the rows in each group, where `parts` are those of groups; else None.
     """
 
     value: float
     parts: Floats
     mistakes: int
+    sizes: Floats | None = field(default=None, kw_only=True)
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Ends between which the score of all rows like these lies, with this confidence; NaN if unknown."""
@@ -106,7 +121,7 @@ class Measured:
     @property
     def added(self) -> Floats:
         """(N,) what each row adds to the score, its share of the value included."""
-        return self.parts + self.value / len(self.parts)
+        return self.parts + self.value * (1 / len(self.parts) if self.sizes is None else self.sizes)
 
     def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """95 % ends of this less another score of the same rows.
@@ -120,7 +135,26 @@ class Measured:
 
     def with_masks(self, parts: Floats) -> Self:
         """The same with what masks contribute (R,), after the rows."""
-        return replace(self, parts=np.concatenate([self.parts, parts]))
+        sizes = None if self.sizes is None else np.pad(self.sizes, (0, len(parts)))
+        return replace(self, parts=np.concatenate([self.parts, parts]), sizes=sizes)
+
+    def by_group(self, groups: Integers) -> Measured:
+        """The same score of rows that depend on each other.
+
+        Args:
+            groups: (n,) the group of each row, numbered from 0 without gaps. Rows from outside, which stand
+                after these, are independent.
+        """
+        count, alone = int(groups.max()) + 1, len(self.parts) - len(groups)
+        groups = np.append(groups, count + np.arange(alone))
+        groups_in_all = count + alone
+        few = np.sqrt(groups_in_all / max(groups_in_all - 1, 1))
+        return replace(
+            self,
+            parts=few * np.bincount(groups, self.parts),
+            mistakes=min(self.mistakes, count),
+            sizes=np.bincount(groups) / len(groups),
+        )
 
     def score(self, confidence: float) -> Score:
         """Value and interval."""
@@ -137,6 +171,11 @@ class Measured:
         """The mean of scores of the same rows, which the same rows may decide together."""
         value, parts = _means(of)
         return replace(of[0], value=value, parts=parts, mistakes=mistakes)
+
+
+def by_group(measured: Mapping[str, Measured], groups: Integers | None) -> dict[str, Measured]:
+    """Scores by name, as they are of rows that depend on each other within groups (N,); None without."""
+    return {name: score if groups is None else score.by_group(groups) for name, score in measured.items()}
 
 
 def _means(of: Sequence[Measured]) -> tuple[float, Floats]:
@@ -167,6 +206,8 @@ class Mean(Measured):
             return UNKNOWN
         if not self.by_odds:
             low, high = skewed_interval(self.value, self.parts, confidence)
+            if self.sizes is not None:  # groups may be few
+                low, high = wider((low, high), symmetric_interval(self.value, self.parts, confidence))
             return max(low, self.least), min(high, self.most)
         return interval_by_odds(self.value, self.parts, confidence) if 0 < self.value < 1 else UNKNOWN
 
@@ -177,6 +218,14 @@ class Mean(Measured):
             return mean
         bends = np.pad(through.bends, ((0, 0), (0, len(parts))))
         return replace(mean, through=replace(through, bends=bends))
+
+    def by_group(self, groups: Integers) -> Measured:
+        """See `Measured`; so the influence of rows through fits."""
+        mean, through = super().by_group(groups), self.through
+        if through is None:
+            return mean
+        bends = np.array([np.bincount(groups, bend) for bend in through.bends], dtype=np.float64)
+        return replace(mean, through=replace(through, bends=bends))  # type: ignore[call-arg]
 
     def minus(self, other: Measured, reach: float | None = None) -> Score:
         """See `Measured`; exactly 0 where each row adds the same to both, but for rounding of float32."""
@@ -279,8 +328,24 @@ class Share(Measured):
     hits: Floats
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """See `Measured`."""
-        return proportion_interval(int(self.hits.sum()), len(self.hits), confidence)
+        """See `Measured`; of groups, that of as many independent rows as tell as much."""
+        if self.sizes is None:
+            return proportion_interval(int(self.hits.sum()), len(self.hits), confidence)
+        rows = self._rows_that_tell_as_much(confidence)
+        return proportion_interval(self.value * rows, rows, confidence)
+
+    def _rows_that_tell_as_much(self, confidence: float) -> float:
+        """Rows over the design effect of groups, and fewer as the variance has few degrees of freedom.
+
+        So Korn and Graubard (1998). If all rows are hits, or none, nothing shows how alike those of a group
+        are, and groups are counted.
+        """
+        variance, rows = float(np.sum(self.parts**2)), len(self.hits)
+        if not variance or len(self.parts) < 2:
+            return float(len(self.parts))
+        tail = (1 + confidence) / 2
+        few = float(stdtrit(rows - 1, tail) / stdtrit(degrees_of_freedom(self.parts), tail))
+        return min(self.value * (1 - self.value) / variance, rows) * min(few, 1.0) ** 2
 
     def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """See `Measured`; of the rows that only one of the two has, an exact share (McNemar 1947)."""
@@ -288,6 +353,12 @@ class Share(Measured):
             return UNKNOWN
         confidence = 0.95 if reach is None else max(float(1 - 2 * ndtr(-reach)), 0.95)
         total = len(self.hits)
+        if self.sizes is not None:
+            if np.array_equal(self.parts, other.parts):
+                _, most = proportion_interval(0, len(self.parts), confidence)
+                return -most, most
+            one, two = (Mean(of.value, of.parts, LEAST_MISTAKES) for of in (self, other))
+            return one.difference(two, reach)
         only, others = (int(np.sum(a > b)) for a, b in ((self.hits, other.hits), (other.hits, self.hits)))
         apart = only + others
         if not apart:
@@ -327,6 +398,11 @@ class Accepted(Measured):
         """See `Measured`."""
         return _symmetric(self, other, reach) if _comparable(self, other) else UNKNOWN
 
+    def by_group(self, groups: Integers) -> Measured:
+        """See `Measured`; with an interval in log-odds."""
+        share = Mean(self.value, self.parts, self.mistakes, least=0.0, most=1.0, by_odds=True)
+        return share.by_group(groups)
+
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
         """See `Measured`."""
@@ -339,9 +415,12 @@ class CalibrationError(Measured):
 
     Attributes:
         noise: (DRAWS,) what chance alone moves the distances by, sorted.
+        deviations: From groups (N,) to what each of G adds by chance to the distance in each of C cells,
+            (G, C); their absolute sums over groups add up to a draw of noise.
     """
 
     noise: Floats
+    deviations: Callable[[Integers], Floats] | None = None
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """See `Measured`.
@@ -360,11 +439,39 @@ class CalibrationError(Measured):
         low, high = _symmetric(self, other, reach)
         return low - float(self.noise.mean()), high + float(other.noise.mean())
 
+    def by_group(self, groups: Integers) -> Measured:
+        """See `Measured`; chance also moves whole groups, each with a sign at random."""
+        assert self.deviations is not None
+        noise = noise_of_signs(self.deviations(groups), np.random.default_rng(0), len(self.noise))
+        return replace(super().by_group(groups), noise=np.maximum(self.noise, noise))  # type: ignore[call-arg]
+
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:
         """See `Measured`; noise as if all were moved at once."""
         noise = np.mean([error.noise for error in of if isinstance(error, CalibrationError)], axis=0)
         return CalibrationError(*_means(of), mistakes, noise)
+
+
+def noise_of_signs(deviations: Floats, random: np.random.Generator, draws: int) -> Floats:
+    """(draws,) sums over cells of the distances that deviations (G, C) with signs at random have, sorted.
+
+    A wild bootstrap (Liu 1988). As G may be few, that counts √(G/(G − 1)) · t/1.96 times.
+    """
+    count = len(deviations)
+    scaled = deviations * (math.sqrt(count / max(count - 1, 1)) * float(widening(count)))
+    noise = np.empty(draws)
+    for start in range(0, draws, SIGNS_AT_ONCE):
+        some = slice(start, start + SIGNS_AT_ONCE)
+        signs = 2.0 * random.integers(0, 2, size=(len(noise[some]), count)) - 1
+        noise[some] = np.abs(signs @ scaled).sum(axis=1)
+    return np.sort(noise)
+
+
+def in_cells(groups: Integers, cells: Integers, values: Floats | None, count: int) -> Floats:
+    """(G, count) sums of values (N,), 1 by default, by group (N,) and cell (N,)."""
+    size = int(groups.max()) + 1
+    sums = np.bincount(groups * count + cells, values, minlength=size * count)
+    return np.asarray(sums.reshape(size, count), dtype=np.float64)
 
 
 def through_cross_fits(

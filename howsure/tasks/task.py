@@ -139,9 +139,17 @@ class Task(ABC, Generic[R]):
 
     @abstractmethod
     def evaluate(
-        self, result: R, labels: Any, /, *, outside: R | None, seed: int, background: int | None = None
+        self,
+        result: R,
+        labels: Any,
+        /,
+        *,
+        outside: R | None,
+        seed: int,
+        background: int | None = None,
+        groups: Integers | None = None,
     ) -> Any:
-        """The scores of `howsure.evaluate`; `background` as `background` gives it."""
+        """The scores of `howsure.evaluate`; `background` as `background` gives it, `groups` by number."""
 
     @abstractmethod
     def score_lines(self, result: R, evaluation: Any, /) -> list[list[Any]]:

@@ -7,7 +7,7 @@ from scipy import stats
 import howsure
 from howsure.errors import InputError
 from howsure.evaluation.conformal import surely_covered, threshold_of
-from howsure.evaluation.groups import group_numbers, one_of_each
+from howsure.evaluation.groups import autocorrelation, group_numbers, one_of_each
 from tests.refused import refused
 
 GROUPS = np.repeat(np.arange(60), 10)
@@ -161,3 +161,165 @@ def test_too_few_groups():
         "Too few labelled groups to promise a risk of 5 % with 95 % confidence. Expected: at least 59. "
         "Received: 5",
     )
+
+
+# --- scores of rows in groups -------------------------------------------------------------------------
+
+
+def copied(result, times=8):
+    """The rows of a result, each so many times, and their groups: what is known is known of each group."""
+    rows = np.repeat(np.arange(len(result)), times)
+    return result[rows], rows
+
+
+RESULTS = {"classes": classes, "numbers": numbers, "maps": maps}
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_scores_of_groups_of_one_row_are_those_without(kind):
+    result = RESULTS[kind]()
+    assert str(howsure.evaluate(result, groups=np.arange(ROWS))) == str(howsure.evaluate(result))
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+@pytest.mark.filterwarnings("ignore:Each of these:howsure.HowsureWarning")
+def test_copies_of_a_row_tell_as_much_as_the_row(kind):
+    result = RESULTS[kind]()
+    many, groups = copied(result)
+    alone, together = howsure.evaluate(result), howsure.evaluate(many, groups=groups)
+    for name, measured in alone._found.measured.items():
+        score, of_groups = measured.score(0.95), together.measured(name).score(0.95)
+        if score.known and measured.parts.any() and name != "error_fpr95":  # which has another interval
+            assert of_groups.value == pytest.approx(score.value, rel=1e-6, abs=2e-3)
+            width, of_copies = score.high - score.low, of_groups.high - of_groups.low
+            assert 0.9 * width < of_copies < 1.35 * width, name
+
+
+@pytest.mark.filterwarnings("ignore:Each of these:howsure.HowsureWarning")
+def test_differences_of_groups():
+    one, two = classes(), classes(1).with_truth(classes().truth)
+    many, groups = copied(one)
+    others, _ = copied(two)
+    gaps = howsure.evaluate(one).minus(howsure.evaluate(two))
+    of_groups = howsure.evaluate(many, groups=groups).minus(howsure.evaluate(others, groups=groups))
+    for name, gap in gaps.items():
+        if gap.known and gap.low < gap.high:
+            assert of_groups[name].value == pytest.approx(gap.value, abs=2e-3)
+            ratio = (of_groups[name].high - of_groups[name].low) / (gap.high - gap.low)
+            assert 0.9 < ratio < 1.35, name
+    refused(
+        InputError,
+        lambda: howsure.evaluate(many, groups=groups).minus(howsure.evaluate(others, groups=groups // 2)),
+        "the same rows in the same order, and the same labels and groups",
+    )
+
+
+def test_a_share_that_no_group_differs_in_is_known_as_groups_are():
+    p = np.tile([0.1, 0.9], (ROWS, 1))
+    result = howsure.Certainty.from_probabilities(p, ["no", "yes"]).with_truth(np.ones(ROWS, int))
+    accuracy = howsure.evaluate(result, groups=GROUPS).accuracy
+    assert accuracy.low == pytest.approx(0.025 ** (1 / 60))
+
+
+def test_evaluations_say_how_many_groups_there_are():
+    for result in (classes(), numbers(), maps()):
+        assert " in 60 groups" in str(howsure.evaluate(result, groups=GROUPS))
+    labels = howsure.MultilabelCertainty.from_probabilities(classes().probabilities, ["a", "b"])
+    labels = labels.with_truth(np.random.default_rng(0).random((ROWS, 2)) < 0.5)
+    evaluation = howsure.evaluate(labels, groups=GROUPS)
+    assert "600 rows in 60 groups" in str(evaluation)
+    assert evaluation.mean["accuracy"].known
+
+
+def test_rows_from_outside_are_independent():
+    evaluation = howsure.evaluate(classes(), outside=classes(3)[:50], groups=GROUPS)
+    assert len(evaluation.measured("outside_auroc").parts) == 60 + 50
+    assert evaluation.outside_auroc.known
+
+
+# --- nobody said that they depend on each other -------------------------------------------------------
+
+ALIKE = "Rows next to each other have similar scores"
+
+
+def series(seed=0, rows=600):
+    """Numbers whose errors are those of overlapping windows."""
+    random = np.random.default_rng(seed)
+    steps = random.normal(size=rows + 9)
+    error = np.convolve(steps, np.ones(10) / np.sqrt(10), mode="valid")
+    result = howsure.RegressionCertainty.from_mean_std(np.zeros(rows), np.ones(rows))
+    return result.with_truth(error)
+
+
+ASKED = {
+    "evaluate": howsure.evaluate,
+    "intervals": howsure.prediction_intervals,
+    "abstain": lambda result, **groups: howsure.abstain(result, risk=0.3, tolerance=2.0, **groups),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_overlapping_windows_are_noticed_and_asked_about(name):
+    result = series()
+    with pytest.warns(howsure.HowsureWarning, match=ALIKE + r" \(autocorrelation 0\.\d\d\)"):
+        ASKED[name](result)
+    ASKED[name](result, groups=np.arange(600) // 10)
+    ASKED[name](result, groups=np.arange(600))
+    ASKED[name](result[np.random.default_rng(0).permutation(600)])
+
+
+def test_independent_rows_are_never_asked_about():
+    random = np.random.default_rng(4)
+    for _ in range(3000):
+        rows = int(random.integers(50, 2000))
+        scores = random.exponential(size=rows) ** 3
+        assert autocorrelation(scores) == 0
+        assert autocorrelation(np.round(scores)) == 0
+
+
+def test_rows_in_the_order_of_their_classes_are_not_asked_about():
+    random = np.random.default_rng(5)
+    truth = np.repeat([0, 1, 2], 300)
+    scores = random.normal(size=900) + 3 * truth
+    assert autocorrelation(scores, truth) == 0 < autocorrelation(scores)
+    assert autocorrelation(scores + np.repeat(random.normal(size=90), 10), truth) > 0.2
+
+
+# --- comparisons --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_comparisons_of_groups(kind):
+    one, two = RESULTS[kind](), RESULTS[kind](1)
+    results = {"a": one, "b": two.with_truth(one.truth)}
+    by_group = howsure.Comparison.of_results(results, groups=GROUPS)
+    alone = howsure.Comparison.of_results(results)
+    singles = howsure.Comparison.of_results(results, groups=np.arange(ROWS))
+    assert str(singles) == str(alone)
+    assert by_group.rows == alone.rows
+    assert by_group._independent == 60
+    for name in ("nll", *("accuracy", "ece")[: 2 * (kind == "classes")]):
+        gap, without = by_group.difference("b", "a", name), alone.difference("b", "a", name)
+        assert gap.value == without.value
+        assert gap.low != without.low
+        assert gap.known
+    assert str(by_group)
+
+
+@pytest.mark.filterwarnings("ignore:Each of these:howsure.HowsureWarning")
+def test_a_comparison_of_copies_tells_as_much_as_one_of_the_rows():
+    results = {"a": classes(), "b": classes(1).with_truth(classes().truth)}
+    copies = {name: copied(result)[0] for name, result in results.items()}
+    alone = howsure.Comparison.of_results(results, calibrated=False)
+    together = howsure.Comparison.of_results(copies, groups=copied(classes())[1], calibrated=False)
+    for part in ("calibration", "accuracy", "discrimination"):
+        gap, of_groups = alone.part("b", part), together.part("b", part)
+        assert 0.85 < (of_groups.high - of_groups.low) / (gap.high - gap.low) < 1.35
+
+
+def test_a_comparison_asks_about_windows():
+    results = {"a": series(), "b": series()}
+    with pytest.warns(howsure.HowsureWarning, match=ALIKE):
+        asked = howsure.Comparison.of_results(results, calibrated=False)
+    assert any(ALIKE in notice for notice in asked.noticed)
+    assert not howsure.Comparison.of_results(results, calibrated=False, groups=np.arange(600)).noticed

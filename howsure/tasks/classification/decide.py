@@ -25,7 +25,7 @@ from howsure.evaluation.conformal import (
     surely_covered,
     threshold_of,
 )
-from howsure.evaluation.groups import renumbered
+from howsure.evaluation.groups import ask_for_groups, renumbered
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.results.origin import FittedToRows
@@ -98,6 +98,8 @@ def abstain(
         )
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
+    of_truth = certainty.probabilities[np.arange(len(truth)), truth]
+    ask_for_groups(of_truth, truth)
     decision = decided(certainty.probability, certainty.label != truth, risk, confidence, groups)
     return Abstention(**decision, class_names=certainty.class_names)
 
@@ -197,6 +199,7 @@ def prediction_sets(
     warn_below_chance(certainty, truth)
     names = certainty.class_names
     scores_of_truth = 1 - certainty.probabilities[np.arange(len(truth)), truth]
+    ask_for_groups(scores_of_truth, truth)
     parts = [truth == k for k in range(len(names))] if by_class else [np.ones(len(truth), dtype=bool)]
     scores = [(scores_of_truth[part], None if groups is None else renumbered(groups[part])) for part in parts]
     sizes = [size_of(*of_part) for of_part in scores]

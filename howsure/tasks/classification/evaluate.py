@@ -14,10 +14,11 @@ import numpy as np
 from howsure.displayed import Displayed
 from howsure.evaluation import score as scores
 from howsure.evaluation.cross_fit import FitInfluence
+from howsure.evaluation.groups import renumbered
 from howsure.evaluation.paired import Comparable, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Measured, Score
 from howsure.results.origin import check_outside
-from howsure.sampling.outcome import Integers
+from howsure.sampling.outcome import Booleans, Integers
 from howsure.statistics import proportion_interval
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import constant_of, found_of, of_probabilities
@@ -80,7 +81,7 @@ class Evaluation(Comparable, Displayed):
     _found: Paired = field(repr=False)
 
     def __str__(self) -> str:
-        lines = [f"{self.rows:,} rows"]
+        lines = [f"{self.rows:,} rows{self._in_groups}"]
         width = 29 if len(self._found.outside) else 18
         for item in fields(self):
             score = getattr(self, item.name)
@@ -115,19 +116,29 @@ def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
 
 
 def evaluate(
-    certainty: Certainty, labels: Any, *, outside: Certainty | None, seed: int, background: int | None = None
+    certainty: Certainty,
+    labels: Any,
+    *,
+    outside: Certainty | None,
+    seed: int,
+    background: int | None = None,
+    groups: Integers | None = None,
 ) -> Evaluation:
     """The part `evaluate` of one class per row, without a `background`; see `howsure.evaluation.evaluate`."""
     truth = truth_of(certainty, labels)
     check_enough(truth)
     if outside is not None:
         check_outside(outside, certainty)
-    alone = evaluate_numbers(certainty, truth, seed)
+    alone = evaluate_numbers(certainty, truth, seed, groups=groups)
     return alone if outside is None else beside(alone, certainty, outside)
 
 
 def evaluate_numbers(
-    certainty: Certainty, truth: Integers, seed: int, through: Mapping[str, FitInfluence] | None = None
+    certainty: Certainty,
+    truth: Integers,
+    seed: int,
+    through: Mapping[str, FitInfluence] | None = None,
+    groups: Integers | None = None,
 ) -> Evaluation:
     """As `evaluate`, for labels that were read already: (N,) class numbers.
 
@@ -137,16 +148,25 @@ def evaluate_numbers(
     names, rows = certainty.class_names, len(truth)
     measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
     measured |= dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(rows), 0))
-    paired = Paired.of(scores.through_cross_fits(measured, through or {}), certainty, truth)
-    constant = constant_of(certainty.label == truth, truth)
+    paired = Paired.of(scores.through_cross_fits(measured, through or {}), certainty, truth, groups=groups)
+    constant = constant_of(certainty.label == truth, truth, groups)
     hits, truly = (counts.tolist() for counts in found_of(certainty.label, truth, len(names)))
+    recall = dict(zip(names, map(_counted_share, hits, truly), strict=True))
+    constant_accuracy = _counted_share(constant.right, rows)
+    if groups is not None:
+        of_classes = {names[k]: truth == k for k in np.flatnonzero(truly)}
+        recall |= {
+            name: _share_by_group(certainty.label[there] == truth[there], groups[there])
+            for name, there in of_classes.items()
+        }
+        constant_accuracy = _share_by_group(truth == constant.label, groups)
     return Evaluation(
         rows=rows,
         **paired.scores,
         most_frequent=names[constant.label],
-        constant_accuracy=_counted_share(constant.right, rows),
+        constant_accuracy=constant_accuracy,
         accuracy_gain=constant.gain,
-        recall=dict(zip(names, map(_counted_share, hits, truly), strict=True)),
+        recall=recall,
         rows_of_class=dict(zip(names, truly, strict=True)),
         _found=paired,
     )
@@ -154,6 +174,10 @@ def evaluate_numbers(
 
 def _counted_share(count: int, total: int) -> Score:
     return Score(count / total if total else np.nan, *proportion_interval(count, total))
+
+
+def _share_by_group(hits: Booleans, groups: Integers) -> Score:
+    return scores.share_of_rows(hits).by_group(renumbered(groups)).score(0.95)
 
 
 def beside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,9 @@ from howsure.evaluation.score import (
     Mean,
     Measured,
     Score,
+    by_group,
     centred,
+    in_cells,
     of_ranking,
     share_of_rows,
 )
@@ -123,7 +126,15 @@ def _calibration_error(
     for true in (np.clip(claim[filled] / count, 0.0, 1.0), (hits[filled] + 0.5) / (count + 1)):
         off = np.abs(random.binomial(count, true, size=(DRAWS, len(count))) - count * true)
         noise = np.maximum(noise, np.sort(np.sum(off, axis=1)))
-    return CalibrationError(value, centred(parts), mistakes, noise / rows)
+    in_bins = partial(_deviations, place, claimed, right)
+    return CalibrationError(value, centred(parts), mistakes, noise / rows, in_bins)
+
+
+def _deviations(place: Integers, claimed: Floats, right: Floats, groups: Integers) -> Floats:
+    """(G, BINS) right answers of each group less those claimed, less its part of what the bin is off by."""
+    mass, off = (in_cells(groups, place, values, BINS) for values in (None, right - claimed))
+    own = mass / np.maximum(mass.sum(axis=0), 1) * off.sum(axis=0)
+    return np.asarray((off - own) / len(place))
 
 
 # --- right answers class by class -------------------------------------------------------------------
@@ -144,14 +155,15 @@ class Constant:
     gain: Score
 
 
-def constant_of(correct: NDArray[np.bool_], truth: Integers) -> Constant:
+def constant_of(correct: NDArray[np.bool_], truth: Integers, groups: Integers | None = None) -> Constant:
     """The accuracy of always answering the most frequent of the true classes (N,), N ≥ 1.
 
-    `correct` (N,) says which of the compared answers are right.
+    `correct` (N,) says which of the compared answers are right, `groups` (N,) which rows are dependent.
     """
     most = int(np.bincount(truth).argmax())
-    gain = share_of_rows(correct).minus(share_of_rows(truth == most))
-    return Constant(most, int(np.sum(truth == most)), gain)
+    both = {"own": share_of_rows(correct), "constant": share_of_rows(truth == most)}
+    own, constant = by_group(both, groups).values()
+    return Constant(most, int(np.sum(truth == most)), own.minus(constant))
 
 
 def found_of(label: Integers, truth: Integers, classes: int) -> tuple[Integers, Integers]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.evaluation.paired import Comparable, Paired, check_enough
 from howsure.evaluation.score import Score, in_columns
+from howsure.sampling.outcome import Integers
 from howsure.tasks.classification.evaluate import Evaluation, all_scores, ends_of, evaluate_numbers
 from howsure.tasks.multilabel.result import NO_AND_YES, MultilabelCertainty
 from howsure.tasks.truth import truth_of
@@ -51,11 +52,18 @@ class MultilabelEvaluation(Comparable, Displayed):
         recalls = [str(evaluation.recall[NO_AND_YES[1]]) for evaluation in self.of_label.values()]
         columns.append([f"recall of '{NO_AND_YES[1]}'", "", *recalls])
         lines = in_columns([*zip(*columns, strict=True)])
-        return "\n".join([f"{counted(self.rows, 'row')}, {counted(len(self.of_label), 'label')}", *lines])
+        rows, labels = counted(self.rows, "row"), counted(len(self.of_label), "label")
+        return "\n".join([f"{rows}{self._in_groups}, {labels}", *lines])
 
 
 def evaluate(
-    certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed: int, background: int | None = None
+    certainty: MultilabelCertainty,
+    labels: Any,
+    *,
+    outside: Any,
+    seed: int,
+    background: int | None = None,
+    groups: Integers | None = None,
 ) -> MultilabelEvaluation:
     """The part `evaluate` of several labels per row: each as rows of no and yes, and the means over labels.
 
@@ -72,7 +80,7 @@ def evaluate(
     check_enough(truth)
     true = truth.astype(np.int64)
     of_label = {
-        name: evaluate_numbers(certainty.of_label(k), true[:, k], seed)
+        name: evaluate_numbers(certainty.of_label(k), true[:, k], seed, groups=groups)
         for k, name in enumerate(certainty.label_names)
     }
     mistaken = int(np.sum(np.any(certainty.yes != truth, axis=1)))
@@ -81,8 +89,9 @@ def evaluate(
         scores = [score.measured(name) for score in of_label.values()]
         defined = [score for score in scores if np.isfinite(score.value)] or scores
         decided = mistaken if defined[0].mistakes < len(truth) else len(truth)
-        means[name] = type(defined[0]).mean(defined, decided)
-    mean = Paired.of(means, certainty, true)
+        mean_of_labels = type(defined[0]).mean(defined, min(decided, len(defined[0].parts)))
+        means[name] = replace(mean_of_labels, sizes=defined[0].sizes)
+    mean = replace(Paired.of(means, certainty, true), groups=groups)
     return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores, _found=mean)
 
 

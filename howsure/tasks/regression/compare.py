@@ -325,7 +325,11 @@ CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[M
 
 
 def _scored(
-    result: RegressionCertainty, truth: Floats, seed: int, through: Mapping[str, FitInfluence] | None = None
+    result: RegressionCertainty,
+    truth: Floats,
+    seed: int,
+    through: Mapping[str, FitInfluence] | None = None,
+    groups: Integers | None = None,
 ) -> Compared:
     del seed  # nothing is drawn
     check_enough(truth)
@@ -337,7 +341,7 @@ def _scored(
         "mae": _mean_loss(np.abs(mean - truth) / unit),
         **dict.fromkeys(OUTSIDE, _undefined(len(truth))),
     }
-    scores = Paired.of(through_cross_fits(measured, through or {}), result, truth)
+    scores = Paired.of(through_cross_fits(measured, through or {}), result, truth, groups=groups)
     return Compared(scores)
 
 

@@ -25,6 +25,7 @@ from howsure.evaluation.conformal import (
     surely_covered,
     threshold_of,
 )
+from howsure.evaluation.groups import ask_for_groups
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.inputs.rows import as_floats, in_rows, quoted
@@ -110,6 +111,7 @@ def abstain(
     limits = _limits_of(tolerance, result.target_names)
     scale, ranked_by = scale_of(result)
     wrong = np.asarray((np.abs(truth - result.mean) > limits).any(axis=-1))
+    ask_for_groups(np.abs(truth - result.mean).max(axis=-1))
     decision = decided(_allowed_stds(scale, limits), wrong, risk, confidence, groups)
     by_name = dict(zip(result.target_names, limits.tolist(), strict=True))
     return RegressionAbstention(**decision, tolerance=by_name, ranked_by=ranked_by)
@@ -227,6 +229,7 @@ def prediction_intervals(
     scale = result.std if is_known else np.ones_like(result.mean)
     error = np.abs(truth - result.mean)
     scores = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
+    ask_for_groups(error.max(axis=-1))
     threshold = tuple(threshold_of(of_target, coverage, groups) for of_target in scores.T)
     if not np.isfinite(threshold).all():
         rows = np.flatnonzero((scale == 0).any(axis=1))

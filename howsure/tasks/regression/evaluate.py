@@ -14,9 +14,9 @@ import numpy as np
 from howsure.displayed import Displayed
 from howsure.evaluation.cross_fit import FitInfluence
 from howsure.evaluation.paired import Comparable, Paired, check_enough
-from howsure.evaluation.score import Measured, Score, in_columns, through_cross_fits
+from howsure.evaluation.score import Measured, Score, by_group, in_columns, through_cross_fits
 from howsure.results.origin import check_outside
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.evaluate import ends_of
 from howsure.tasks.regression.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
 from howsure.tasks.regression.scores import AT_LEVELS, LEVELS, METRICS, named_at, of_target
@@ -159,7 +159,7 @@ class RegressionEvaluation(Comparable, Displayed):
         return cells
 
     def __str__(self) -> str:
-        lines = [f"{self.rows:,} rows"]
+        lines = [f"{self.rows:,} rows{self._in_groups}"]
         for target in self.of_target:
             lines += [f"'{target}'"] if len(self.of_target) > 1 else []
             lines += in_columns(self.cells(target))
@@ -167,14 +167,20 @@ class RegressionEvaluation(Comparable, Displayed):
 
 
 def evaluate(
-    result: RegressionCertainty, labels: Any, *, outside: Any, seed: int, background: int | None = None
+    result: RegressionCertainty,
+    labels: Any,
+    *,
+    outside: Any,
+    seed: int,
+    background: int | None = None,
+    groups: Integers | None = None,
 ) -> RegressionEvaluation:
     """The part `evaluate` of numbers, without a `background`; see `howsure.evaluation.evaluate.evaluate`."""
     truth = truth_of(result, labels)
     check_enough(truth)
     if outside is not None:
         check_outside(outside, result)
-    return evaluate_numbers(result, truth, seed, outside)
+    return evaluate_numbers(result, truth, seed, outside, groups=groups)
 
 
 def evaluate_numbers(
@@ -183,6 +189,7 @@ def evaluate_numbers(
     seed: int,
     outside: RegressionCertainty | None = None,
     through: Mapping[str, Mapping[str, FitInfluence]] | None = None,
+    groups: Integers | None = None,
 ) -> RegressionEvaluation:
     """As `evaluate`, for true numbers (N, K) that were read already.
 
@@ -190,8 +197,11 @@ def evaluate_numbers(
     """
     names, rows = result.target_names, len(truth)
     measured = {
-        name: through_cross_fits(
-            of_target(result, k, truth[:, k], seed, outside), (through or {}).get(name, {})
+        name: by_group(
+            through_cross_fits(
+                of_target(result, k, truth[:, k], seed, outside), (through or {}).get(name, {})
+            ),
+            groups,
         )
         for k, name in enumerate(names)
     }
@@ -200,7 +210,7 @@ def evaluate_numbers(
         for name, of in measured.items()
         for score, score_of_rows in of.items()
     }
-    paired = Paired.of(flat, result, truth)
+    paired = replace(Paired.of(flat, result, truth), groups=groups)
     paired = paired if outside is None else replace(paired, outside=outside.row)
     note = ""
     if np.isnan(result.std).any():

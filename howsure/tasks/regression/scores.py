@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri
@@ -30,11 +31,12 @@ from howsure.evaluation.score import (
     Score,
     area_under_risk,
     centred,
+    in_cells,
     share_of_rows,
     told_apart,
     wider,
 )
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import skewed_interval, symmetric_interval
 from howsure.tasks.regression.above import networks_of
 from howsure.tasks.regression.result import RegressionCertainty
@@ -134,6 +136,12 @@ class Loss(Mean):
         low, high = low + min(self.worst, 0.0), high + max(self.worst, 0.0)
         return max(low, self.least), min(high, self.most)
 
+    def by_group(self, groups: Integers) -> Measured:
+        """See `Measured`; the worst is that of groups."""
+        loss = super().by_group(groups)
+        ends = loss.parts.min(initial=0.0), loss.parts.max(initial=0.0)
+        return replace(loss, worst=float(ends[self.worst > 0]) if self.worst else 0.0)  # type: ignore[call-arg]
+
 
 @dataclass(frozen=True, eq=False)
 class Root(Measured):
@@ -154,9 +162,13 @@ class Root(Measured):
         """See `Measured`: that of two means with the contributions of the roots."""
         return _as_mean(self).minus(_as_mean(other), reach)
 
+    def by_group(self, groups: Integers) -> Measured:
+        """See `Measured`."""
+        return replace(super().by_group(groups), square=self.square.by_group(groups))  # type: ignore[call-arg]
+
 
 def _as_mean(of: Measured) -> Mean:
-    return Mean(of.value, of.parts, of.mistakes)
+    return Mean(of.value, of.parts, of.mistakes, sizes=of.sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -345,12 +357,20 @@ def miscalibration(pit: Floats, seed: int) -> CalibrationError:
     rows = len(pit)
     area, parts = _off_the_diagonal(pit)
     random = np.random.default_rng(seed)
-    share_of_cell = np.bincount(np.minimum((pit * CELLS).astype(np.int64), CELLS - 1), minlength=CELLS) / rows
+    cell = np.minimum((pit * CELLS).astype(np.int64), CELLS - 1)
+    share_of_cell = np.bincount(cell, minlength=CELLS) / rows
     noise = np.zeros(DRAWS)
     for true in (np.full(CELLS, 1 / CELLS), share_of_cell):
         deviation = np.cumsum(random.multinomial(rows, true, size=DRAWS) / rows - true, axis=1)
         noise = np.maximum(noise, np.sort(np.abs(deviation).mean(axis=1)))
-    return CalibrationError(area, centred(parts), rows, noise)
+    return CalibrationError(area, centred(parts), rows, noise, partial(_deviations, cell))
+
+
+def _deviations(cell: Integers, groups: Integers) -> Floats:
+    """(G, CELLS) what each group adds to the area below the end of each cell, less its part of all."""
+    below = np.cumsum(in_cells(groups, cell, None, CELLS), axis=1)
+    own = below[:, -1:] * below.sum(axis=0) / len(cell)
+    return np.asarray((below - own) / (len(cell) * CELLS))
 
 
 def _off_the_diagonal(pit: Floats) -> tuple[float, Floats]:

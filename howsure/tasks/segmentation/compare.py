@@ -28,13 +28,14 @@ from howsure.compare.parts import ACCURACY, Claims, Parts, at_best, of_scale
 from howsure.compare.sentences import besides, in_numbers, joined, the
 from howsure.errors import InputError
 from howsure.evaluation.cross_fit import FitInfluence, fit_influence
+from howsure.evaluation.groups import renumbered
 from howsure.evaluation.paired import Compared, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, SMALLEST, Measured, Score, through_cross_fits
 from howsure.evaluation.temperature import Losses, least
 from howsure.inputs.rows import quoted
 from howsure.methods.plain import SOFTMAX
 from howsure.request import KEEP_PROBABILITIES
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification import maps
 from howsure.tasks.classification.compare import ClassWords, of_shares
 from howsure.tasks.segmentation.calibrate import Fits, counted_in, cross_fitted, losses_in, tempered
@@ -70,6 +71,7 @@ def _scored(
     through: Mapping[str, FitInfluence] | None = None,
     *,
     background: int | None = None,
+    groups: Integers | None = None,
 ) -> RowScores:
     check_known(result)
     counts = counted_of(result, truth)
@@ -88,9 +90,9 @@ def _scored(
         "aurc": ranked["aurc"],
         **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),
     }
-    return RowScores(
-        Paired.of(through_cross_fits(measured, through or {}), result, some.digest, scored), some
-    )
+    of_scored = None if groups is None else renumbered(groups[scored])
+    through_fits = through_cross_fits(measured, through or {})
+    return RowScores(Paired.of(through_fits, result, some.digest, scored, of_scored), some)
 
 
 def _through(result: DenseCertainty, truth: Any, fits: Fits) -> dict[str, FitInfluence]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from howsure.arguments import as_share, check_type
 from howsure.errors import InputError
 from howsure.evaluation.conformal import check_enough, of_new_groups
-from howsure.evaluation.groups import one_of_each
+from howsure.evaluation.groups import ask_for_groups, one_of_each
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, ShareOfRows, decided
 from howsure.results.origin import FittedToRows
@@ -116,6 +116,7 @@ def abstain(
     limit = as_share(tolerance, "tolerance")
     dice, certain, names = counts.without(background).dice, _certainty_of_rows(result), result.class_names
     known_rows = np.isfinite(dice)
+    ask_for_groups(dice[known_rows])
     low = dice[known_rows] < 1 - limit - np.finfo(float).eps  # 1 − 0.2 is not 0.8
     decision = decided(
         certain[known_rows], low, risk, confidence, None if groups is None else groups[known_rows]
@@ -236,6 +237,7 @@ def prediction_sets(
             expected="by_class=False",
             received="by_class=True",
         )
+    ask_for_groups(result.doubt)
     truths = truths_of(result, labels)
     check_known(result)
     missed, rows, size = np.zeros(int(MOST) + 1), 0, np.ones(len(result), dtype=np.int64)

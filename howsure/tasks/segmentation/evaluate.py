@@ -14,9 +14,11 @@ import numpy as np
 
 from howsure.arguments import check_whole
 from howsure.displayed import Displayed
+from howsure.evaluation.groups import renumbered
 from howsure.evaluation.paired import Comparable, Paired, check_enough, with_outside
 from howsure.evaluation.score import Score, in_columns
 from howsure.results.origin import check_outside
+from howsure.sampling.outcome import Integers
 from howsure.tasks.classification.evaluate import ends_of
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import (
@@ -107,7 +109,8 @@ class DenseEvaluation(Comparable, Displayed):
     @property
     def counted(self) -> str:
         """`12 images, 49,152 pixels`."""
-        return f"{counted(self.rows, self._kind)}, {counted(self.positions, self._position_name)}"
+        rows = counted(self.rows, self._kind) + self._in_groups
+        return f"{rows}, {counted(self.positions, self._position_name)}"
 
     @property
     def _averaged(self) -> str:
@@ -163,7 +166,13 @@ def ignored(result: DenseCertainty, labels: Any, ignore: int | Sequence[int]) ->
 
 
 def evaluate(
-    result: DenseCertainty, labels: Any, *, outside: Any, seed: int, background: int | None = None
+    result: DenseCertainty,
+    labels: Any,
+    *,
+    outside: Any,
+    seed: int,
+    background: int | None = None,
+    groups: Integers | None = None,
 ) -> DenseEvaluation:
     """The part `evaluate` of positions; see `howsure.evaluation.evaluate.evaluate`."""
     if outside is not None:
@@ -176,7 +185,8 @@ def evaluate(
     measured = of_counts(some, result.class_names, seed, background)
     dice = some.without(background).dice
     measured |= of_rows(result.doubt[scored], dice)
-    paired = Paired.of(measured, result, some.digest, scored)
+    of_scored = None if groups is None else renumbered(groups[scored])
+    paired = Paired.of(measured, result, some.digest, scored, of_scored)
     scores = paired.scores
     names = result.class_names
     alone = DenseEvaluation(

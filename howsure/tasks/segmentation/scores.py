@@ -22,6 +22,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from howsure.evaluation.score import (
     Measured,
     area_under_risk,
     interval_by_odds,
+    noise_of_signs,
     wider,
 )
 from howsure.inputs.align import aligned
@@ -415,8 +417,7 @@ def calibration_error(bins: Floats, seed: int) -> CalibrationError:
     """Mean distance between probability and share right, in bins of equal width, over all positions.
 
     Chance is drawn by rows, as positions of a row are right together: each row's right positions less those
-    claimed, less its part of what its bin is off by, times a sign at random (wild bootstrap, Liu 1988). As
-    rows may be few, that counts √(n/(n − 1)) · t/1.96 times.
+    claimed, less its part of what its bin is off by, times a sign at random; see `noise_of_signs`.
 
     Args:
         bins: (N, BINS, 3) as in `Counts`.
@@ -427,13 +428,21 @@ def calibration_error(bins: Floats, seed: int) -> CalibrationError:
     gap, total = signed.sum(axis=0), float(mass.sum())
     value = float(np.abs(gap).sum() / total)
     own = bins[..., 0] / np.maximum(mass, 1)
-    residual = (signed - own * gap) * math.sqrt(rows / (rows - 1)) * float(widening(rows))
-    signs = 2.0 * np.random.default_rng(seed).integers(0, 2, size=(DRAWS, rows)) - 1
-    noise = np.sort(np.abs(signs @ residual).sum(axis=1) / total)
+    residual = (signed - own * gap) / total
+    noise = noise_of_signs(residual, np.random.default_rng(seed), DRAWS)
     counted = bins[..., 0].sum(axis=1)
     parts = (signed @ np.sign(gap) - value * counted) / total
     known_noise = noise if rows >= LEAST_ROWS else np.full(DRAWS, np.nan)
-    return CalibrationError(value, parts, rows_that_decide(counted), known_noise)
+    return CalibrationError(
+        value, parts, rows_that_decide(counted), known_noise, partial(_by_group, residual)
+    )
+
+
+def _by_group(residual: Floats, groups: Integers) -> Floats:
+    """(G, C) sums of what rows (N, C) add, by group."""
+    sums = np.zeros((int(groups.max()) + 1, residual.shape[1]))
+    np.add.at(sums, groups, residual)
+    return sums
 
 
 def of_rows(doubt: Floats, dice: Floats) -> dict[str, Measured]:
