@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from howsure import tuning
 from howsure.adapters.choose_output import Output
 from howsure.adapters.protocol import ColumnsModel, LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.adapters.resolve import ModelHandle, capable, resolve_model
 from howsure.arguments import check_type
+from howsure.digits import significant
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError, warnings_never_errors
-from howsure.inputs.rows import ANY_SIZE, InputSpec, listed, made_up_rows
+from howsure.inputs.rows import ANY_SIZE, InputSpec, cast_rows, listed, made_up_rows
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
 from howsure.request import Request
@@ -21,6 +26,9 @@ from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, plain_method, random_ops_of
 from howsure.tasks.output_semantics import evidence
 from howsure.tasks.task import outcome_of
+
+TIMED, TIMED_ROWS = 3, 256
+"""Runs of a plain prediction that are timed, and how many rows run at most."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Audit(Displayed):
         any_size: The size used for axes of any size, if no rows were given and the model has such; costs and
             shapes are for that size. Else None.
         outputs: How its outputs are read, and what shows it, in words.
+        seconds: Seconds that one plain prediction took for each of the given rows, here and now; the least of
+            `TIMED` runs of at most `TIMED_ROWS` rows. None without rows.
     """
 
     model: str
@@ -51,6 +61,7 @@ class Audit(Displayed):
     plan: str | None = None
     any_size: int | None = None
     outputs: str = ""
+    seconds: float | None = None
 
     @property
     def random_layers(self) -> tuple[LayerInfo, ...]:
@@ -84,6 +95,12 @@ class Audit(Displayed):
         lines += [self.outputs] if self.outputs else []
         if self.plan is not None:
             lines.append(f"The plan: {self.plan}")
+        if self.seconds is not None:
+            lines.append(
+                f"Here one plain prediction takes {significant(1000 * self.seconds, 2)} ms a row, and "
+                f"{tuning.BUDGET:g} of them, the usual budget of MC dropout, "
+                f"{significant(1000 * tuning.BUDGET * self.seconds, 2)} ms."
+            )
         lines += [f"Not switched on: {warning}" for warning in self.warnings]
         if self.advice:
             lines.append(self.advice)
@@ -129,8 +146,9 @@ def audit(
 
     Args:
         model: A built model, as `assess` takes it.
-        x: Rows as for `assess`; only their shape counts. Needed only if the model does not declare its
-            inputs; if it takes any size, costs are for that of these rows.
+        x: Rows as for `assess`, by which a plain prediction is timed; beside that only their shape counts.
+            Needed only if the model does not declare its inputs; if it takes any size, costs are for that of
+            these rows.
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
         plan: A plan of `howsure.plan` for this model, to be told in words.
         keep_off: Names of random layers that stay off, as in `MCDropout`.
@@ -157,7 +175,7 @@ def audit(
             looked_at, any_size = _with_made_up_rows(handle, method.needs, chosen)
     else:
         looked_at, any_size = _looked_at(handle, handle.rows(x, most=1), method.needs, chosen), None
-    adapted, difference = looked_at
+    adapted, difference, rows = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(random_ops_of(adapted))
     return Audit(
@@ -171,7 +189,22 @@ def audit(
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
         outputs=_read_as(info, request),
+        seconds=None if x is None else _seconds_of(adapted, rows),
     )
+
+
+def _seconds_of(model: Model, rows: Sequence[Any]) -> float | None:
+    """The least seconds a row of a few plain predictions; None of no rows."""
+    count = min(TIMED_ROWS, len(rows[0]))
+    if not count:
+        return None
+    some = [of_input[np.arange(count)] for of_input in cast_rows(rows, model.info.inputs)]
+    taken = []
+    for _ in range(1 + TIMED):  # the first one may compile
+        start = time.perf_counter()
+        model.predict(some)
+        taken.append(time.perf_counter() - start)
+    return min(taken[1:]) / count
 
 
 def _read_as(info: ModelInfo, request: Request) -> str:
@@ -190,17 +223,20 @@ def _read_as(info: ModelInfo, request: Request) -> str:
     return f"{outcome.read_as(info.output_shape)} {evidence(info, request.outputs)}".rstrip()
 
 
-def _looked_at(model: ModelHandle, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:
-    """The model behind the seam, and the largest difference between two passes over rows like these."""
+def _looked_at(
+    model: ModelHandle, x: Any, needs: Needs, output: Output
+) -> tuple[Model, float, Sequence[Any]]:
+    """The model behind the seam, the largest difference between two passes over these rows, and the rows."""
     adapted, rows = model.adapt(
         x, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=output
     )
-    return adapted, largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
+    difference = largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
+    return adapted, difference, rows
 
 
 def _with_made_up_rows(
     model: ModelHandle, needs: Needs, output: Output
-) -> tuple[tuple[Model, float], int | None]:
+) -> tuple[tuple[Model, float, Sequence[Any]], int | None]:
     """As `_looked_at`, with rows made up, and what stands in them for axes of any size."""
     specs = model.specs()
     whole = [replace(spec, dtype="int32") if spec.dtype.startswith("float") else spec for spec in specs]

@@ -229,6 +229,10 @@ def compared(kind):
 # --- shown --------------------------------------------------------------------------------------------
 
 
+TIME = re.compile(r"\d+(\.\d+)? m?s\b")
+"""Seconds, which differ from run to run."""
+
+
 def text_of(html):
     """The words of a page, a line for each paragraph, row of a table and the like."""
     flat = re.sub(
@@ -270,7 +274,7 @@ def assessed(kind):
     )
     assert type(dropout) is type(case(kind).result), "say in the `Golden` example what the outputs mean"
     return sections(
-        audit=lambda: howsure.audit(model, x, outputs=outputs),
+        audit=lambda: TIME.sub("TIME", str(howsure.audit(model, x, outputs=outputs))),
         dropout=lambda: "\n".join(map(str, dropout)),
         plain=lambda: "\n".join(map(str, plain)),
         method=lambda: dropout.method,
@@ -383,7 +387,7 @@ def typed(line):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         found = run(*shlex.split(line), env={"COLUMNS": "80"})
-    out = re.sub(r"\d+(\.\d+)? m?s\b", "TIME", found.stdout)
+    out = TIME.sub("TIME", found.stdout)
     return f"{out}{found.stderr}exit {found.exit_code}\n"
 
 
