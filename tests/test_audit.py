@@ -1,0 +1,27 @@
+"""An audit times a plain prediction where there are rows, and says so."""
+
+import re
+
+import pytest
+
+import howsure
+from validation import small_network
+
+
+def test_rows_time_a_plain_prediction():
+    model, x = small_network.make(), small_network.rows(64)
+    timed = howsure.audit(model, x)
+    assert 0 < timed.seconds < 1
+    said = re.search(
+        r"one plain prediction takes ([\d.]+) ms a row, and 20 of them.*?([\d.]+) ms\.", str(timed)
+    )
+    one, twenty = map(float, said.groups())
+    assert one == pytest.approx(1000 * timed.seconds, rel=0.06)
+    assert twenty == pytest.approx(20 * one, rel=0.12)
+
+
+def test_without_rows_nothing_is_timed():
+    untimed = howsure.audit(small_network.make())
+    assert untimed.seconds is None
+    assert "ms a row" not in str(untimed)
+    assert howsure.audit(small_network.make(), small_network.rows(64)[:0]).seconds is None
