@@ -196,10 +196,10 @@ def fit_rules(
         InputError: No labels, labels that do not fit, too few rows, or arguments out of range.
 
     Example:
-        >>> rules = howsure.fit_rules(howsure.assess(model, x), labels, risk=0.1)
+        >>> rules = howsure.fit_rules(howsure.assess(model, x), labels, risk=0.05)
         >>> decided = rules(howsure.assess(model, x_new))
         >>> print(decided.hand_over.sum(), "of", len(decided))
-        28 of 200
+        42 of 200
     """
     check_flag(calibrate, "calibrate")
     check_whole(seed, "seed", least=0)
