@@ -172,6 +172,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.promises
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.groups
+	.venv/bin/python -m validation.watch
 	.venv/bin/python -m validation.offsets
 	.venv/bin/python -m validation.origins
 	.venv/bin/python -m validation.numbers

@@ -23,6 +23,7 @@ from howsure.evaluation.handover import hand_over
 from howsure.evaluation.prediction_sets import prediction_intervals, prediction_sets
 from howsure.evaluation.rules import Rules, fit_rules
 from howsure.evaluation.score import Score
+from howsure.evaluation.watch import Watch, watch
 from howsure.export.run import Exported, export
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.ensemble import Ensemble
@@ -111,6 +112,7 @@ __all__ = [
     "Softmax",
     "TargetScores",
     "Thresholds",
+    "Watch",
     "abstain",
     "assess",
     "audit",
@@ -129,6 +131,7 @@ __all__ = [
     "prediction_intervals",
     "prediction_sets",
     "stream",
+    "watch",
 ]
 
 

@@ -41,7 +41,9 @@ MOST_PARAMETERS = 8
 FRAMEWORKS = re.compile(r"(^|/)(keras|torch)(/|\.py$)")
 """The part of a path in which files of one idea in both frameworks differ."""
 
-CONVENIENCES = re.compile(r"displayed\.py|results/result\.py|compare/comparison\.py|tasks/\w+/result\.py")
+CONVENIENCES = re.compile(
+    r"displayed\.py|results/result\.py|compare/comparison\.py|evaluation/watch\.py|tasks/\w+/result\.py"
+)
 """Files of results, whose methods import on first use what shows a result, or makes one: `result.report(…)`.
 These imports count as neither circles nor as running up."""
 

@@ -119,6 +119,7 @@ def namespace() -> dict[str, Any]:
         "x_held_out": x_held_out,
         "known": howsure.familiarity(train, labels_train, held_out),
         "x_new": images(DIGITS, 200, seed=3)[0],
+        "labels_new": images(DIGITS, 200, seed=3)[1],
         "letters": images(LETTERS, 100, seed=4)[0],
         "prices": price_model(),
         "houses": houses,

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.docs import Page, shares
 from howsure.statistics import proportion_interval
-from validation import mutation, origins, promises, rare, reasons, reproduction, sentences
+from validation import mutation, origins, promises, rare, reasons, reproduction, sentences, watch
 
 PAGE = Page("evidence")
 
@@ -70,6 +70,12 @@ def kept(name: str) -> Callable[[Any], str]:
         return f"from {low} to {high}, by kind of answer"
 
     return figure
+
+
+def of_watch(found: Any) -> str:
+    """How many streams raise a false alarm, at most; where the fit breaks the promise, an alarm is true."""
+    most = max(counts["watch"] - counts["broken"] for counts in found["false"].values())
+    return f"at most {rate(most, watch.RUNS)}"
 
 
 def of_worlds(found: Any) -> str:
@@ -209,6 +215,7 @@ FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "sentences": ("sentences", of_sentences),
     "sets": ("promises-kept", kept("coverage")),
     "abstention": ("promises-kept", kept("abstention")),
+    "watch": ("watch", of_watch),
     "numbers": ("numbers", of_worlds),
     "offsets": ("offsets", of_offsets),
     "chosen": ("offsets", of_chosen),

@@ -1,6 +1,7 @@
 """The command line: parse, call, print; no logic.
 
-Exit codes: 0 done, 1 done but parts of the data were left out, 2 wrong use or wrong input, 130 interrupted.
+Exit codes: 0 done, 1 done but parts of the data were left out, or an alarm of `howsure watch`, 2 wrong use or
+wrong input, 130 interrupted.
 Results go to stdout; progress, warnings and errors go to stderr.
 """
 
@@ -31,6 +32,7 @@ from howsure.cli.comparing import Compare
 from howsure.cli.models import AuditCommand, Export
 from howsure.cli.settings import of_an_option
 from howsure.cli.tables import Abstain, Calibrate, Evaluate, Handover, Report, Sets
+from howsure.cli.watching import WatchCommand
 from howsure.errors import HowsureError, HowsureWarning, exception_text, is_of_a_model
 from howsure.terminal import say
 
@@ -74,6 +76,7 @@ COMMANDS: tuple[type[Command], ...] = (
     Calibrate,
     Sets,
     Abstain,
+    WatchCommand,
     Handover,
     Report,
     Export,

@@ -48,8 +48,10 @@ def size_of(scores: Floats, groups: Integers | None) -> int:
     return len(scores) if groups is None else len(np.unique(groups))
 
 
-def surely_covered(sizes: Sequence[int], coverage: float, *, by_group: bool = False) -> float:
-    """The least coverage of thresholds, of all parts at once, with 95 % confidence over draws of the scores.
+def surely_covered(
+    sizes: Sequence[int], coverage: float, *, by_group: bool = False, confidence: float = 0.95
+) -> float:
+    """The least coverage of thresholds, of all parts at once, with confidence over draws of the scores.
 
     With the r-th smallest of n scores as threshold the share covered is Beta(r, n + 1 − r), or larger where
     scores may be equal (Vovk 2012).
@@ -58,8 +60,9 @@ def surely_covered(sizes: Sequence[int], coverage: float, *, by_group: bool = Fa
         sizes: Number of labelled rows, or groups, in each part.
         coverage: Promised share.
         by_group: Whether groups are counted, of rows that depend on each other.
+        confidence: The confidence.
     """
-    level = 0.05 / len(sizes)
+    level = (1 - confidence) / len(sizes)
     if by_group:
         return min(_surely_covered_by_groups(count, coverage, level) for count in sizes)
     ranks = [(rank(rows, coverage), rows) for rows in sizes]

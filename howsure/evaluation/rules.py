@@ -241,7 +241,8 @@ def _shares_of(decided: Any) -> dict[str, dict[str, float]]:
     """By column with a value for each row, and then by value, the share of decided rows that has it."""
     shares = {}
     for name in ("verdict", "hand_over", "unfamiliar"):
-        values: NDArray[Any] | None = getattr(decided, name, None) if decided.has(name) else None
+        known = decided.has(name) and (name != "unfamiliar" or decided.familiarity is not None)
+        values: NDArray[Any] | None = getattr(decided, name) if known else None
         if values is not None and values.ndim == 1 and len(values):
             unique, counts = np.unique(values.astype(str), return_counts=True)
             shares[name] = dict(zip(unique.tolist(), (counts / len(values)).tolist(), strict=True))
@@ -270,29 +271,36 @@ def _read_part(content: Any, task: Task[Any], field: str) -> Any:
     return replace(typed(kind, saved, field), origin=origin)
 
 
+def rules_in(content: Mapping[str, Any]) -> Rules:
+    """The rules in the content of a file; the inverse of `Rules._content`."""
+    origin = Origin.read(content["origin"])
+    task = task_named(origin.kind)
+    saved = content["calibrator"]
+    calibrator = None if saved is None else with_origin(task.read_calibrator(saved), saved)
+    return Rules(
+        origin=origin,
+        calibrator=calibrator,
+        sets=_read_part(content["sets"], task, "sets"),
+        abstention=_read_part(content["abstention"], task, "abstention"),
+        rows=typed(int, content["rows"], "rows"),
+        shares=typed(Mapping[str, Mapping[str, float]], content["shares"], "shares"),
+    )
+
+
 def read_rules(path: str | os.PathLike[str]) -> Rules:
     """The rules in a file of `Rules.save`.
 
     Raises:
         FileError: Missing, damaged, changed, or no saved rules.
     """
-
-    def parse(content: dict[str, Any]) -> Rules:
-        origin = Origin.read(content["origin"])
-        task = task_named(origin.kind)
-        saved = content["calibrator"]
-        calibrator = None if saved is None else with_origin(task.read_calibrator(saved), saved)
-        return Rules(
-            origin=origin,
-            calibrator=calibrator,
-            sets=_read_part(content["sets"], task, "sets"),
-            abstention=_read_part(content["abstention"], task, "abstention"),
-            rows=typed(int, content["rows"], "rows"),
-            shares=typed(Mapping[str, Mapping[str, float]], content["shares"], "shares"),
-        )
-
     return read_sealed(
-        path, "set of rules", FORMAT, parse, written_by="`Rules.save`", again="Fit the rules again", kind=KIND
+        path,
+        "set of rules",
+        FORMAT,
+        rules_in,
+        written_by="`Rules.save`",
+        again="Fit the rules again",
+        kind=KIND,
     )
 
 

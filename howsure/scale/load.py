@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ import numpy as np
 from howsure.arguments import check_path
 from howsure.errors import FileError
 from howsure.evaluation.rules import read_rules
+from howsure.evaluation.watch import KIND as WATCH
+from howsure.evaluation.watch import read_watch
 from howsure.results.saved import read_table, table_in
 from howsure.sampling.outcome import Integers
 from howsure.scale.parts import completed_parts, rows_in
@@ -23,7 +26,7 @@ SAMPLE = 1_000_000
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read a result that was saved, such as a `Certainty`, or rules; the file says which kind it holds.
+    """Read a result that was saved, such as a `Certainty`, rules, or a watch; the file says which it is.
 
     Args:
         path: A file, a folder that `save` wrote, or one of parts that `howsure assess --out FOLDER` wrote.
@@ -34,8 +37,16 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     source = check_path(path)
     if source.suffix == ".json":
-        return read_rules(source)
+        return read_watch(source) if _kind_in(source) == WATCH else read_rules(source)
     return _whole(source)
+
+
+def _kind_in(path: Path) -> Any:
+    """The kind that a JSON file names; None where it cannot be read, which the reader of rules then says."""
+    try:
+        return json.loads(path.read_bytes())["kind"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _whole(source: Path, for_scores: bool = False) -> Any:

@@ -240,6 +240,16 @@ def ruled(held):
     return Said({"to a person": np.asarray(decided.hand_over)}, whole={"text": str(rules.abstention)})
 
 
+def watched(held):
+    of = of_kind(held.case.kind)
+    rules = howsure.fit_rules(
+        held.result, held.truth, calibrate=False, coverage=COVERAGE, risk=of.risk, tolerance=of.tolerance
+    )
+    watch = howsure.watch(rules)
+    watch.update(rules(held.result), held.truth)
+    return Said(whole={"text": str(watch)})
+
+
 def handed_over(held):
     path = held.folder / "rows.csv"
     howsure.hand_over(held.result, np.arange(len(held.result)), path)
@@ -408,6 +418,7 @@ DOORS = {
     "abstain": Door(
         abstained, ("abstain",), truth=True, fits=True, part="abstain", learns=True, in_the_unit=True
     ),
+    "watch": Door(watched, ("watch",), truth=True, fits=True, part="abstain", learns=True, in_the_unit=True),
     "fit_rules": Door(
         ruled, ("fit_rules",), truth=True, fits=True, part="abstain", learns=True, in_the_unit=True
     ),
@@ -582,7 +593,11 @@ COMMANDS = {
     "handover": Command(command_handover, ("hand_over",)),
     "report": Command(command_report),
 }
-COMMANDS_NOT_WALKED = {"export": NOT_WALKED["export"], "demo": "trains a network on digits: tests/demo"}
+COMMANDS_NOT_WALKED = {
+    "export": NOT_WALKED["export"],
+    "demo": "trains a network on digits: tests/demo",
+    "watch": "needs rules in a file: tests/evaluation/test_watch.py",
+}
 
 
 def held_of(case, folder, result=None, truth=None):

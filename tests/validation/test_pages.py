@@ -17,6 +17,7 @@ STUDIES = (
     "reasons",
     "saves",
     "sentences",
+    "watch",
 )
 
 

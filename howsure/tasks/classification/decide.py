@@ -29,7 +29,7 @@ from howsure.evaluation.groups import ask_for_groups, renumbered
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
 from howsure.results.origin import FittedToRows
-from howsure.sampling.outcome import Booleans, Integers
+from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.sentence import names_of
 from howsure.tasks.truth import truth_of, warn_below_chance
@@ -67,6 +67,10 @@ class Abstention(Acceptance):
         """
         self._check(certainty, Certainty, self.class_names)
         return np.asarray(certainty.probability <= self.threshold)
+
+    def wrong(self, certainty: Certainty) -> Floats:
+        """(N,) 1 for a row that has another label than its truth, else 0."""
+        return np.asarray(certainty.label != certainty.truth, dtype=np.float64)
 
     def in_words(self) -> str:
         """The promise and its evidence, in two sentences."""

@@ -103,6 +103,10 @@ class MultilabelAbstention(Acceptance):
         self._check(certainty, MultilabelCertainty, self.label_names)
         return np.asarray(_least_gap(certainty) <= self.threshold)
 
+    def wrong(self, certainty: MultilabelCertainty) -> Floats:
+        """(N,) 1 for a row with a wrong label, else 0."""
+        return np.asarray(np.any(certainty.yes != certainty.truth, axis=1), dtype=np.float64)
+
     def in_words(self) -> str:
         """The promise and its evidence, in two sentences."""
         return self.said("wrong in a label or more", f"{self.mistakes:,} of them with a wrong label")

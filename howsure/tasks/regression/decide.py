@@ -82,6 +82,10 @@ class RegressionAbstention(Acceptance):
             )
         return np.asarray(_allowed_stds(scale, np.array([*self.tolerance.values()])) <= self.threshold)
 
+    def wrong(self, result: RegressionCertainty) -> Floats:
+        """(N,) 1 for a row with a number that is off by more than `tolerance`, else 0."""
+        return _off(result, result.truth, np.array([*self.tolerance.values()])).astype(np.float64)
+
     def in_words(self) -> str:
         """The promise and its evidence, in two sentences."""
         limits = [exactly(limit) for limit in self.tolerance.values()]
@@ -110,11 +114,16 @@ def abstain(
     truth = truth_of(result, labels)
     limits = _limits_of(tolerance, result.target_names)
     scale, ranked_by = scale_of(result)
-    wrong = np.asarray((np.abs(truth - result.mean) > limits).any(axis=-1))
+    wrong = _off(result, truth, limits)
     ask_for_groups(np.abs(truth - result.mean).max(axis=-1))
     decision = decided(_allowed_stds(scale, limits), wrong, risk, confidence, groups)
     by_name = dict(zip(result.target_names, limits.tolist(), strict=True))
     return RegressionAbstention(**decision, tolerance=by_name, ranked_by=ranked_by)
+
+
+def _off(result: RegressionCertainty, truth: Any, limits: Floats) -> Booleans:
+    """(N,) whether a number of a row is off by more than its limit."""
+    return np.asarray((np.abs(truth - result.mean) > limits).any(axis=-1))
 
 
 def _allowed_stds(scale: Floats, limits: Floats) -> Floats:

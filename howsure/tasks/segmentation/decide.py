@@ -81,6 +81,12 @@ class DenseAbstention(Acceptance):
         self._check(result, DenseCertainty, self.class_names)
         return np.asarray(_certainty_of_rows(result) <= self.threshold)
 
+    def wrong(self, result: DenseCertainty) -> Floats:
+        """(N,) 1 for a row with a lower Dice, else 0; NaN for one that has none."""
+        background = None if self.background is None else self.class_names.index(self.background)
+        dice = counted_of(result, None).without(background).dice
+        return np.where(np.isfinite(dice), _is_low(dice, self.tolerance), np.nan)
+
     def in_words(self) -> str:
         """The promise, its evidence, and of which classes the Dice is, in three sentences."""
         promise = self.said(
@@ -117,7 +123,7 @@ def abstain(
     dice, certain, names = counts.without(background).dice, _certainty_of_rows(result), result.class_names
     known_rows = np.isfinite(dice)
     ask_for_groups(dice[known_rows])
-    low = dice[known_rows] < 1 - limit - np.finfo(float).eps  # 1 − 0.2 is not 0.8
+    low = _is_low(dice[known_rows], limit)
     decision = decided(
         certain[known_rows], low, risk, confidence, None if groups is None else groups[known_rows]
     )
@@ -130,6 +136,10 @@ def abstain(
     )
     left_out = None if background is None else names[background]
     return DenseAbstention(**decision, tolerance=limit, class_names=names, background=left_out)
+
+
+def _is_low(dice: Floats, tolerance: float) -> Booleans:
+    return np.asarray(dice < 1 - tolerance - np.finfo(float).eps)  # 1 − 0.2 is not 0.8
 
 
 def _certainty_of_rows(result: DenseCertainty) -> Floats:
