@@ -108,6 +108,13 @@ def fit_rules(case, result, lend):
     )
 
 
+def watch(case, result, lend):
+    rules = fit_rules(case, result, lambda truth: truth)
+    watched = howsure.watch(rules)
+    watched.update(rules(result), lend(case.truth))
+    return watched
+
+
 def prediction_intervals(case, result, lend):
     return howsure.prediction_intervals(result, lend(case.truth), coverage=0.5)
 
@@ -193,6 +200,7 @@ WAYS = {
     "calibrate": lambda case, result, lend: howsure.calibrate(result, lend(case.truth)),
     "abstain": abstain,
     "fit_rules": fit_rules,
+    "watch": watch,
     "prediction_sets": lambda case, result, lend: howsure.prediction_sets(
         result, lend(case.truth), coverage=0.8
     ),
