@@ -161,6 +161,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     calibrator, sets = howsure.calibrate(certainty), howsure.prediction_sets(certainty)
     evaluation, of_labels = howsure.evaluate(certainty), howsure.evaluate(labelled)
     abstention = howsure.abstain(certainty, risk=0.9, confidence=0.5)
+    rules = howsure.fit_rules(certainty, calibrate=False, coverage=0.5, risk=0.9)
     comparison = howsure.compare(model, x, y)
     kept = _folder() / "calibrator.json"
     calibrator.save(kept)
@@ -230,6 +231,16 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             {"certainty": means, "labels": means.truth, "risk": 0.9, "confidence": 0.5, "tolerance": 0.5},
         ),
         "Abstention": (abstention, {"certainty": certainty}),
+        "Rules": (rules, {"result": certainty}),
+        "fit_rules": (
+            howsure.fit_rules,
+            {"result": certainty, "labels": None, "coverage": 0.5, "risk": 0.9, "groups": None, "seed": 0},
+        ),
+        "watch": (howsure.watch, {"rules": rules}),
+        "Watch.update": (
+            lambda **given: howsure.watch(rules).update(**given),
+            {"decided": rules(certainty), "labels": None, "groups": None},
+        ),
         "RegressionAbstention": (limited, {"result": means}),
         "prediction_intervals": (
             howsure.prediction_intervals,

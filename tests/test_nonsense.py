@@ -10,7 +10,15 @@ from tests.guard import check_none
 from tests.kinds import KINDS
 from tests.nonsense import answer, functions, nonsense
 
-NOT_CALLED = {"Audit", "Comparison", "Exported", "Familiarity", "Score", "Plan"} | {
+NOT_CALLED = {
+    "Audit",
+    "Comparison",
+    "Exported",
+    "Familiarity",
+    "Score",
+    "Plan",
+    "MultilabelPredictionSets",
+} | {
     "Softmax",
     "PlainPrediction",
     "Members",
