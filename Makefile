@@ -175,6 +175,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.watch
 	.venv/bin/python -m validation.offsets
 	.venv/bin/python -m validation.origins
+	.venv/bin/python -m validation.rules
 	.venv/bin/python -m validation.numbers
 	.venv/bin/python -m validation.rare
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.between
