@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import chdir
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,8 +28,9 @@ from howsure.sampling.randomness import largest_difference, plain_method, random
 from howsure.tasks.output_semantics import evidence
 from howsure.tasks.task import outcome_of
 
-TIMED, TIMED_ROWS = 3, 256
-"""Runs of a plain prediction that are timed, and how many rows run at most."""
+TIMED, TIMED_ROWS, LONG = 3, 32, 0.2
+"""Runs of a plain prediction that are timed, after a first one; how many rows run at most; and the seconds after
+which one timed run is enough."""
 
 
 @dataclass(frozen=True)
@@ -199,11 +201,12 @@ def _seconds_of(model: Model, rows: Sequence[Any]) -> float | None:
     if not count:
         return None
     some = [of_input[np.arange(count)] for of_input in cast_rows(rows, model.info.inputs)]
-    taken = []
-    for _ in range(1 + TIMED):  # the first one may compile
-        start = time.perf_counter()
-        model.predict(some)
-        taken.append(time.perf_counter() - start)
+    taken = list[float]()
+    with chdir("."):  # and back again, where a model goes elsewhere
+        while len(taken) < 2 or (len(taken) <= TIMED and sum(taken) < LONG):  # the first one may compile
+            start = time.perf_counter()
+            model.predict(some)
+            taken.append(time.perf_counter() - start)
     return min(taken[1:]) / count
 
 

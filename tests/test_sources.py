@@ -3,6 +3,8 @@
 A network in numpy shows it once; `tests/keras/test_sources.py` shows the sources of frameworks.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -201,8 +203,8 @@ def test_a_name_that_the_table_needs_is_not_that_of_the_ids(network, frame):
 
 def test_whatever_takes_rows_takes_them_in_every_form(network, x, truth, frame):
     assert howsure.plan(network, frame) == howsure.plan(network, x)
-    assert str(howsure.audit(network, frame)) == str(howsure.audit(network, x))
-    assert str(howsure.audit(network, pairs(x, truth))) == str(howsure.audit(network, x))
+    audits = [replace(howsure.audit(network, rows), seconds=None) for rows in (x, frame, pairs(x, truth))]
+    assert audits == audits[:1] * 3
     mean, _ = howsure.predict_with_uncertainty(network, pairs(x, truth))
     assert np.array_equal(mean, howsure.predict_with_uncertainty(network, x)[0])
     assert np.array_equal(howsure.passes(network, frame, 4), howsure.passes(network, x, 4))
