@@ -29,8 +29,8 @@ from howsure.tasks.output_semantics import evidence
 from howsure.tasks.task import outcome_of
 
 TIMED, TIMED_ROWS, LONG = 3, 32, 0.2
-"""Runs of a plain prediction that are timed, after a first one; how many rows run at most; and the seconds after
-which one timed run is enough."""
+"""Runs of a plain prediction that are timed, after a first one; how many rows run at most; and the seconds
+after which one timed run is enough."""
 
 
 @dataclass(frozen=True)
