@@ -149,8 +149,8 @@ def main(network: str, count: int, numbers: Sequence[int], planned: int = PLANNE
         print("\n| command on the folder | seconds | most memory, MiB |\n|---|---|---|")
         for command in (
             ["evaluate", "out-0"],
-            ["calibrate", "out-0", "--out", "calibrator.json"],
-            ["abstain", "out-0", "--risk", "0.2"],
+            ["rules", "out-0", "--risk", "0.2", "--out", "rules.json"],
+            ["decide", "out-0", "--rules", "rules.json", "--out", "decided.csv"],
             ["report", "out-0", "--report", "page.html"],
         ):
             _, seconds, memory = measured(folder, command)

@@ -160,7 +160,7 @@ OUTPUTS = {"classes": "probabilities", "labels": "label-probabilities", "numbers
 
 def _of_results(of: str, results: list[Any], inputs: Path) -> Iterator[tuple[str, Kind]]:
     """What commands make of tables."""
-    tables, calibrator = [inputs / f"{of}-{which}.parquet" for which in range(2)], inputs / f"{of}.json"
+    tables, rules = [inputs / f"{of}-{which}.parquet" for which in range(2)], inputs / f"{of}.json"
     for result, path in zip(results, tables, strict=True):
         result.save(path)
 
@@ -171,10 +171,10 @@ def _of_results(of: str, results: list[Any], inputs: Path) -> Iterator[tuple[str
         return Kind(name, save, read, OF_A_COMMAND)
 
     yield f"report: {of}", kind("p.html", _files, "report", "--report")
-    yield f"calibrate: {of}", kind("c.json", _files, "calibrate", "--out")
-    howsure.calibrate(results[0]).save(calibrator)
-    applied = ("--calibrator", calibrator, "--out")
-    yield f"calibrate: {of}, applied", kind("r.parquet", _arrays, "calibrate", *applied)
+    only_calibrate = ("--set", "leave_out=sets,hand-over", "--out")
+    yield f"rules: {of}", kind("c.json", _files, "rules", *only_calibrate)
+    howsure.fit_rules(results[0], coverage=None, risk=None).save(rules)
+    yield f"decide: {of}", kind("r.parquet", _arrays, "decide", "--rules", rules, "--out")
 
 
 def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[str, Kind]]:

@@ -31,7 +31,7 @@ from howsure.cli.command import INTERRUPTED, WRONG, Command, settings_of, typed
 from howsure.cli.comparing import Compare
 from howsure.cli.models import AuditCommand, Export
 from howsure.cli.settings import of_an_option
-from howsure.cli.tables import Abstain, Calibrate, Evaluate, Handover, Report, Sets
+from howsure.cli.tables import Decide, Evaluate, Handover, Report, RulesCommand
 from howsure.cli.watching import WatchCommand
 from howsure.errors import HowsureError, HowsureWarning, exception_text, is_of_a_model
 from howsure.terminal import say
@@ -73,9 +73,8 @@ COMMANDS: tuple[type[Command], ...] = (
     Assess,
     Compare,
     Evaluate,
-    Calibrate,
-    Sets,
-    Abstain,
+    RulesCommand,
+    Decide,
     WatchCommand,
     Handover,
     Report,

@@ -24,6 +24,7 @@ from howsure.cli.output import STDOUT, check_table, maps_on_disk, say_result, wr
 from howsure.cli.settings import ROWS
 from howsure.divide import divided
 from howsure.errors import InputError
+from howsure.evaluation.rules import Rules, read_rules
 from howsure.external.files import FileColumns, read_sample
 from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.images import is_image_name
@@ -55,6 +56,7 @@ class Assess(RowsCommand):
             same command continues a stopped run there.
         method: Method that draws the passes (default {default}, or {ensemble} with members). A scikit-learn
             model has a method of its own.
+        rules: Rules from `howsure rules`, by which the rows are then calibrated and decided.
         plan: Plan from `howsure audit --save-plan`, so that a row's numbers do not depend on other rows.
         workers: Number of Ray processes that share the rows, here or on the cluster at RAY_ADDRESS.
     """
@@ -65,6 +67,7 @@ class Assess(RowsCommand):
     data: Path
     out: str
     method: MethodName | None = None
+    rules: Path | None = None
     plan: Path | None = None
     workers: int | None = None
 
@@ -77,6 +80,11 @@ class Assess(RowsCommand):
     def console(self) -> Console:
         """The console for the summary, which is not stdout if the table goes there."""
         return self.errors if self.place == STDOUT else super().console
+
+    @cached_property
+    def decided_by(self) -> Rules | None:
+        """The rules; a `FileError` if they cannot be read."""
+        return None if self.rules is None else read_rules(self.rules)
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -111,7 +119,7 @@ class Assess(RowsCommand):
     def run(self) -> bool:
         """Assess the rows; False if some were left out."""
         request = self.settings.request(self.class_names, self.seed)
-        _ = self.choice  # which is checked before work begins
+        _ = self.choice, self.decided_by  # which are checked before work begins
         to_folder, roles = self._check(request.class_names)
         return self._into_folder(request, roles) if to_folder else self._into_table(request, roles)
 
@@ -124,7 +132,7 @@ class Assess(RowsCommand):
         settings, data, labels = self.settings, self.data, self.labels
         if settings.background is not None and self.report is None:
             raise InputError("`background` has no effect without --report", expected="--report PAGE.html")
-        inputs = [*self.model_files, *check_exist(data=data, file_of_labels=labels)]
+        inputs = [*self.model_files, *check_exist(data=data, file_of_labels=labels, file_of_rules=self.rules)]
         if settings.skip_unreadable and data.is_file() and not is_image_name(data):
             raise InputError("`skip_unreadable` is for images", expected="a folder of images", received=data)
         for name, number in (("workers", self.workers), ("part_rows", settings.part_rows)):
@@ -211,6 +219,7 @@ class Assess(RowsCommand):
             self.settings.divide_by,
             None if self.labels is None else self.labels.absolute(),
             self.place.resolve(),
+            self.decided_by,
         )
         rows = RowSource(self.data.absolute(), roles, self.settings.skip_unreadable)
         workers = self.workers
@@ -253,11 +262,15 @@ class Assess(RowsCommand):
             method = (self.choice or DEFAULT).make(members, self.options)
         with maps_on_disk(self.place) as moved:
             with progress(self.errors, "Assessing", waiting=COMPILING) as report:
-                wishes = vars(request) | {"method": method, "progress": rows_on(report)}
+                wishes = vars(request) | {
+                    "method": method,
+                    "progress": rows_on(report),
+                    "rules": self.decided_by,
+                }
                 stream = howsure.stream(network, rows_in, **wishes)
                 blocks = [moved(self._check_result(block)) for block in stream]
             result = blocks[0].joined(blocks)
-            write_table(result, self.place)
+            write_table([result], self.place)
             say_result(result, self.console)
             if self.place != STDOUT:
                 say(self.console, f"\nTable:   {self.place}")

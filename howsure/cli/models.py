@@ -184,7 +184,7 @@ class Export(ModelCommand):
         out: ONNX file to write, .onnx.
         plan: Plan in float32 from `howsure audit --save-plan`. Without it, --data makes one.
         data: Rows on which to check the graph. Without them, howsure makes some up.
-        calibrator: Calibrator from `howsure calibrate`, which the graph then applies.
+        calibrator: Calibrator that `Calibrator.save` wrote, which the graph then applies.
         familiarity: Familiarity that Python saved, by which the graph then tells how familiar rows are.
         class_names: Names of the classes, labels or numbers in their order: a,b,c, or a file.
     """

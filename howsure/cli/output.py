@@ -6,7 +6,7 @@ import io
 import itertools
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from howsure.compare import findings
 from howsure.compare.comparison import Comparison
 from howsure.errors import warn
 from howsure.report.page import write_report
-from howsure.results.export import csv_lines, write_csv_lines
+from howsure.results.export import csv_lines, write_csv_file, write_csv_lines
 from howsure.results.result import Result
 from howsure.scale.parts import missing_in
 from howsure.tasks.printed import id_name_of, kind_of, lines_of, summary_of
@@ -41,24 +41,35 @@ def check_table(path: Path, inputs: Sequence[Path]) -> None:
         check_output(path, TABLES, inputs)
 
 
-def write_table(result: Result[Any], path: Path) -> None:
+def write_table(parts: Iterable[Result[Any]], path: Path) -> None:
     """Write a table in the format of its ending, or as CSV to stdout; a warning tells of maps not in it.
+
+    Args:
+        parts: One result after the other. As csv, each is written before the next one is made.
+        path: The file, or `STDOUT`.
 
     Raises:
         FileError: The file cannot be written.
     """
-    if result._maps and path.suffix.lower() != ".parquet":
+    others = iter(parts)
+    first = next(others)
+    if path.suffix.lower() == ".parquet":
+        first.joined([first, *others]).save(path)
+        return
+    if first._maps:
         warn(
-            f"'{path}' has one line for each {kind_of(result)}. Its maps are only kept beside a .parquet "
+            f"'{path}' has one line for each {kind_of(first)}. Its maps are only kept beside a .parquet "
             "file, or in a folder of results."
         )
+    more = (itertools.islice(csv_lines(part), 1, None) for part in others)
+    lines = itertools.chain(csv_lines(first), itertools.chain.from_iterable(more))
     if path != STDOUT:
-        result.save(path)
+        write_csv_file(lines, path)
     elif not sys.stdout.isatty():
-        write_csv_lines(csv_lines(result), sys.stdout)
+        write_csv_lines(lines, sys.stdout)
     else:
         text = io.StringIO(newline="")
-        write_csv_lines(csv_lines(result), text)
+        write_csv_lines(lines, text)
         sys.stdout.write(printable(text.getvalue()))  # which shows control characters
 
 

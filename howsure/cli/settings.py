@@ -66,8 +66,7 @@ class Settings:
         target: The number for above, if rows have several: name, or position.
         background: Class at each position that means of Dice and IoU leave out: name, or number.
         shifts: Files of the same rows in the same order, changed in some way, to compare as well.
-        by_class: Promise the coverage of sets for each class by itself.
-        confidence: Probability that the promise of abstention holds.
+        leave_out: Parts that rules do not have: calibration, sets, hand-over.
         part_rows: Rows in each part of a folder of results.
     """
 
@@ -99,8 +98,7 @@ class Settings:
     target: str | int | None = None
     background: str | int | None = None
     shifts: tuple[Path, ...] = ()
-    by_class: bool = False
-    confidence: float = 0.95
+    leave_out: tuple[str, ...] = ()
     part_rows: int | None = None
 
     @property

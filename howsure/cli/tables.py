@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -10,30 +10,36 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from rich.console import Console
 
 import howsure
-from howsure.arguments import check_whole
+from howsure.arguments import check_choice, check_whole
 from howsure.atomic import FITTED, LINES, PAGES
 from howsure.cli.command import Command, check_exist, check_output
-from howsure.cli.output import STDOUT, check_table, say_result, write_page, write_table
+from howsure.cli.output import STDOUT, check_table, maps_on_disk, say_result, write_page, write_table
 from howsure.cli.settings import TABLES, VERDICTS
+from howsure.digits import significant
 from howsure.errors import InputError
-from howsure.evaluation.calibrator_files import read_calibrator
-from howsure.external.files import FileColumns, read_parts, read_result, read_sample
+from howsure.evaluation.rules import read_rules
+from howsure.external.files import FileColumns, read_parts, read_sample
 from howsure.inputs.files import read_class_names
+from howsure.inputs.formats import has_columns, open_table
 from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
+from howsure.inputs.tables import Roles
 from howsure.results.export import write_csv_file
+from howsure.results.saved import is_saved
 from howsure.scale.parts import is_results, rows_of_input
-from howsure.tasks.classification import maps
 from howsure.tasks.classification.decide import CHOSEN
-from howsure.tasks.printed import kind_of, summary_of
+from howsure.tasks.printed import kind_of
 from howsure.tasks.regression.decide import CHOSEN as OF_NUMBERS
 from howsure.tasks.task import task_of
 from howsure.terminal import paragraph, say
-from howsure.words import counted
+from howsure.words import counted, listed
 
-MapName = StrEnum("MapName", [maps.AUTO, *maps.METHODS])  # type: ignore[misc]
 Which = StrEnum("Which", list(dict.fromkeys((*CHOSEN, *OF_NUMBERS))))  # type: ignore[misc]
+
+CALIBRATION, SETS, HAND_OVER = PARTS = ("calibration", "sets", "hand-over")
+"""Parts of rules, of which `leave_out` names some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,19 +155,33 @@ class TableCommand(Command):
         """
         if self.labels is None:
             return result
-        label_file = label_file or self.label_file_of(result)
-        truth = label_file.of_some(result, result.row) if is_results(self.table) else label_file.of(result)
-        return result.with_truth(truth)
+        return result.with_truth(self.beside(result, label_file or self.label_file_of(result)))
+
+    def beside(self, result: Any, label_file: LabelFile | LabelFolder) -> Any:
+        """The values that a file holds of some rows of the table."""
+        return label_file.of_some(result, result.row) if is_results(self.table) else label_file.of(result)
 
     def label_file_of(self, result: Any) -> LabelFile | LabelFolder:
-        """The file of labels. It has ids if a column has the same name as in the table.
+        """The file of labels."""
+        names = getattr(result, result.names)
+        return self.file_beside(result, self.labels or Path(), self.columns.label_in_file, names)
 
-        For a folder it holds one label for each row of the input, also for rows without a result.
+    def file_beside(
+        self, result: Any, path: Path, column: str | None, names: Sequence[str] | None = None
+    ) -> LabelFile | LabelFolder:
+        """A file with a value for each row. It has ids if a column has the same name as in the table.
+
+        For a folder it holds one value for each row of the input, also for rows without a result.
+
+        Args:
+            result: Some rows of the table.
+            path: The file.
+            column: As in `read_label_file`.
+            names: Likewise.
         """
         id_name = result.id_name if result.has("id_name") else None
-        names, columns = getattr(result, result.names), self.columns
         label_file = read_label_file(
-            self.labels or "", column=columns.label_in_file, id_column=id_name, names=names, form=columns.form
+            path, column=column, id_column=id_name, names=names, form=self.columns.form
         )
         if not is_results(self.table):
             return label_file
@@ -172,15 +192,13 @@ class TableCommand(Command):
             label_file.check_count(total)
         return label_file
 
-    def chosen(self, parts: Iterator[Any], keep: Callable[[Any], Any]) -> tuple[Any, int]:
-        """The rows that `keep` chooses for a person to see, of one part after the other; and of how many."""
-        chosen, total = list[Any](), 0
-        for part in parts:
-            rows = self.converted(part)
-            task_of(rows).check_can("hand_over", rows)
-            total += len(rows)
-            chosen.append(rows[keep(rows)])
-        return chosen[0].joined(chosen), total
+    def parts(self) -> Iterator[Any]:
+        """The rows with their labels; of a folder one part after the other."""
+        label_file: LabelFile | LabelFolder | None = None
+        for part in read_parts(self.table, self.columns):
+            if self.labels is not None:
+                label_file = label_file or self.label_file_of(part)
+            yield self.with_labels(part, label_file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,153 +232,201 @@ class Evaluate(TableCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibrate(TableCommand):
-    """Fit a calibrator of percentages or numbers on labelled rows, or apply one to a table.
+class RulesCommand(TableCommand):
+    """Fit rules on labelled rows: they calibrate, give sets or intervals, and choose rows for a person.
 
     Attributes:
-        method: Method of calibration of percentages (default auto). Of numbers: shift also takes off
-            what they are too high or too low by on average.
-        calibrator: Calibrator to apply to the table, instead of fitting one.
-        out: File to write the calibrator to, .json. With --calibrator: the calibrated table, .parquet, .csv,
-            or - for csv to stdout.
-        seed: Seed of the folds and of the bootstrap.
-    """
-
-    takes = (*TABLES, *VERDICTS)
-    also = "calibrator"
-
-    method: MapName | None = None
-    calibrator: Path | None = None
-    out: Path | None = None
-    seed: int = 0
-
-    def run(self) -> bool:
-        """Fit one, or apply one."""
-        if self.calibrator is not None:
-            self._apply(self.calibrator)
-            return True
-        self.check(self.out, FITTED)
-        chosen = {} if self.method is None else {"method": self.method.value}
-        learnt = howsure.calibrate(self.labelled("calibrate"), seed=self.seed, **chosen)
-        paragraph(self.console, learnt.in_words())
-        if self.out is not None:
-            learnt.save(self.out)
-            say(self.console, f"\nCalibrator:  {self.out}")
-        return True
-
-    def _apply(self, calibrator: Path) -> None:
-        for name, wish in (("--method", self.method), ("--seed", self.seed)):
-            if wish:
-                raise InputError(f"{name} has no effect with --calibrator", expected="one of the two")
-        if self.out is None:
-            raise InputError("--calibrator needs a file for the calibrated table", expected="--out TABLE")
-        self.check(None, ())
-        check_table(self.out, self.files)
-        map_of: Any = read_calibrator(calibrator)
-        calibrated = map_of(self.converted(self.with_labels(read_result(self.table, self.columns))))
-        write_table(calibrated, self.out)
-        if self.out != STDOUT:
-            paragraph(self.console, summary_of(calibrated))
-            say(self.console, f"\nTable:   {self.out}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WithNew(TableCommand):
-    """A command that learns from labelled rows, and applies that to new ones.
-
-    Attributes:
-        new: A table of new rows, to which to apply what was learnt.
-        out: File to write what that gives, .csv.
-    """
-
-    new: Path | None = None
-    out: Path | None = None
-
-    def parts_of(self, new: Path) -> Iterator[Any]:
-        """The new rows; of a folder one part after the other."""
-        return read_parts(new, self.columns.alike)
-
-    def check(self, out: Path | None, endings: tuple[str, ...]) -> None:
-        """Raise if the input does not fit, or if the output cannot be written."""
-        if (out is None) != (self.new is None):
-            raise InputError(
-                "--new and --out need each other",
-                expected="both, or neither",
-                hint="Without them, howsure prints what it learns",
-            )
-        super().check(out, endings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sets(WithNew):
-    """Fit prediction sets, or intervals of numbers, with a promised coverage; and give them for new rows.
-
-    Attributes:
+        out: File to write the rules to, .json.
         coverage: Promised share of sets, or intervals, that contain the true answer.
-    """
-
-    takes = (*TABLES, "by_class")
-
-    coverage: float = 0.95
-
-    def run(self) -> bool:
-        """Fit them, and write those of the new rows."""
-        self.check(self.out, LINES)
-        labelled = self.labelled("prediction_sets", "prediction_intervals")
-        by_class = self.settings.by_class
-        if task_of(labelled).can("prediction_sets"):
-            fitted: Any = howsure.prediction_sets(labelled, coverage=self.coverage, by_class=by_class)
-        elif by_class:
-            raise InputError("`by_class` has no effect on intervals of numbers", expected="--coverage alone")
-        else:
-            fitted = howsure.prediction_intervals(labelled, coverage=self.coverage)
-        paragraph(self.console, str(fitted))
-        if self.new is not None and self.out is not None:
-            sets = task_of(labelled).sets_told(labelled, fitted)
-            write_csv_file(self._lines(sets, self.new), self.out)
-            say(self.console, f"\n{sets}")
-            say(self.console, f"{sets.called + ':':<8} {self.out}")
-        return True
-
-    def _lines(self, sets: Any, new: Path) -> Iterator[list[Any]]:
-        for number, rows in enumerate(self.parts_of(new)):
-            of_part = sets.lines(self.converted(rows))
-            heading = next(of_part)
-            if not number:
-                yield heading
-            yield from of_part
-
-
-@dataclass(frozen=True, kw_only=True)
-class Abstain(WithNew):
-    """Learn from labelled rows which rows to give to a person, so that few of the others are wrong.
-
-    Attributes:
-        out: File to write the --new rows for a person to, .csv.
-        risk: Largest share of mistakes among the rows that the model keeps.
+        risk: Largest share of mistakes among the rows that no person sees.
         tolerance: For numbers: a number that is off by more than this is a mistake. For a class of each
             pixel: how far the Dice of an image may be below 1.
+        groups_column: Column of the table or of --labels with the group of each row, such as its patient, if
+            rows of a group depend on each other.
+        seed: Seed by which rows are divided.
     """
 
-    takes = (*TABLES, "confidence", "background")
+    takes = (*TABLES, "background", "leave_out")
 
-    risk: float = 0.001
+    out: Path | None = None
+    coverage: float = 0.9
+    risk: float = 0.05
     tolerance: float | None = None
+    groups_column: str | None = None
+    seed: int = 0
+
+    @cached_property
+    def columns(self) -> FileColumns:
+        """The meaning of the columns; that of groups is no class."""
+        columns = super().columns
+        if self.groups_column is None or self._file_of_groups != self.table:
+            return columns
+        roles = replace(columns.roles, drop=(*columns.roles.drop, self.groups_column))
+        return replace(columns, roles=roles)
+
+    @cached_property
+    def _file_of_groups(self) -> Path | None:
+        """The file with the column of groups, if there is one.
+
+        Raises:
+            InputError: It is in no file.
+        """
+        if self.groups_column is None:
+            return None
+        for path in (self.table, self.labels):
+            if path is not None and has_columns(path) and not is_saved(path):
+                table = open_table(path, self.settings.csv_form(*self.files), Roles())
+                if self.groups_column in table.names:
+                    return path
+        raise InputError(
+            f"No file has a column '{self.groups_column}' for the groups",
+            expected="one in the table, or beside the labels in --labels",
+        )
 
     def run(self) -> bool:
-        """Learn it, and write the new rows for a person."""
-        self.check(self.out, LINES)
-        settings = self.settings
-        promise: dict[str, Any] = {"risk": self.risk, "tolerance": self.tolerance}
-        promise |= {"confidence": settings.confidence, "background": settings.background}
-        rule: Any = howsure.abstain(self.labelled("abstain"), **promise)
-        paragraph(self.console, rule.in_words())
-        if self.new is not None and self.out is not None:
-            rows, total = self.chosen(self.parts_of(self.new), rule)
-            say(self.console, f"\nFor a person: {len(rows):,} of {counted(total, f'new {rows.kind}')}.")
-            howsure.hand_over(rows, np.ones(len(rows), dtype=bool), self.out)
-            say(self.console, f"Rows:    {self.out}")
+        """Fit them, and write them."""
+        self.check(self.out, FITTED)
+        left_out, settings = self._left_out(), self.settings
+        known = self.labelled("abstain", "coverage")
+        rules = howsure.fit_rules(
+            known,
+            calibrate=CALIBRATION not in left_out,
+            coverage=None if SETS in left_out else self.coverage,
+            risk=None if HAND_OVER in left_out else self.risk,
+            tolerance=self.tolerance,
+            groups=self._groups_of(known),
+            background=settings.background,
+            seed=self.seed,
+        )
+        for line in str(rules).splitlines():
+            paragraph(self.console, line)
+        if self.out is not None:
+            rules.save(self.out)
+            say(self.console, f"\nRules:   {self.out}")
         return True
+
+    def _left_out(self) -> tuple[str, ...]:
+        """The parts to leave out.
+
+        Raises:
+            InputError: A word that means none, or nothing would be left.
+        """
+        left_out = self.settings.leave_out
+        for word in left_out:
+            check_choice(word, PARTS, "leave_out")
+        if {*PARTS} <= {*left_out}:
+            raise InputError("Rules without any part decide nothing", expected="at most two in `leave_out`")
+        return left_out
+
+    def _groups_of(self, known: Any) -> Any:
+        """(N,) the group of each row, or None."""
+        path = self._file_of_groups
+        if path is None:
+            return None
+        return self.beside(known, self.file_beside(known, path, self.groups_column))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decide(TableCommand):
+    """Calibrate rows and decide them by rules: what else each may be, and whether a person should look.
+
+    Attributes:
+        rules: File of rules from `howsure rules`.
+        out: Table to write: .parquet, .csv, or - for csv to stdout.
+        to_check: File to write the rows for a person to, .csv.
+    """
+
+    takes = TABLES
+    also = "rules"
+
+    rules: Path
+    out: Path
+    to_check: Path | None = None
+
+    @property
+    def console(self) -> Console:
+        """The console for the summary, which is not stdout if the table goes there."""
+        return self.errors if self.out == STDOUT else super().console
+
+    def run(self) -> bool:
+        """Decide them, and write table and rows."""
+        check_table(self.out, self.files)
+        self.check(self.to_check, LINES)
+        check_output(self.to_check, LINES, [] if self.out == STDOUT else [self.out])
+        rules = read_rules(self.rules)
+        if self.to_check is not None and rules.risk is None:
+            raise InputError(
+                "These rules choose no rows for a person", expected="rules with a risk, or no --to-check"
+            )
+        decisions = Decisions(keep=self.to_check is not None)
+        with maps_on_disk(self.out) as moved:
+            parts = (moved(rules(self.converted(part))) for part in self.parts())
+            write_table(map(decisions.counted, parts), self.out)
+            for line in decisions.lines():
+                say(self.console, line)
+            if self.to_check is not None:
+                rows = decisions.rows[0].joined(decisions.rows)
+                howsure.hand_over(rows, np.ones(len(rows), dtype=bool), self.to_check)
+        if self.out != STDOUT:
+            say(self.console, f"\nTable:   {self.out}")
+        if self.to_check is not None:
+            say(self.console, f"Rows:    {self.to_check}")
+        return True
+
+
+class Decisions:
+    """The decisions about the parts of a table, counted one after the other.
+
+    Args:
+        keep: Whether the rows for a person are kept.
+
+    Attributes:
+        rows: Those of each part, or none.
+    """
+
+    def __init__(self, keep: bool) -> None:
+        self._keep, self.rows = keep, list[Any]()
+        self._count, self._for_a_person = 0, 0
+        self._sizes: Any = 0
+
+    def counted(self, decided: Any) -> Any:
+        """A decided part, after it was counted.
+
+        Raises:
+            InputError: Its kind has no table of rows for a person, and they are kept.
+        """
+        if self._keep:
+            task_of(decided).check_can("hand_over", decided)
+        self._count += len(decided)
+        if decided.hand_over is not None:
+            self._for_a_person += int(decided.hand_over.sum())
+        if _has(decided, "in_set"):
+            self._sizes += decided.in_set.sum()
+        elif _has(decided, "low"):
+            self._sizes += (decided.high - decided.low).sum(axis=0)
+        self.rows.append(decided[decided.hand_over] if self._keep else decided[:0])
+        return decided
+
+    def lines(self) -> Iterator[str]:
+        """The counts, a line each."""
+        like = self.rows[0]
+        rows, names = counted(self._count, like.kind), getattr(like, like.names)
+        yield (
+            f"Decided: {rows}."
+            if like.hand_over is None
+            else (f"For a person: {self._for_a_person:,} of {rows}.")
+        )
+        if self._count and _has(like, "in_set"):
+            yield f"Sets hold {self._sizes / self._count:.2g} of {len(names)} answers on average."
+        elif self._count and _has(like, "low"):
+            widths = [significant(float(width), 4) for width in self._sizes / self._count]
+            if len(names) > 1:
+                widths = [f"{width} ('{name}')" for width, name in zip(widths, names, strict=True)]
+            yield f"Intervals are {listed(widths)} wide on average."
+
+
+def _has(decided: Any, column: str) -> bool:
+    return decided.has(column) and getattr(decided, column) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -389,20 +455,18 @@ class Handover(TableCommand):
         def first(rows: Any) -> Any:
             return task_of(rows).choose(rows, word, self.most)
 
-        rows, total = self.chosen(self._parts(), lambda rows: np.sort(first(rows)))
+        kept, total = list[Any](), 0
+        for part in self.parts():
+            rows = self.converted(part)
+            task_of(rows).check_can("hand_over", rows)
+            total += len(rows)
+            kept.append(rows[np.sort(first(rows))])
+        rows = kept[0].joined(kept)
         chosen = first(rows)[: self.most]
         howsure.hand_over(rows, chosen, self.out)
         say(self.console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
         say(self.console, f"Rows:    {self.out}")
         return True
-
-    def _parts(self) -> Iterator[Any]:
-        """The rows with their labels; of a folder one part after the other."""
-        label_file: LabelFile | LabelFolder | None = None
-        for part in read_parts(self.table, self.columns):
-            if self.labels is not None:
-                label_file = label_file or self.label_file_of(part)
-            yield self.with_labels(part, label_file)
 
 
 @dataclass(frozen=True, kw_only=True)

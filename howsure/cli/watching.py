@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import howsure
 from howsure.atomic import FITTED, PAGES
@@ -15,8 +13,6 @@ from howsure.cli.tables import TableCommand
 from howsure.errors import InputError
 from howsure.evaluation.rules import read_rules
 from howsure.evaluation.watch import read_watch
-from howsure.external.files import read_parts
-from howsure.inputs.label_files import LabelFile, LabelFolder
 from howsure.results.origin import DECIDED
 from howsure.terminal import paragraph, say
 
@@ -53,7 +49,8 @@ class WatchCommand(TableCommand):
                 received=f"the rules '{rules.mark}'",
                 hint="Give another --state, in which a new watch begins",
             )
-        for rows in self._parts():
+        for part in self.parts():
+            rows = self.converted(part)
             watch.update(rows if DECIDED in rows.method else rules(rows))
         if self.state is not None:
             watch.save(self.state)
@@ -64,11 +61,3 @@ class WatchCommand(TableCommand):
             if path is not None:
                 say(self.console, f"{name + ':':<8} {path}")
         return not watch.alarm
-
-    def _parts(self) -> Iterator[Any]:
-        """The rows, with labels if there are any; of a folder one part after the other."""
-        label_file: LabelFile | LabelFolder | None = None
-        for part in read_parts(self.table, self.columns):
-            if self.labels is not None:
-                label_file = label_file or self.label_file_of(part)
-            yield self.converted(self.with_labels(part, label_file))

@@ -182,7 +182,7 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
         "calibrator",
         FORMAT,
         parse,
-        written_by="`Calibrator.save` or `howsure calibrate --out`",
+        written_by="`Calibrator.save`",
         again="Calibrate again",
         kind=KIND,
     )

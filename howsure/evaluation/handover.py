@@ -55,6 +55,7 @@ def hand_over(
         path: Ends in `.csv`. An earlier file stays until the new one is complete.
         sets: The result of `howsure.prediction_sets`: adds the prediction set of each row. For a regression
             the result of `howsure.prediction_intervals`: `low` and `high` are then the ends of its intervals.
+            Default: those of rules, if the rows are decided.
 
     Raises:
         InputError: Rows that do not fit, another kind of file, or sets of other classes.

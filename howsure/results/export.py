@@ -15,6 +15,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from howsure.atomic import write_whole
 from howsure.results.columns import AT_LEVELS, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column
 from howsure.sampling.between import LEVELS
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
 
     from howsure.results.result import Result
 
+SET = "set"
+"""The column of a decided row's set in words, in csv alone."""
+
 _ROWS_AT_A_TIME = 4096
 
 _QUOTED_END = "\r\n"
 
 
-def csv_lines(result: Result[Any], columns: str | None = None) -> Iterator[Iterable[Any]]:
+def csv_lines(result: Any, columns: str | None = None) -> Iterator[Iterable[Any]]:
     """A line of column names, then one line per row; as `write_csv_lines` takes them.
 
     `columns` is as of `Result.to_arrow`.
@@ -41,11 +47,29 @@ def csv_lines(result: Result[Any], columns: str | None = None) -> Iterator[Itera
     header: list[str] = []
     for column, _ in table_columns:
         header += [".".join(path) for path in itertools.product(*_name_parts(result, column))]
+    values_of_columns: list[Any] = [values for _, values in table_columns]
+    if any(column.name == "in_set" for column, _ in table_columns):
+        header.append(SET)
+        values_of_columns.append(np.array(sets_in_words(result, result.in_set), dtype=object))
     flat = (
         [value for cell in cells for value in _flat_cells(cell)]
-        for cells in _rows(len(result), [values for _, values in table_columns])
+        for cells in _rows(len(result), values_of_columns)
     )
     return itertools.chain([header], flat)
+
+
+def sets_in_words(result: Any, sets: NDArray[Any]) -> list[str]:
+    """The set of each row as text, the most probable name first: `{8, 6}`.
+
+    Args:
+        result: Rows with `probabilities` of each name.
+        sets: (N, K) yes or no.
+    """
+    names, order = getattr(result, result.names), np.argsort(-result.probabilities, axis=1, kind="stable")
+    return [
+        "{" + ", ".join(names[k] for k in ranked if inside[k]) + "}"
+        for ranked, inside in zip(order, sets, strict=True)
+    ]
 
 
 def write_csv_lines(lines: Iterable[Iterable[Any]], file: SupportsWrite[str]) -> None:

@@ -30,6 +30,7 @@ from howsure.adapters.resolve import resolve_model
 from howsure.arguments import accept_alias, check_path, check_type, check_whole
 from howsure.assess import assessed
 from howsure.errors import HowsureError, HowsureWarning, InputError, ModelError, exception_text, warn
+from howsure.evaluation.rules import Rules, check_rules
 from howsure.inputs.align import ID
 from howsure.inputs.binary_files import parquet_columns
 from howsure.inputs.rows import quoted
@@ -228,6 +229,7 @@ def assess(
     thresholds: Thresholds | None = None,
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
+    rules: Rules | None = None,
 ) -> ray.data.Dataset:
     """Assess a dataset of Ray: rows in, the columns of the table out, in whatever order they come.
 
@@ -253,6 +255,7 @@ def assess(
         thresholds: As in `howsure.assess`.
         output: Likewise.
         outcome: Likewise; workers import its module.
+        rules: As in `howsure.assess`.
 
     Returns:
         A dataset, computed when it is read, with the columns of `Certainty.to_arrow` but for `row`: Ray does
@@ -267,6 +270,7 @@ def assess(
         import ray.data
     check_type(dataset, ray.data.Dataset, "dataset", "a ray.data.Dataset")
     check_whole(workers, "workers", least=1)
+    check_rules(rules)
     chosen = _method_of(method, plan)
     columns = dataset.columns() or []
     if id_column not in columns:
@@ -280,7 +284,7 @@ def assess(
     roles = Roles(label_column, id_column, tuple(drop))
     return dataset.map_batches(
         _BatchWorker,
-        fn_constructor_args=(load, chosen, request, roles, columns, os.getcwd()),
+        fn_constructor_args=(load, chosen, request, rules, roles, columns, os.getcwd()),
         batch_size=tuning.BLOCK,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=workers),
@@ -315,6 +319,7 @@ class _BatchWorker:
         load: Callable[[], Any],
         method: Method,
         request: Request,
+        rules: Rules | None,
         roles: Roles,
         columns: Sequence[str],
         here: str,
@@ -322,11 +327,12 @@ class _BatchWorker:
         with suppress(OSError):
             os.chdir(here)
         self._model = load()
-        self._method, self._request, self._roles, self._columns = method, request, roles, columns
+        self._method, self._request, self._rules = method, request, rules
+        self._roles, self._columns = roles, columns
         self._specs = resolve_model(self._model).declared_specs() or [ANY_VECTOR]
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         table = parquet_columns(Path("the dataset"), batch.select(self._columns))
         rows = rows_of(table, self._specs, self._roles)
-        result = assessed(self._model, rows, self._method, self._request)
+        result = assessed(self._model, rows, self._method, self._request, rules=self._rules)
         return result.to_arrow().drop_columns(["row"])

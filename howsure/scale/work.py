@@ -31,6 +31,7 @@ from howsure.assess import assessed, planned
 from howsure.atomic import check_folder, new_folder
 from howsure.divide import divided
 from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, exception_text
+from howsure.evaluation.rules import Rules
 from howsure.inputs.label_files import LabelFolder, read_label_file
 from howsure.inputs.loaders import length, of_each
 from howsure.inputs.rows import Array, Rows, numbered
@@ -133,6 +134,7 @@ class Recipe:
         divide_by: Divisor of rows, or None.
         labels: A file or folder of true answers, or None.
         folder: Folder of the results.
+        rules: Rules that decide the rows, or None.
         checksums: Checksums of the model and the members.
     """
 
@@ -144,6 +146,7 @@ class Recipe:
     divide_by: float | None
     labels: Path | None
     folder: Path
+    rules: Rules | None = None
     checksums: tuple[str, ...] = ()
 
     def divided(self, x: Any, model: Any) -> Any:
@@ -262,7 +265,7 @@ class Worker:
         recipe, numbers = self.recipe, part.first_row + places
         with numbered(part.start + places):
             rows = replace(rows, x=recipe.divided(rows.x, self.model))
-            result = assessed(self.model, rows, self.method, recipe.request, progress)
+            result = assessed(self.model, rows, self.method, recipe.request, progress, recipe.rules)
             result = replace(result, row=numbers[result.row])
         return result, rows.left_out
 
@@ -463,6 +466,7 @@ def _shared_settings(worker: Worker, rows: RowSource, result: Any) -> dict[str, 
         "overlap": request.overlap,
         "divisor": recipe.divide_by,
         "labels": marks,
+        "rules": None if recipe.rules is None else recipe.rules.mark,
     }
 
 

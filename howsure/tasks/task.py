@@ -49,7 +49,6 @@ ABILITIES = {
     "score_lines": "tables of scores",
     "choose": "rows to be chosen for a person",
     "above": "numbers that could be above a threshold",
-    "sets_told": "tables of prediction sets",
     "compare": "comparisons",
     "given": "results of probabilities that something else computed",
     "claims": "tables that something else wrote",
@@ -194,10 +193,6 @@ class Task(ABC, Generic[R]):
         """The sets or intervals of `howsure.fit_rules`, which give columns of decided rows."""
 
     @abstractmethod
-    def sets_told(self, result: R, fitted: Any, /) -> Any:
-        """Sets or intervals of further rows as lines of a table, and in the end what they come to."""
-
-    @abstractmethod
     def abstain(
         self,
         result: R,
@@ -290,7 +285,6 @@ class PartialTask(Task[R]):
     prediction_sets = refused()
     prediction_intervals = refused()
     coverage = refused()
-    sets_told = refused()
     abstain = refused()
     choose = refused()
     hand_over = refused()

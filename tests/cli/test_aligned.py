@@ -71,7 +71,7 @@ def test_an_index_that_may_have_been_made_anew_is_refused(rows, labels, suffix, 
 
 @pytest.mark.parametrize(
     "command",
-    ["evaluate", "calibrate", "sets", "abstain --risk 0.6", "handover --out h.csv", "report --report h.html"],
+    ["evaluate", "rules --risk 0.8", "handover --out h.csv", "report --report h.html"],
 )
 def test_a_column_called_label_is_taken_or_the_way_is_said(command, tmp_path, monkeypatch):
     """In a file of labels it holds them; in a table of probabilities the error names the option."""

@@ -126,6 +126,6 @@ def test_a_terminal_is_not_steered_by_a_table(monkeypatch):
 
     for stream, shown in ((Terminal(), r"\x1b[2J"), (io.StringIO(), "\x1b[2J")):
         monkeypatch.setattr("sys.stdout", stream)
-        output.write_table(certainty, output.STDOUT)
+        output.write_table([certainty], output.STDOUT)
         (line,) = csv.DictReader(io.StringIO(stream.getvalue()))
         assert line["id"] == shown

@@ -30,14 +30,16 @@ def test_the_advice_to_take_one_label_works(tmp_path):
     assert "compare one label of the results, `certainty.of_label('0')`" in refused("compare", *tables)
     one_label = ("--set", "of_label=0")
     assert "'mc-dropout'" in done("compare", *tables, *one_label)
-    more = {
-        "sets": ("--coverage", 0.8),
-        "abstain": ("--risk", 0.6),
-        "handover": ("--out", tmp_path / "h.csv"),
-    }
-    for command, options in more.items():
-        assert "Take one label at a time" in refused(command, tables[1], *options)
-        done(command, tables[1], *options, *one_label)
+    handover = ("handover", tables[1], "--out", tmp_path / "h.csv")
+    assert "Take one label at a time" in refused(*handover)
+    done(*handover, *one_label)
+    rules = ("rules", tables[1], "--risk", 0.95, "--out", tmp_path / "rules.json")
+    decide = ("decide", tables[1], "--rules", rules[-1], "--out", tmp_path / "d.csv")
+    to_check = ("--to-check", tmp_path / "h.csv")
+    done(*rules)
+    assert "Take one label at a time" in refused(*decide, *to_check)
+    done(*rules, *one_label)
+    done(*decide, *to_check, *one_label)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -80,12 +80,12 @@ def test_the_question_is_answered_as_in_python(x, y, tmp_path):
     assert again == output
 
 
-@pytest.mark.parametrize("command", ["calibrate", "sets", "abstain", "report", "handover"])
+@pytest.mark.parametrize("command", ["rules", "report", "handover"])
 def test_the_answer_goes_through_every_command(command, x, y, tmp_path):
     truth = linear().predict([rows(N)])[:, 0] + y[:, 0] / 10
     table = assessed(x, tmp_path / "t.parquet", "--labels", written(tmp_path / "y.csv", ["y"], [truth]))
     more = {
-        "abstain": ("--risk", "0.4"),
+        "rules": ("--risk", "0.7"),
         "report": ("--report", tmp_path / "page.html", "--set", "coin_flip=0.3"),
         "handover": ("--out", tmp_path / "rows.csv", "--which", "all"),
     }
@@ -123,7 +123,7 @@ def test_classes_are_not_asked_what_is_for_numbers(tmp_path, random):
     p = random.dirichlet([1, 1, 1], N)
     table = written(tmp_path / "p.csv", ["a", "b", "c", "y"], [p, random.choice(list("abc"), N)])
     assert "no numbers that could be above a threshold" in refused("evaluate", table, "--set", "above=0.5")
-    assert "`tolerance` is for numbers" in refused("abstain", table, "--tolerance", "2")
+    assert "`tolerance` is for numbers" in refused("rules", table, "--tolerance", "2")
     page = ("--report", tmp_path / "page.html")
     assert "`of_label` has no effect on one class" in refused("report", table, "--set", "of_label=a", *page)
 

@@ -128,5 +128,4 @@ def test_a_mask_of_two_classes_is_not_read_as_positions_that_do_not_count():
 
 def test_what_needs_all_probabilities_says_how_to_keep_them(result, tmp_path):
     result.with_truth(truths(N)).save(tmp_path / "t.parquet")
-    for name in ("sets", "calibrate"):
-        assert "keep='probabilities'" in refused(name, tmp_path / "t.parquet")
+    assert "keep='probabilities'" in refused("rules", tmp_path / "t.parquet", "--tolerance", 0.5)

@@ -69,26 +69,55 @@ def result():
 # --- the commands -----------------------------------------------------------------------------
 
 
-def test_a_calibrator_is_learnt_kept_and_applied(known, new, result, tmp_path):
-    output = done("calibrate", known, "--out", tmp_path / "calibrator.json")
-    calibrator = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])
-    assert flat(calibrator.in_words()) in output
-    done("calibrate", new, "--calibrator", tmp_path / "calibrator.json", "--out", tmp_path / "mended.parquet")
-    mended = howsure.load(tmp_path / "mended.parquet")
-    np.testing.assert_allclose(mended.probabilities, calibrator(result[NEW]).probabilities, rtol=1e-9)
-    assert mended.method["calibration"]["rows"] == 400
-    assert list(mended.ids[:2]) == ["a400", "a401"]
-    applied = ("--calibrator", tmp_path / "calibrator.json", "--out")
-    done("calibrate", new, *applied, tmp_path / "mended.csv")
-    shown = run("calibrate", new, *applied, "-")
-    assert shown.stdout == (tmp_path / "mended.csv").read_text()
-    lines = lines_of(tmp_path / "mended.csv")
-    assert [float(line["probabilities.cow"]) for line in lines] == mended.probabilities[:, 2].tolist()
-    output = refused(
-        *("calibrate", tmp_path / "mended.parquet", "--calibrator", tmp_path / "calibrator.json"),
-        *("--out", tmp_path / "twice.parquet"),
-    )
-    assert "These rows are calibrated already" in output
+def test_rules_are_fitted_kept_and_applied(known, new, result, tmp_path):
+    path, out, rows = tmp_path / "rules.json", tmp_path / "decided.csv", tmp_path / "rows.csv"
+    output = done("rules", known, "--risk", 0.3, "--out", path)
+    rules = howsure.fit_rules(result[KNOWN], TRUTH[KNOWN], risk=0.3)
+    assert flat(str(rules)) in output
+    decided = rules(result[NEW])
+    output = done("decide", new, "--rules", path, "--out", out, "--to-check", rows)
+    assert f"For a person: {decided.hand_over.sum()} of 100 rows." in output
+    assert f"Sets hold {decided.in_set.sum() / 100:.2g} of 3 answers on average." in output
+    assert run("decide", new, "--rules", path, "--out", "-").stdout == out.read_text()
+    lines = lines_of(out)
+    assert [line["set"] for line in lines] == rules.sets.in_words(rules.calibrator(result[NEW]))
+    np.testing.assert_allclose([float(line["probability"]) for line in lines], decided.probability)
+    chosen = [line for line in lines if line["hand_over"] == "True"]
+    assert [(row["id"], row["set"]) for row in lines_of(rows)] == [(row["id"], row["set"]) for row in chosen]
+    table = tmp_path / "decided.parquet"
+    done("decide", new, "--rules", path, "--out", table)
+    assert list(howsure.load(table).ids[:2]) == ["a400", "a401"]
+    assert "rows that no rules have decided" in refused("decide", table, "--rules", path, "--out", out)
+
+
+def test_parts_of_rules_may_be_left_out(known, new, result, tmp_path):
+    path, out = tmp_path / "rules.json", tmp_path / "d.csv"
+    done("rules", known, "--set", "leave_out=sets,hand-over", "--out", path)
+    assert done("decide", new, "--rules", path, "--out", out).startswith("Decided: 100 rows.")
+    calibrated = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])(result[NEW])
+    np.testing.assert_allclose([float(line["probability"]) for line in lines_of(out)], calibrated.probability)
+    to_check = ("--to-check", tmp_path / "rows.csv")
+    assert "choose no rows for a person" in refused("decide", new, "--rules", path, "--out", out, *to_check)
+    for words, message in (
+        ("hand_over", "Expected: one of 'calibration', 'sets', 'hand-over'. Received: 'hand_over'"),
+        ("calibration,sets,hand-over", "Rules without any part decide nothing"),
+    ):
+        assert message in refused("rules", known, "--set", f"leave_out={words}")
+
+
+def test_groups_are_a_column_of_the_table_or_beside_the_labels(tmp_path, result):
+    ids, patients = [f"a{n}" for n in range(500)], [f"p{n // 5}" for n in range(500)]
+    others = {"id": ids, "patient": patients}, {"y": np.array(NAMES)[TRUTH]}
+    table = write(tmp_path / "known.csv", SHARP, NAMES, others)
+    wanted = str(howsure.fit_rules(result, TRUTH, risk=0.8, groups=patients))
+    asked = ("--risk", 0.8, "--groups-column")
+    assert flat(wanted) in done("rules", table, *asked, "patient")
+    assert "No file has a column 'nobody'" in refused("rules", table, *asked, "nobody")
+    result.with_ids(ids).save(tmp_path / "saved.parquet")
+    turned = [f"{ids[n]},{NAMES[TRUTH[n]]},{patients[n]}" for n in RANDOM.permutation(500)]
+    (tmp_path / "labels.csv").write_text("\n".join(["id,y,patient", *turned]))
+    labels = ("--labels", tmp_path / "labels.csv")
+    assert flat(wanted) in done("rules", tmp_path / "saved.parquet", *labels, *asked, "patient")
 
 
 def test_a_report_says_what_is_known_and_nothing_of_passes(known, tmp_path):
@@ -295,17 +324,14 @@ def test_what_is_wrong_in_a_file_names_file_and_row(tmp_path, known):
 
 
 def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
-    kept = tmp_path / "calibrator.json"
+    kept = tmp_path / "rules.json"
     kept.write_text("before")
     few = write(tmp_path / "few.csv", SHARP[:5], NAMES, ({}, {"y": TRUTH[:5]}))
-    assert "Too few labelled rows" in refused("calibrate", few, "--out", kept)
-    assert "Too few labelled rows" in refused("sets", few, "--coverage", 0.99)
+    assert "Too few labelled rows" in refused("rules", few, "--out", kept)
     assert kept.read_text() == "before"
-    assert "wrong ending" in refused("calibrate", known, "--out", tmp_path / "calibrator.txt")
+    assert "wrong ending" in refused("rules", known, "--out", tmp_path / "rules.txt")
     assert "would overwrite" in refused("handover", known, "--out", known)
-    assert "--new and --out need each other" in refused("sets", known, "--out", tmp_path / "sets.csv")
-    assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "temperature")
-    output = refused("calibrate", known, "--calibrator", kept)
-    assert "needs a file for the calibrated table" in output
-    output = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")
-    assert "is not a saved calibrator" in output
+    decide = ("decide", known, "--rules", kept, "--out")
+    assert "is not a saved set of rules" in refused(*decide, tmp_path / "d.csv")
+    assert "would overwrite" in refused(*decide, known)
+    assert "would overwrite" in refused(*decide, tmp_path / "d.csv", "--to-check", tmp_path / "d.csv")

@@ -30,14 +30,12 @@ def known(tmp_path):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_labels_with_gaps_are_left_out_where_none_are_needed(tmp_path, known, name):
-    path, calibrator = table(tmp_path, name), tmp_path / "c.json"
-    done("calibrate", known, "--out", calibrator)
+    path, rules = table(tmp_path, name), tmp_path / "rules.json"
+    done("rules", known, "--risk", "0.3", "--out", rules)
     for command in (
         ("handover", path, "--out", tmp_path / "for-a-person.csv"),
         ("report", path, "--report", tmp_path / "page.html"),
-        ("calibrate", path, "--calibrator", calibrator, "--out", tmp_path / "calibrated.parquet"),
-        ("sets", known, "--new", path, "--out", tmp_path / "sets.csv"),
-        ("abstain", known, "--risk", "0.3", "--new", path, "--out", tmp_path / "rows.csv"),
+        ("decide", path, "--rules", rules, "--out", tmp_path / "decided.parquet"),
     ):
         finished = run(*command)
         assert finished.exit_code == 0, finished.stderr
@@ -46,7 +44,7 @@ def test_labels_with_gaps_are_left_out_where_none_are_needed(tmp_path, known, na
         )
         assert is_said == (name == "some")
     assert len(lines_of(tmp_path / "for-a-person.csv")) == 2
-    truth = howsure.load(tmp_path / "calibrated.parquet").truth
+    truth = howsure.load(tmp_path / "decided.parquet").truth
     assert (truth is None) == (name != "full")
 
 
@@ -62,6 +60,6 @@ def test_true_numbers_with_gaps_too(tmp_path, columns):
 
 def test_where_labels_are_needed_a_gap_is_refused(tmp_path):
     path = table(tmp_path, "some")
-    for command in ("evaluate", "calibrate", "sets"):
+    for command in ("evaluate", "rules"):
         assert "empty cells in column 'y', in row 1" in flat(refused(command, path))
     assert "The same table is given twice" in refused("compare", path, path)

@@ -522,37 +522,42 @@ def command_evaluate(held):
     return Said(whole={"n": sum(each in found for each in wanted)}), Said(whole={"n": len(wanted)})
 
 
-def command_calibrate(held):
-    """A calibrator from the command line does what one from Python does; the same goes for new rows."""
-    path, new = held.folder / "calibrator.json", held.folder / "new.parquet"
-    table = table_of(held)
-    done("calibrate", table, "--out", path)
-    done("calibrate", table, "--calibrator", path, "--out", new)
-    return of_result(howsure.load(new)), of_result(
-        howsure.calibrate(held.result, held.truth)(held.result.with_truth(held.truth))
-    )
-
-
-def command_sets(held):
-    table, out = table_of(held), held.folder / "sets.csv"
-    done("sets", table, "--coverage", COVERAGE, "--new", table, "--out", out)
-    with out.open(newline="", encoding="utf-8") as file:
-        count = len(list(csv.DictReader(file)))
-    return Said(whole={"rows": count}), Said(whole={"rows": len(held.result)})
-
-
-def command_abstain(held):
-    """The command writes the rows for a person; it takes one tolerance for all targets."""
-    table, out, of = table_of(held), held.folder / "for a person.csv", of_kind(held.case.kind)
+def typed_rules(held):
+    """What is typed for rules, and the same in Python; a command takes one tolerance for all targets."""
+    of = of_kind(held.case.kind)
     given = typed_tolerance(of.tolerance).split()
-    done("abstain", table, "--risk", of.risk, *given, "--new", table, "--out", out)
     tolerance = float(given[1]) if given else None
-    rule = howsure.abstain(held.result, held.truth, risk=of.risk, tolerance=tolerance)
-    with out.open(newline="", encoding="utf-8") as file:
-        found = sorted(row["id"] for row in csv.DictReader(file))
-    return tuple(
-        Said(whole={"ids": each}) for each in (found, sorted(held.case.ids[rule(held.result)].tolist()))
+    typed = ("--coverage", COVERAGE, "--risk", of.risk, *given, "--set", "leave_out=calibration")
+    rules = howsure.fit_rules(
+        held.result, held.truth, calibrate=False, coverage=COVERAGE, risk=of.risk, tolerance=tolerance
     )
+    return typed, rules
+
+
+def command_rules(held):
+    typed, rules = typed_rules(held)
+    path = held.folder / "rules.json"
+    done("rules", table_of(held), *typed, "--out", path)
+    return tuple(Said(whole={"text": str(fitted)}) for fitted in (howsure.load(path), rules))
+
+
+def command_decide(held):
+    """The rows as rules in Python decide them; and those for a person, if there is a table of them."""
+    path, new, rows = (held.folder / name for name in ("rules.json", "new.parquet", "for a person.csv"))
+    _, rules = typed_rules(held)
+    rules.save(path)
+    decided, has_rows = rules(held.result), task_of(held.result).can("hand_over")
+    more = ("--to-check", rows) if has_rows else ()
+    done("decide", table_of(held), "--rules", path, "--out", new, *more)
+    found = howsure.load(new)
+    for name in ("in_set", "low", "high"):
+        if found.has(name):
+            np.testing.assert_array_equal(getattr(found, name), getattr(decided, name))
+    ids = found.ids[found.hand_over].tolist()
+    if has_rows:
+        with rows.open(newline="", encoding="utf-8") as file:
+            assert [row["id"] for row in csv.DictReader(file)] == ids
+    return Said(whole={"ids": ids}), Said(whole={"ids": decided.ids[decided.hand_over].tolist()})
 
 
 def command_handover(held):
@@ -587,9 +592,8 @@ COMMANDS = {
     "audit": Command(command_audit),
     "compare": Command(command_compare, ("compare",)),
     "evaluate": Command(command_evaluate, ("evaluate",)),
-    "calibrate": Command(command_calibrate, ("calibrate",)),
-    "sets": Command(command_sets, ("prediction_sets", "prediction_intervals")),
-    "abstain": Command(command_abstain, ("hand_over",)),
+    "rules": Command(command_rules, ("abstain",)),
+    "decide": Command(command_decide, ("abstain",)),
     "handover": Command(command_handover, ("hand_over",)),
     "report": Command(command_report),
 }

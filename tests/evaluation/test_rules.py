@@ -182,6 +182,16 @@ def test_ends_of_intervals_move_with_the_unit():
     np.testing.assert_allclose(moved.high[:, 1], decided.high[:, 1])
 
 
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_a_table_for_a_person_has_the_sets_of_decided_rows(kind, tmp_path):
+    result, truth, wishes = KINDS[kind]
+    rules = howsure.fit_rules(result, truth, **wishes)
+    decided, paths = rules(result), [tmp_path / "one.csv", tmp_path / "other.csv"]
+    howsure.hand_over(decided, np.arange(50), paths[0])
+    howsure.hand_over(rules.calibrator(result), np.arange(50), paths[1], sets=rules.sets)
+    assert paths[0].read_text() == paths[1].read_text()
+
+
 def test_a_model_is_checked_before_any_row_is_assessed(tmp_path):
     x = RANDOM.normal(size=(400, 3))
     y = (x[:, 0] + RANDOM.normal(size=400) > 0).astype(int)

@@ -19,7 +19,6 @@ from howsure.inputs.typed_json import digest
 from howsure.results import columns
 from howsure.results.saved import DIGEST_KEY, METADATA_KEY, with_digest
 from tests import formats
-from tests.commands import refused
 from tests.made import maps_beside
 from tests.results.test_columns import example, several_labels
 from validation import mutation
@@ -170,14 +169,6 @@ def test_a_file_with_what_it_cannot_hold_is_refused(name, keys, value, old):
     ) as it:
         (howsure.Plan.load if is_plan else read_calibrator)(path)
     assert len(str(it.value)) < 1000
-
-
-def test_a_forged_temperature_is_named_on_the_command_line(old):
-    set_in(old / "classes.json", ("parameters", "temperature"), -1)
-    files = old / "classes.parquet", "--calibrator", old / "classes.json", "--out", old / "out.csv"
-    said = refused("calibrate", *files)
-    assert "`parameters.temperature` cannot be used" in said
-    assert "Received: -1" in said
 
 
 def test_a_plan_of_more_passes_than_a_pilot_may_choose_is_refused(old):

@@ -65,7 +65,7 @@ def test_two_columns_of_one_name_cannot_be_told_apart(tmp_path, rows, plan_file)
 def test_a_block_of_a_dataset_in_another_order(x, plan, whole):
     table = table_of(x, 0)
     names = table.column_names
-    worker = _BatchWorker(small_network.make, asked(plan), Request(), Roles(id="id"), names, ".")
+    worker = _BatchWorker(small_network.make, asked(plan), Request(), None, Roles(id="id"), names, ".")
     found = worker(table.select(ORDER))
     assert np.array_equal(np.stack(found["probabilities"].to_numpy()), whole.probabilities)
     with pytest.raises(KeyError, match="f3"):

@@ -124,6 +124,33 @@ def test_something_else_in_the_same_folder_is_refused(
     assert written(results) == before
 
 
+@pytest.mark.parametrize("workers", [(), ("--workers", 2)])
+def test_rules_are_a_part_of_what_made_a_folder(tmp_path, rows, plan_file, whole, workers):
+    if workers:
+        pytest.importorskip("ray")
+    one, other, out = tmp_path / "one.json", tmp_path / "other.json", tmp_path / "decided"
+    truth = np.where(np.arange(len(whole)) % 5, whole.label, whole.runner_up)
+    howsure.fit_rules(whole, truth, risk=0.5).save(one)
+    howsure.fit_rules(whole, truth, risk=0.4).save(other)
+    given = ("--plan", plan_file, "--rules")
+    done = into(out, rows, *given, one, *workers)
+    assert done.exit_code == 0, done.stderr
+    found, decided = howsure.load(out), howsure.load(one)(whole)
+    for name in ("probabilities", "in_set", "hand_over"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(decided, name))
+    if workers:
+        return
+    before = written(out)
+    for wrong in ((*given, other), given[:2]):
+        done = into(out, rows, *wrong)
+        assert done.exit_code == 2
+        assert "were made with other rules" in done.stderr
+    done = into(tmp_path / "none", rows, "--set", "passes=4", "--rules", one)
+    assert done.exit_code == 2
+    assert "another" in done.stderr
+    assert written(out) == before
+
+
 def test_another_model_is_refused(results, rows, plan_file, monkeypatch):
     monkeypatch.setattr(small_network, "UNITS", 33)
     done = into(results, rows, "--plan", plan_file)
@@ -476,9 +503,8 @@ def test_later_commands_read_a_folder(tmp_path, rows, x, plan_file):
     one = tmp_path / "one.parquet"
     for command in (
         ("evaluate",),
-        ("calibrate",),
-        ("abstain", "--risk", 0.6),
-        ("sets", "--coverage", 0.9),
+        ("rules", "--risk", 0.6, "--out", tmp_path / "rules.json"),
+        ("decide", "--rules", tmp_path / "rules.json", "--out", tmp_path / "d.csv"),
         ("report", "--report", tmp_path / "page.html"),
         ("handover", "--out", tmp_path / "hand.csv"),
     ):

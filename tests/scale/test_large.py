@@ -7,6 +7,7 @@ import pytest
 
 import howsure
 from howsure.external.files import FileColumns, read_sample
+from howsure.results.export import sets_in_words
 from howsure.scale import load
 from tests.commands import run
 from tests.scale.conftest import FILES, ROWS, into
@@ -78,12 +79,19 @@ def test_lists_are_of_all_rows(folder, few, tmp_path, which):
     assert f"{len(wanted)} of 360 rows" in told
 
 
-def test_sets_of_all_rows(folder, few, tmp_path):
-    labels = labels_for(folder, tmp_path / "y.csv", range(FILES * ROWS))
-    told = said(run("sets", folder, "--labels", labels, "--new", folder, "--out", tmp_path / "s.csv"))
-    assert "Sets of 360 rows" in told
-    with (tmp_path / "s.csv").open() as file:
-        assert [int(line["row"]) for line in csv.DictReader(file)] == [*range(FILES * ROWS)]
+def test_all_rows_are_decided(folder, few, tmp_path):
+    labels, rules = labels_for(folder, tmp_path / "y.csv", range(FILES * ROWS)), tmp_path / "rules.json"
+    told = said(run("rules", folder, "--labels", labels, "--risk", 0.3, "--out", rules))
+    assert "200 of 360 rows were drawn" in told
+    out, rows = tmp_path / "d.csv", tmp_path / "r.csv"
+    told = said(run("decide", folder, "--rules", rules, "--out", out, "--to-check", rows))
+    decided = howsure.load(rules)(howsure.load(folder))
+    assert f"For a person: {decided.hand_over.sum()} of 360 rows." in told
+    with out.open() as file, rows.open() as for_a_person:
+        lines, to_check = [*csv.DictReader(file)], [*csv.DictReader(for_a_person)]
+    assert [int(line["row"]) for line in lines] == [*range(FILES * ROWS)]
+    assert [line["set"] for line in lines] == sets_in_words(decided, decided.in_set)
+    assert [int(line["row"]) for line in to_check] == decided.row[decided.hand_over].tolist()
 
 
 def test_labels_with_ids_reach_their_rows(tmp_path, rows, folder):

@@ -218,6 +218,10 @@ def test_a_dataset(x, plan):
     assert np.array_equal(np.stack(found["probabilities"].to_numpy()[order]), whole.probabilities)
     assert "row" not in found
     assert found["verdict"].to_numpy()[order].tolist() == whole.verdict.tolist()
+    rules = howsure.fit_rules(whole, np.where(np.arange(len(x)) % 5, whole.label, whole.runner_up), risk=0.5)
+    found = howsure.scale.assess(dataset, small_network.make, plan=plan, rules=rules).to_pandas()
+    order = np.argsort([int(name.split()[1]) for name in found["id"]])
+    assert found["hand_over"].to_numpy()[order].tolist() == rules(whole).hand_over.tolist()
     with pytest.raises(howsure.InputError, match="no column of ids 'name'"):
         howsure.scale.assess(dataset, MODEL, plan=plan, id_column="name")
     with pytest.raises(howsure.InputError, match="Without a plan"):

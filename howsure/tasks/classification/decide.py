@@ -6,8 +6,7 @@ MAPIE.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +27,7 @@ from howsure.evaluation.conformal import (
 from howsure.evaluation.groups import ask_for_groups, renumbered
 from howsure.evaluation.handover import DIGITS, Columns
 from howsure.evaluation.selective import Acceptance, decided
+from howsure.results.export import sets_in_words
 from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.classification.result import Certainty
@@ -166,12 +166,7 @@ class PredictionSets(FittedToRows):
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
         """
-        sets = self(certainty)
-        order = np.argsort(-certainty.probabilities, axis=1, kind="stable")
-        return [
-            "{" + ", ".join(self.class_names[k] for k in ranked if inside[k]) + "}"
-            for ranked, inside in zip(order, sets, strict=True)
-        ]
+        return sets_in_words(certainty, self(certainty))
 
     def __str__(self) -> str:
         of_each = " of every class" if self.by_class else ""
@@ -262,6 +257,8 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None) -> Columns:
     }
     if sets is not None:
         columns["set"] = sets.in_words(certainty)
+    elif certainty.in_set is not None:
+        columns["set"] = sets_in_words(certainty, certainty.in_set)
     if certainty.truth is not None:
         columns["truth"] = [names[k] for k in certainty.truth]
     return columns
@@ -282,39 +279,3 @@ def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integ
         rows.check_familiarity()
     order = rows.most_undecided()
     return np.asarray(order[CHOSEN["coin-flips" if which is None else which](rows)[order]][:most])
-
-
-class SetsTold:
-    """The part `sets_told`: the sets of rows as lines of a table, and in the end what they come to.
-
-    Args:
-        result: Like those whose sets are told.
-        fitted: The fitted sets.
-
-    Attributes:
-        called: Name of the sets in sentences.
-    """
-
-    called = "Sets"
-
-    def __init__(self, result: Any, fitted: Any) -> None:
-        self._like, self._fitted, self._sizes = result[:0], fitted, Counter[int]()
-
-    def lines(self, result: Any) -> Iterator[list[Any]]:
-        """Names of columns, then a line for each row."""
-        columns = self.columns(result)
-        ids = [] if result.ids is None else [result.ids.tolist()]
-        yield ["row", *([] if result.ids is None else [result.id_name]), *columns]
-        yield from map(list, zip(result.row.tolist(), *ids, *columns.values(), strict=True))
-
-    def columns(self, result: Any) -> dict[str, list[Any]]:
-        """Cells of each row by the name of their column; this counts the rows."""
-        sizes = self._fitted(result).sum(axis=1).tolist()
-        self._sizes.update(sizes)
-        labels = [result.class_names[k] for k in result.label]
-        return {"label": labels, "set": self._fitted.in_words(result), "classes": sizes}
-
-    def __str__(self) -> str:
-        counts = ", ".join(f"{self._sizes[size]:,} of {size}" for size in sorted(self._sizes))
-        of = f"Sets of {counted(self._sizes.total(), self._like.kind)}"
-        return f"{of} by their number of classes: {counts}." if counts else f"{of}."

@@ -35,7 +35,6 @@ class Classification(Task[Certainty]):
         "promise"
     )
     coverage = staticmethod(decide.coverage)
-    sets_told = staticmethod(decide.SetsTold)
     abstain = staticmethod(decide.abstain)
     choose = staticmethod(decide.choose)
     hand_over = staticmethod(decide.handed_over)

@@ -39,7 +39,6 @@ class Multilabel(Task[MultilabelCertainty]):
         "of 'no' and 'yes' that keep their promise"
     )
     coverage = staticmethod(decide.label_sets)
-    sets_told = refused()
     abstain = staticmethod(decide.abstain)
     choose = refused(MultilabelCertainty.as_classes)
     hand_over = refused(MultilabelCertainty.as_classes)

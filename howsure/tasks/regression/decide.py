@@ -8,7 +8,7 @@ check them against the library MAPIE.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,7 +32,6 @@ from howsure.inputs.rows import as_floats, in_rows, quoted
 from howsure.inputs.targets import by_target
 from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.tasks.classification.decide import SetsTold
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.scores import scale_of
 from howsure.tasks.regression.sentence import SHOWN
@@ -307,31 +306,6 @@ def choose(rows: RegressionCertainty, which: str | None, most: int | None = None
     return np.asarray(order if len(rows.target_names) > 1 else order[:most])
 
 
-class IntervalsTold(SetsTold):
-    """The part `sets_told`; see `SetsTold`."""
-
-    called = "Intervals"
-
-    def __init__(self, result: RegressionCertainty, fitted: Callable[[RegressionCertainty], Floats]) -> None:
-        super().__init__(result, fitted)
-        self._rows, self._width = 0, np.zeros(len(result.target_names))
-
-    def columns(self, result: RegressionCertainty) -> dict[str, list[Any]]:
-        """The numbers of each target, and the ends of its interval."""
-        ends = self._fitted(result)
-        self._rows, self._width = self._rows + len(result), self._width + np.ptp(ends, axis=-1).sum(axis=0)
-        columns = _by_column_name(result, _low_and_high(ends), with_truth=False)
-        return {name: column.tolist() for name, column in columns.items()}
-
-    def __str__(self) -> str:
-        names, of = self._like.target_names, f"Intervals of {counted(self._rows, self._like.kind)}"
-        widths = ", ".join(
-            significant(float(width), 4) + (f" ('{name}')" if len(names) > 1 else "")
-            for name, width in zip(names, self._width / max(1, self._rows), strict=True)
-        )
-        return f"{of}, on average {widths} wide." if self._rows else f"{of}."
-
-
 def _rounded_to_width(numbers: Floats, widths: Floats) -> Floats:
     """Numbers (N,) with `DIGITS` of the width (N,) of their intervals; as they are where none is above 0."""
     decimals = [DIGITS - 1 - math.floor(math.log10(width)) if width > 0 else None for width in widths]
@@ -357,6 +331,8 @@ def _interval_ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:
                 received=f"one of shape {ends.shape}",
             )
         return _low_and_high(ends)
+    if result.low is not None and result.high is not None:
+        return {"low": result.low, "high": result.high}
     known_rows = np.flatnonzero(np.isfinite(result.std).all(axis=-1))
     if len(known_rows):
         ends = np.full((*result.mean.shape, 2), np.nan)
@@ -369,12 +345,10 @@ def _low_and_high(ends: Floats, of: str = "") -> dict[str, Floats]:
     return {f"{of}low": ends[..., 0], f"{of}high": ends[..., 1]}
 
 
-def _by_column_name(
-    result: RegressionCertainty, ends: dict[str, Floats], *, with_truth: bool = True
-) -> dict[str, Floats]:
+def _by_column_name(result: RegressionCertainty, ends: dict[str, Floats]) -> dict[str, Floats]:
     """(N,) by the names of columns: the numbers of one target beside each other."""
     wide = {"mean": result.mean, **ends}
-    if with_truth and result.truth is not None:
+    if result.truth is not None:
         wide["truth"] = result.truth
     called = {name: _column_names(name, result) for name in wide}
     return {called[name][k]: wide[name][:, k] for k in range(len(result.target_names)) for name in wide}

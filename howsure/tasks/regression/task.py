@@ -36,7 +36,6 @@ class Regression(Task[RegressionCertainty]):
     )
     prediction_intervals = staticmethod(decide.prediction_intervals)
     coverage = staticmethod(decide.prediction_intervals)
-    sets_told = staticmethod(decide.IntervalsTold)
     abstain = staticmethod(decide.abstain)
     choose = staticmethod(decide.choose)
     hand_over = staticmethod(decide.handed_over)

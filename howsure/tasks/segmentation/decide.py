@@ -26,10 +26,8 @@ from howsure.evaluation.selective import Acceptance, ShareOfRows, decided
 from howsure.results.origin import FittedToRows
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.tasks.classification.decide import SetsTold
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import check_known, counted_of, known_probabilities, truths_of
-from howsure.words import counted
 
 DROPPED = 12
 """Bits in single precision that thresholds leave out: 2,048 are left in each octave."""
@@ -311,24 +309,3 @@ def choose(rows: DenseCertainty, which: str | None, most: int | None = None) -> 
             expected="all, the most doubtful first",
         )
     return rows.most_undecided(most)
-
-
-class MapSetsTold(SetsTold):
-    """The part `sets_told`; see `SetsTold`."""
-
-    def __init__(self, result: DenseCertainty, fitted: DensePredictionSets) -> None:
-        super().__init__(result, fitted)
-        self._rows, self._sum = 0, 0.0
-
-    def columns(self, result: DenseCertainty) -> dict[str, list[Any]]:
-        """The mean number of classes in the sets of the positions of each row."""
-        sizes = self._fitted(result).size
-        self._rows, self._sum = self._rows + len(result), self._sum + float(sizes.sum())
-        return {"classes": sizes.tolist()}
-
-    def __str__(self) -> str:
-        of = f"Sets of {counted(self._rows, self._like.kind)}"
-        if not self._rows:
-            return f"{of}."
-        mean = f"{self._sum / self._rows:.2g} of {len(self._like.class_names)} classes"
-        return f"{of}, on average of {mean} at a {self._like.position_name}."

@@ -35,7 +35,6 @@ class Segmentation(Task[DenseCertainty]):
         "promise, and `result.share_interval(0.9)` says between which shares networks lie"
     )
     coverage = refused("`howsure.prediction_sets(result, labels)` gives sets of each position")
-    sets_told = staticmethod(decide.MapSetsTold)
     abstain = staticmethod(decide.abstain)
     choose = staticmethod(decide.choose)
     hand_over = staticmethod(decide.handed_over)
