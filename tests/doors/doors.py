@@ -352,7 +352,11 @@ def single_passes(held):
     found = howsure.passes(case.model, case.x, 3, **given)
     mean, variance = howsure.predict_with_uncertainty(case.model, case.x, n_iter=3)
     said = {"passes": np.moveaxis(found, 0, 1), "mean": mean, "variance": variance}
-    return Said(said, frozenset(said), {"audit": str(howsure.audit(case.model, case.x, **given))})
+    return Said(
+        said,
+        frozenset(said),
+        {"audit": str(replace(howsure.audit(case.model, case.x, **given), seconds=None))},
+    )
 
 
 def from_passes(held):
