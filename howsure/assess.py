@@ -113,7 +113,7 @@ def assess(
             `overlap`, and of the rule by which passes end. Default: those that an input `attention_mask` or a
             mask of Keras counts; without either, all.
         rules: Rules of `howsure.fit_rules`: the rows are then calibrated and decided, as `rules(result)`
-            does it. Model and method are checked before any row is assessed.
+            does it. Model and method are checked before any row is assessed; in tiles, after the first row.
 
     Returns:
         N rows of the model's kind of answer, such as a `Certainty` for one class per row, a

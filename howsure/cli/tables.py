@@ -202,58 +202,15 @@ class TableCommand(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(TableCommand):
-    """Check percentages, or numbers, against the true answers: scores, each with its 95 % interval.
+class GroupedCommand(TableCommand):
+    """A command that reads a table whose rows may depend on each other.
 
     Attributes:
-        outside: A table of out-of-distribution (OOD) rows: they belong to none of the classes.
-        out: File to write the scores to, .csv.
-    """
-
-    takes = (*TABLES, "background")
-    also = "outside"
-
-    outside: Path | None = None
-    out: Path | None = None
-
-    def run(self) -> bool:
-        """Print the scores, and write them."""
-        self.check(self.out, LINES)
-        result = self.labelled("evaluate")
-        strangers: Any = None
-        if self.outside is not None:
-            strangers = self.converted(read_sample(self.outside, self.columns.alike, for_scores=True)[0])
-        evaluation = howsure.evaluate(result, outside=strangers, background=self.settings.background)
-        say(self.console, str(evaluation))
-        if self.out is not None:
-            write_csv_file(task_of(result).score_lines(result, evaluation), self.out)
-            say(self.console, f"\nScores:  {self.out}")
-        return True
-
-
-@dataclass(frozen=True, kw_only=True)
-class RulesCommand(TableCommand):
-    """Fit rules on labelled rows: they calibrate, give sets or intervals, and choose rows for a person.
-
-    Attributes:
-        out: File to write the rules to, .json.
-        coverage: Promised share of sets, or intervals, that contain the true answer.
-        risk: Largest share of mistakes among the rows that no person sees.
-        tolerance: For numbers: a number that is off by more than this is a mistake. For a class of each
-            pixel: how far the Dice of an image may be below 1.
         groups_column: Column of the table or of --labels with the group of each row, such as its patient, if
             rows of a group depend on each other.
-        seed: Seed by which rows are divided.
     """
 
-    takes = (*TABLES, "background", "leave_out")
-
-    out: Path | None = None
-    coverage: float = 0.9
-    risk: float = 0.05
-    tolerance: float | None = None
     groups_column: str | None = None
-    seed: int = 0
 
     @cached_property
     def columns(self) -> FileColumns:
@@ -283,6 +240,70 @@ class RulesCommand(TableCommand):
             expected="one in the table, or beside the labels in --labels",
         )
 
+    def groups_of(self, known: Any) -> Any:
+        """(N,) the group of each row, or None."""
+        path = self._file_of_groups
+        if path is None:
+            return None
+        return self.beside(known, self.file_beside(known, path, self.groups_column))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(GroupedCommand):
+    """Check percentages, or numbers, against the true answers: scores, each with its 95 % interval.
+
+    Attributes:
+        outside: A table of out-of-distribution (OOD) rows: they belong to none of the classes.
+        out: File to write the scores to, .csv.
+    """
+
+    takes = (*TABLES, "background")
+    also = "outside"
+
+    outside: Path | None = None
+    out: Path | None = None
+
+    def run(self) -> bool:
+        """Print the scores, and write them."""
+        self.check(self.out, LINES)
+        result = self.labelled("evaluate")
+        strangers: Any = None
+        if self.outside is not None:
+            strangers = self.converted(read_sample(self.outside, self.columns.alike, for_scores=True)[0])
+        evaluation = howsure.evaluate(
+            result,
+            outside=strangers,
+            background=self.settings.background,
+            groups=self.groups_of(result),
+        )
+        say(self.console, str(evaluation))
+        if self.out is not None:
+            write_csv_file(task_of(result).score_lines(result, evaluation), self.out)
+            say(self.console, f"\nScores:  {self.out}")
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesCommand(GroupedCommand):
+    """Fit rules on labelled rows: they calibrate, give sets or intervals, and choose rows for a person.
+
+    Attributes:
+        out: File to write the rules to, .json.
+        coverage: Promised share of sets, or intervals, that contain the true answer.
+        risk: Largest share of mistakes among the rows that no person sees.
+        tolerance: For numbers: a number that is off by more than this is a mistake. For a class of each
+            pixel: how far the Dice of an image may be below 1.
+        seed: Seed by which rows are divided.
+    """
+
+    takes = (*TABLES, "background", "leave_out")
+
+    out: Path | None = None
+    coverage: float = 0.9
+    risk: float = 0.05
+    tolerance: float | None = None
+    seed: int = 0
+
     def run(self) -> bool:
         """Fit them, and write them."""
         self.check(self.out, FITTED)
@@ -294,7 +315,7 @@ class RulesCommand(TableCommand):
             coverage=None if SETS in left_out else self.coverage,
             risk=None if HAND_OVER in left_out else self.risk,
             tolerance=self.tolerance,
-            groups=self._groups_of(known),
+            groups=self.groups_of(known),
             background=settings.background,
             seed=self.seed,
         )
@@ -317,13 +338,6 @@ class RulesCommand(TableCommand):
         if {*PARTS} <= {*left_out}:
             raise InputError("Rules without any part decide nothing", expected="at most two in `leave_out`")
         return left_out
-
-    def _groups_of(self, known: Any) -> Any:
-        """(N,) the group of each row, or None."""
-        path = self._file_of_groups
-        if path is None:
-            return None
-        return self.beside(known, self.file_beside(known, path, self.groups_column))
 
 
 @dataclass(frozen=True, kw_only=True)

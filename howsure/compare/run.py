@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure.adapters.protocol import PassModel
-from howsure.adapters.resolve import adapt, rows_for
+from howsure.adapters.protocol import ColumnsModel, Model, PassModel
+from howsure.adapters.resolve import adapt, capable, resolve_model, rows_for
 from howsure.arguments import accept_alias, check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
@@ -131,9 +131,11 @@ def compare(
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)
-    request = Request.of(locals())
+    request, handle = Request.of(locals()), resolve_model(model)
+    if isinstance(handle.model, ColumnsModel):
+        capable(handle.model, Model, "howsure.compare")  # or a refusal that says what a graph is
     with progress_callback(progress, "Comparing") as tell:
-        rows = rows_for(model, x, tell)
+        rows = handle.rows(x, tell)
         probe, layout = _probe(model, rows, request)
         comparing, left_out = without(task_of(probe).compare(probe), probe, background)
         request = replace(request, class_names=getattr(probe, probe.names))

@@ -24,7 +24,7 @@ from howsure.evaluation.score import Score
 from howsure.inputs.labels import check_names
 from howsure.inputs.typed_json import COUNT, FINITE, read_sealed, typed, write_sealed
 from howsure.results.check import check_result
-from howsure.results.origin import FittedToRows, Origin
+from howsure.results.origin import DECIDED, FittedToRows, Origin
 from howsure.results.result import Result
 from howsure.tasks.task import task_named
 
@@ -208,8 +208,8 @@ def check_method(method: object, methods: Sequence[str | None]) -> None:
 
 
 def check_not_calibrated(result: Any) -> None:
-    """Raise an `InputError` for rows that are calibrated already."""
-    if "calibration" in result.method:
+    """Raise an `InputError` for rows that are calibrated already, or decided by rules."""
+    if {"calibration", DECIDED} & result.method.keys():
         raise InputError(
             "These rows are calibrated already",
             expected=f"a `{type(result).__name__}` as the model gave it",

@@ -59,7 +59,7 @@ def surely_covered(
     Args:
         sizes: Number of labelled rows, or groups, in each part.
         coverage: Promised share.
-        by_group: Whether groups are counted, of rows that depend on each other.
+        by_group: Whether a draw misses any share from 0 to 1, as groups of rows do, and not all or nothing.
         confidence: The confidence.
     """
     level = (1 - confidence) / len(sizes)

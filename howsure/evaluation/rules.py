@@ -205,7 +205,7 @@ def fit_rules(
     check_whole(seed, "seed", least=0)
     task = task_of(result)
     known = result.with_truth(truth_of(result, labels))
-    coverage = None if coverage is None or not task.can("coverage") else as_share(coverage, "coverage")
+    coverage = None if coverage is None else as_share(coverage, "coverage")
     numbers = group_numbers(groups, known, len(known))
     first, second = _divided(len(known), numbers, seed) if calibrate else (None, np.arange(len(known)))
     if first is not None and coverage is None and risk is None:
@@ -214,7 +214,7 @@ def fit_rules(
     rest: Any = known[second] if calibrator is None else calibrator(known[second])
     of_rest = None if numbers is None else renumbered(numbers[second])
     sets = abstention = None
-    if coverage is not None:
+    if coverage is not None and task.can("coverage"):
         sets = fitted_to(rest, task.coverage(rest, None, coverage=coverage, groups=of_rest))
     if risk is not None:
         abstention = abstain(rest, risk=risk, tolerance=tolerance, background=background, groups=of_rest)

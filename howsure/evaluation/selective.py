@@ -79,6 +79,17 @@ class Acceptance(FittedToRows):
         )
 
 
+def check_no_tolerance(tolerance: object, answer: str) -> None:
+    """Raise an `InputError` for a tolerance of answers that are right or wrong; `answer` says which."""
+    if tolerance is not None:
+        raise InputError(
+            f"{answer} is right or wrong, so there is no tolerance",
+            expected="tolerance=None",
+            received=repr(tolerance),
+            hint="`tolerance` is for numbers: how far one may be off",
+        )
+
+
 def decided(
     certain: Floats, wrong: Booleans, risk: float, confidence: float, groups: Integers | None = None
 ) -> dict[str, Any]:

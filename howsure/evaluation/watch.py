@@ -426,7 +426,8 @@ def _promises_of(rules: Rules) -> list[Promise]:
             ],
         }[origin.kind]
         draws = [sets.rows if sets.groups is None else sets.groups] * len(words)
-        by_group = sets.groups is not None
+        # The share of a row's labels that is missed may be any number from 0 to 1, as that of a group.
+        by_group = sets.groups is not None or origin.kind == "labels"
         least = surely_covered(draws, sets.coverage, by_group=by_group, confidence=1 - HALF)
         promises += [Promise(*both, sets.coverage, 1 - least) for both in words]
     if abstention is not None:

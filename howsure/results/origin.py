@@ -217,7 +217,11 @@ def _that_counts(method: Any) -> Any:
 
 
 def _short(settings: Any) -> str:
-    """Settings in words, without what they hold of many rows."""
+    """Settings in words; of a list how long it is."""
+    if isinstance(settings, float):
+        return f"{settings:.6g}"
+    if isinstance(settings, list):
+        return f"of {len(settings)} numbers" if len(settings) > 3 else ", ".join(map(_short, settings))
     if not isinstance(settings, Mapping):
         return str(settings)
     told = [f"{name} {_short(value)}" for name, value in settings.items() if value is not None]

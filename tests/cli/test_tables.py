@@ -117,6 +117,9 @@ def test_groups_are_a_column_of_the_table_or_beside_the_labels(tmp_path, result)
     turned = [f"{ids[n]},{NAMES[TRUTH[n]]},{patients[n]}" for n in RANDOM.permutation(500)]
     (tmp_path / "labels.csv").write_text("\n".join(["id,y,patient", *turned]))
     labels = ("--labels", tmp_path / "labels.csv")
+    scored = howsure.evaluate(result, TRUTH, groups=patients)
+    assert f"{scored.nll}" in done("evaluate", table, "--groups-column", "patient")
+    assert f"{scored.nll}" != f"{howsure.evaluate(result, TRUTH).nll}"
     assert flat(wanted) in done("rules", tmp_path / "saved.parquet", *labels, *asked, "patient")
 
 

@@ -221,3 +221,16 @@ def test_changed_files_are_refused(tmp_path):
         howsure.load(tmp_path / "rules.json")
     with pytest.raises(FileError, match="Cannot read the set of rules"):
         howsure.load(tmp_path / "none.json")
+
+
+def test_decided_rows_are_not_calibrated():
+    result, truth, wishes = KINDS["classes"]
+    decided = howsure.fit_rules(result, truth, calibrate=False, **wishes)(result)
+    with pytest.raises(InputError, match="calibrated already"):
+        howsure.calibrate(decided, truth)
+
+
+def test_coverage_of_positions_is_checked_although_they_have_no_sets():
+    result, truth, wishes = KINDS["positions"]
+    with pytest.raises(InputError, match="`coverage`"):
+        howsure.fit_rules(result, truth, coverage=2.0, **wishes)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import check_type
-from howsure.errors import InputError
 from howsure.evaluation.conformal import (
     TOLERANCE,
     check_enough,
@@ -26,7 +25,7 @@ from howsure.evaluation.conformal import (
 )
 from howsure.evaluation.groups import ask_for_groups, renumbered
 from howsure.evaluation.handover import DIGITS, Columns
-from howsure.evaluation.selective import Acceptance, decided
+from howsure.evaluation.selective import Acceptance, check_no_tolerance, decided
 from howsure.results.export import sets_in_words
 from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
@@ -93,13 +92,7 @@ def abstain(
 
     See `howsure.evaluation.selective`.
     """
-    if tolerance is not None:
-        raise InputError(
-            "A class is right or wrong, so there is no tolerance",
-            expected="tolerance=None",
-            received=repr(tolerance),
-            hint="`tolerance` is for numbers: how far one may be off",
-        )
+    check_no_tolerance(tolerance, "A class")
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
     of_truth = certainty.probabilities[np.arange(len(truth)), truth]

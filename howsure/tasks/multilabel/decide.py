@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure.errors import InputError
 from howsure.evaluation.conformal import TOLERANCE, check_enough, of_new_groups, size_of
-from howsure.evaluation.selective import Acceptance, decided
+from howsure.evaluation.selective import Acceptance, check_no_tolerance, decided
 from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks.multilabel.result import MultilabelCertainty
@@ -125,12 +124,7 @@ def abstain(
     groups: Integers | None = None,
 ) -> MultilabelAbstention:
     """The part `abstain` of several labels per row: a row is wrong if any label is; its gaps rank it."""
-    if tolerance is not None:
-        raise InputError(
-            "A label is right or wrong, so there is no tolerance",
-            expected="tolerance=None",
-            received=repr(tolerance),
-        )
+    check_no_tolerance(tolerance, "A label")
     wrong = np.any(certainty.yes != truth_of(certainty, labels), axis=1)
     decision = decided(_least_gap(certainty), wrong, risk, confidence, groups)
     return MultilabelAbstention(**decision, label_names=certainty.label_names)
