@@ -39,6 +39,9 @@ PAGE = Path(__file__).parent / "docs" / "from-the-question.md"
 PRINTED_ON = "tensorflow"
 """The backend whose numbers the pages show; on the others only the words are compared."""
 
+_TIME = re.compile(r"[\d.]+ m?s\b")
+"""Seconds, which differ from machine to machine."""
+
 _NUMBER = re.compile(r"(?<![\w'.])\d+(?:[.,]\d+)*")
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -88,8 +91,8 @@ def words(text: str) -> str:
 
 
 def numbers(text: str) -> list[str]:
-    """The numbers in a text; `'8'` in quotes is a name."""
-    return [number.replace(",", "") for number in _NUMBER.findall(text)]
+    """The numbers in a text but seconds; `'8'` in quotes is a name."""
+    return [number.replace(",", "") for number in _NUMBER.findall(_TIME.sub("", text))]
 
 
 def is_near(printed: str, shown: str) -> bool:
