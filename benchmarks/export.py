@@ -144,7 +144,7 @@ def measure(name: str, backend: str) -> Figures:
 
     import howsure
     from howsure.adapters.resolve import adapt
-    from howsure.export.run import runner
+    from howsure.export.check import runner
     from howsure.tasks.classification.graph import NUMBERS
 
     model, x, outputs = prepared(name, backend)

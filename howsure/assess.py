@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.adapters.protocol import FLOAT32
+from howsure.adapters.protocol import FLOAT32, ColumnsModel, Model
 from howsure.adapters.resolve import resolve_model
 from howsure.arguments import accept_alias, check_choice, check_progress, check_type, check_whole
 from howsure.errors import LOGGER, InputError
-from howsure.evaluation.rules import Rules, check_rules
+from howsure.evaluation.rules import RULES, Rules, check_rules, rules_in
 from howsure.inputs.align import ID, check_ids
 from howsure.inputs.rows import Rows, row_kind
 from howsure.methods.choices import check_method, default_method, redirect_method_kwargs
@@ -114,6 +114,7 @@ def assess(
             mask of Keras counts; without either, all.
         rules: Rules of `howsure.fit_rules`: the rows are then calibrated and decided, as `rules(result)`
             does it. Model and method are checked before any row is assessed; in tiles, after the first row.
+            Default: those in the graph, if the model is one that was exported with rules.
 
     Returns:
         N rows of the model's kind of answer, such as a `Certainty` for one class per row, a
@@ -227,6 +228,7 @@ def streamed(
     truth = _truth_of(rows, job, came_along=rows is not x)
     if rows.ids is not None:
         rows = replace(rows, ids=check_ids(rows.ids, job.total))
+    rules = _rules_of_graph(job.model) if rules is None else rules
     if request.tile is None:
         passes = chosen.begin(job)
         if rules is not None:
@@ -234,6 +236,12 @@ def streamed(
         blocks = _blocks(job, chosen, passes, progress)
     blocks = (_with_what_came(block, rows, truth) for block in blocks)
     return blocks if rules is None else map(rules, blocks)
+
+
+def _rules_of_graph(model: Model) -> Rules | None:
+    """The rules in a graph of `howsure.export`, or None."""
+    content = model.metadata.get(RULES) if isinstance(model, ColumnsModel) else None
+    return None if content is None else rules_in(content)
 
 
 def _of_no_rows(job: Job, method: Method, passes: Passes) -> Result:

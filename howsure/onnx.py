@@ -176,10 +176,12 @@ OPERATORS: dict[Any, str] = {
     np.greater_equal: "GreaterOrEqual",
     np.less_equal: "LessOrEqual",
     np.isnan: "IsNaN",
+    np.invert: "Not",
+    np.bitwise_or: "Or",
 }
 """By numpy's function, the operator of ONNX."""
 
-TRUE_OR_FALSE = ("Equal", "Greater", "GreaterOrEqual", "LessOrEqual", "IsNaN")
+TRUE_OR_FALSE = ("Equal", "Greater", "GreaterOrEqual", "LessOrEqual", "IsNaN", "Not", "Or")
 
 
 class Traced(NDArrayOperatorsMixin):

@@ -31,8 +31,12 @@ def entropy_of(probabilities: Floats) -> Floats:
 
 
 def entropy_correction(mean: Floats, squared_error: Floats) -> Floats:
-    """(…) nats, what the entropy of a mean (…, K) lacks on average: Σ se² / 2p (delta method)."""
-    lacking: Floats = np.sum(squared_error / (2 * np.maximum(mean, 1e-12)), axis=-1)
+    """(…) nats, what the entropy of a mean (…, K) lacks on average: Σ se² / 2p (delta method).
+
+    A probability of 0 lacks nothing: all that it is the mean of are 0, but for rounding.
+    """
+    of_each = squared_error / (2 * np.maximum(mean, 1e-12))
+    lacking: Floats = np.sum(np.where(mean > 0, of_each, 0.0), axis=-1)
     return lacking
 
 

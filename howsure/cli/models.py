@@ -20,6 +20,7 @@ from howsure.cli.command import Command, check_exist, check_output
 from howsure.cli.settings import FILES, MODELS, PASSES, VERDICTS
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
+from howsure.evaluation.rules import read_rules
 from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.inputs.rows import Array, Rows
@@ -186,6 +187,7 @@ class Export(ModelCommand):
         data: Rows on which to check the graph. Without them, howsure makes some up.
         calibrator: Calibrator that `Calibrator.save` wrote, which the graph then applies.
         familiarity: Familiarity that Python saved, by which the graph then tells how familiar rows are.
+        rules: Rules of `howsure rules`, fitted to what the graph says. MODEL may then be the graph itself.
         class_names: Names of the classes, labels or numbers in their order: a,b,c, or a file.
     """
 
@@ -197,21 +199,27 @@ class Export(ModelCommand):
     data: Path | None = None
     calibrator: Path | None = None
     familiarity: Path | None = None
+    rules: Path | None = None
     class_names: str | None = None
 
     def run(self) -> bool:
         """Write the graph, and say how it compares."""
         settings = self.settings
-        if self.plan is None and self.data is None:
+        if self.plan is None and self.data is None and self.model.suffix not in GRAPHS:
             raise InputError("A graph needs a plan", expected="--plan, or --data to make one from")
         self.check_rows(self.data, FILES)
         inputs = check_exist(
-            plan=self.plan, data=self.data, calibrator=self.calibrator, familiarity=self.familiarity
+            plan=self.plan,
+            data=self.data,
+            calibrator=self.calibrator,
+            familiarity=self.familiarity,
+            rules=self.rules,
         )
         check_output(self.out, GRAPHS, [*self.model_files, *inputs])
         plan = None if self.plan is None else howsure.Plan.load(self.plan)
         calibrator = None if self.calibrator is None else howsure.Calibrator.load(self.calibrator)
         familiarity = None if self.familiarity is None else howsure.Familiarity.load(self.familiarity)
+        rules = None if self.rules is None else read_rules(self.rules)
         request = settings.request(self.class_names, self.seed)
         network, x = resolve_model(load_model(self.sources[0], self.errors)), None
         if self.data is not None:
@@ -226,6 +234,7 @@ class Export(ModelCommand):
                 target_error=settings.options.get("target_error"),
                 calibrator=calibrator,
                 familiarity=familiarity,
+                rules=rules,
                 divide_by=settings.divide_by,
                 progress=lambda step: report(None, step),
                 **request.arguments_of(howsure.export),

@@ -35,6 +35,9 @@ from howsure.words import counted
 KIND, FORMAT = "howsure rules", 1
 """The kind that a file names, and the version of its format."""
 
+RULES = "rules"
+"""The entry of the metadata of a graph with the content of its rules."""
+
 MARK = 16
 """Digits of the digest by which a result names the rules that decided it."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import inspect
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.adapters.features import read_features
 from howsure.adapters.fingerprint import fingerprint_of
+from howsure.adapters.onnx import ExportedGraph
 from howsure.adapters.protocol import FLOAT32, Array, ExportModel, FeatureModel
 from howsure.adapters.resolve import ModelHandle, capable, resolve_model
 from howsure.arguments import accept_alias, check_type
@@ -24,9 +25,12 @@ from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
 from howsure.evaluation.familiarity import Familiarity, percentiles
+from howsure.evaluation.rules import RULES, Rules, check_rules
 from howsure.export.arithmetic import columns_graph, described, note, whole_graph
-from howsure.inputs.reading import is_out_of_memory
+from howsure.export.check import check_graph
+from howsure.export.decisions import check_for_graphs, decide
 from howsure.inputs.rows import TEXT, cast_rows, made_up_rows
+from howsure.methods.graph import Graph
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job
 from howsure.optional import needs
@@ -39,7 +43,7 @@ from howsure.sampling.outcome import Outcome, ResultMetadata
 from howsure.sampling.plan import Plan
 from howsure.tasks.classification.calibrate import Calibrator
 from howsure.tasks.familiar import Familiar
-from howsure.tasks.task import task_named, task_of
+from howsure.tasks.task import task_named
 from howsure.words import counted
 
 COMPARED = 64
@@ -54,19 +58,12 @@ docs/export-study.md."""
 MADE_UP = 16
 """Rows that are made up where none are given."""
 
-TOLERANCE = 1e-4
-"""Largest difference between a number of the graph and that of `assess`: a hundredth of the error that is
-aimed at, so that it never shows. For numbers that have a unit it is a share of their spread. Rounding in
-float32 comes to some 1e-6."""
-
 ROUNDED, TRIED = 1e-6, 4
 """Rounding of features and logits in float32, as a share of the largest of a row; and how often howsure tries
 how far it moves a score: much, where a feature hardly varies."""
 
 ALONE = 8
 """Rows that also run by themselves, spread over all: a row's numbers may not depend on its neighbours."""
-
-SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Exported:
     Attributes:
         path: Path of the file.
         passes: Thinned networks in the graph.
-        plan: The plan of the passes; its first passes are those of the graph.
+        plan: The plan of the passes; its first passes are those of the graph. None if a graph got rules.
         seed: Seed of their masks.
         rows: On how many rows the graph was held against `assess`.
         made_up: Whether these were made up, as none were given.
@@ -91,7 +88,7 @@ class Exported:
 
     path: Path
     passes: int
-    plan: Plan
+    plan: Plan | None
     seed: int
     rows: int
     made_up: bool
@@ -127,6 +124,7 @@ def export(
     thresholds: Thresholds | None = None,
     calibrator: Calibrator | None = None,
     familiarity: Familiarity | None = None,
+    rules: Rules | None = None,
     divide_by: float | None = None,
     progress: Callable[[str], object] | None = None,
     class_axis: int | None = None,
@@ -158,7 +156,8 @@ def export(
     refuses, go through the model.
 
     Args:
-        model: A trained network, as `assess` takes it.
+        model: A trained network, as `assess` takes it; or the path of a graph of `howsure.export` that is to
+            get `rules`, and nothing else.
         path: The file to write, `.onnx`; an earlier one stays until the new one has been compared.
         plan: A plan of `howsure.plan`, in float32. Default: one made from `x`.
         x: (N, …) rows, as for `assess`, on up to 64 of which the graph is compared. Default: made-up rows.
@@ -176,6 +175,10 @@ def export(
         familiarity: A familiarity of `howsure.familiarity` for this model, for one class or numbers per row.
             The graph then has `familiarity` (N,) too, as `familiarity.percentile` gives it. Only where a
             held-out score is equal to that of a row but for rounding, it may count or not.
+        rules: Rules of `howsure.fit_rules`, fitted to what the graph says, `howsure.assess("m.onnx", x)`.
+            The graph then has what they promise: `in_set` (N, K), `low` and `high` (N, K), `hand_over` (N,);
+            with a calibrator also `calibrated` (N, K) and `calibrated_verdict`, or `std` (N, K) for numbers.
+            Rows of NaN are handed over. `howsure.assess` of this graph gives decided rows.
         divide_by: Divisor of the rows in training, for example 255 for images. The graph then takes rows as
             they were before, divides them itself, and says so in its metadata; so is `x` given.
         progress: Called with the next step, in words.
@@ -194,8 +197,19 @@ def export(
     check_ending(check_place(path), GRAPHS)
     with needs("onnx", "An export", "onnx"):
         import onnx
-    request = Request.of(locals() | {"batch_size": COMPARED})
-    handle = _handle_of(model, plan, x, divide_by, target_error)
+    wishes = dict(locals())
+    request = Request.of(wishes | {"batch_size": COMPARED})
+    check_rules(rules)
+    if rules is not None:
+        check_for_graphs(rules)
+        if calibrator is not None:
+            raise InputError(
+                "`rules` calibrate by themselves", expected="rules= or calibrator=", received="both"
+            )
+    handle = resolve_model(model)
+    if isinstance(handle.model, ExportedGraph):
+        return _decided_graph(handle.model, path, rules, x, wishes)
+    _check_plannable(plan, x, divide_by, target_error)
     raw = handle.rows(_made_up(handle, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, handle))
     job = prepare(handle, rows, MCDropout(), request)
@@ -243,21 +257,84 @@ def export(
         onnx.save(graph, temporary)
         tell("comparing it")
         apart.append(check_graph(temporary, inputs, *of_all, alone))
+        if rules is not None:
+            apart.append(decide(graph, temporary, inputs, rules, numbers))
         tell("moving it into place")
 
     write_whole(path, write)
-    size = os.path.getsize(path)
-    what = "a mean, as a share of its spread," if job.outcome.has_unit else "a probability of 0.5"
-    made_up = x is None
     return Exported(
-        Path(path), first.passes, plan, job.seed, len(numbers), made_up, apart[0], size, cost, error, what
+        path=Path(path),
+        passes=first.passes,
+        plan=plan,
+        seed=job.seed,
+        rows=len(numbers),
+        made_up=x is None,
+        largest_difference=max(apart),
+        size=os.path.getsize(path),
+        cost=cost,
+        expected_error=error,
+        of_what=_of_what(job.outcome),
     )
 
 
-def _handle_of(
-    model: Any, plan: Plan | None, x: Any, divide_by: float | None, target_error: float | None
-) -> ModelHandle:
-    """The model's handle; an error where there is nothing to plan from, or what a graph cannot follow."""
+OF_RULES = ("model", "path", "x", "rules", "progress", "onnx")
+"""The arguments that the export of a graph takes; its own export has settled all others."""
+
+
+def _decided_graph(
+    model: ExportedGraph, path: str | os.PathLike[str], rules: Rules | None, x: Any, wishes: dict[str, Any]
+) -> Exported:
+    """A graph of `howsure.export`, written again with rules."""
+    import onnx
+
+    if RULES in model.metadata:
+        raise InputError("This graph has rules already", expected="a graph that was exported without rules")
+    defaults = inspect.signature(export).parameters
+    settled = [name for name in wishes if name not in OF_RULES and wishes[name] != defaults[name].default]
+    if settled or rules is None:
+        raise InputError(
+            "A graph gets rules, and nothing else: its export has settled the rest",
+            expected="rules=, and x= to compare it on",
+            received=", ".join(f"{name}=" for name in settled) or "no rules",
+        )
+    tell = wishes["progress"] or (lambda message: None)
+    handle = resolve_model(model)
+    rows = handle.rows(_made_up(handle, model.metadata.get("divide_by")) if x is None else x)
+    job = prepare(handle, rows, Graph(), Request())
+    numbers = _compared_rows(job)
+    pairs = zip(model.info.inputs, job.rows, strict=True)
+    inputs = {spec.name: np.ascontiguousarray(array[numbers]) for spec, array in pairs}
+    graph, apart = onnx.load(model.path), list[float]()
+
+    def write(temporary: str) -> None:
+        onnx.save(graph, temporary)
+        tell("comparing it")
+        apart.append(decide(graph, temporary, inputs, rules, numbers))
+        tell("moving it into place")
+
+    write_whole(path, write)
+    return Exported(
+        path=Path(path),
+        passes=model.passes,
+        plan=None,
+        seed=int(model.metadata["seed"]),
+        rows=len(numbers),
+        made_up=x is None,
+        largest_difference=apart[0],
+        size=os.path.getsize(path),
+        cost=model.metadata.get("cost"),
+        expected_error=model.metadata.get("expected_error"),
+        of_what=_of_what(job.outcome),
+    )
+
+
+def _of_what(outcome: Outcome) -> str:
+    """The number of which an error is expected, in words."""
+    return "a mean, as a share of its spread," if outcome.has_unit else "a probability of 0.5"
+
+
+def _check_plannable(plan: Plan | None, x: Any, divide_by: float | None, target_error: float | None) -> None:
+    """Raise an `InputError` where there is nothing to plan from, or what a graph cannot follow."""
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if plan is not None and plan.precision != FLOAT32:
         raise InputError(
@@ -272,7 +349,6 @@ def _handle_of(
         )
     check_divisor(divide_by)
     MCDropout(target_error=target_error)  # or a refusal
-    return resolve_model(model)
 
 
 def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:
@@ -430,125 +506,3 @@ def _made_up(model: ModelHandle, divide_by: float | None) -> Any:
     if divide_by is not None:
         rows = [array * np.float32(divide_by) for array in rows]
     return rows if len(rows) > 1 else rows[0]
-
-
-# --- a graph runs in ONNX Runtime, and what it says is held against what `assess` says of the same rows ----
-
-
-def runner(path: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
-    """A graph, ready to run: from rows (n, …) by input to the outputs, both by their names.
-
-    Raises:
-        ModelError: ONNX Runtime refuses the graph, now or when it runs.
-        DependencyError: It is not installed.
-    """
-    with needs("onnxruntime", "An export", "onnx"):
-        import onnxruntime
-    with _refusals(path):
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    outputs = [output.name for output in session.get_outputs()]
-
-    def run(rows: Mapping[str, Array]) -> dict[str, Array]:
-        with _refusals(path):
-            outputs_of_rows = session.run(outputs, dict(rows))
-        return dict(zip(outputs, outputs_of_rows, strict=True))
-
-    return run
-
-
-@contextlib.contextmanager
-def _refusals(path: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # its errors have no class in common
-        if is_out_of_memory(error):
-            raise ModelError(
-                "Memory ran out while ONNX Runtime ran the graph",
-                hint="Nothing was written. Export it where more memory is free, or with fewer rows as x",
-            ) from error
-        first_line = str(error).strip().partition("\n")[0]
-        raise ModelError(
-            "ONNX Runtime does not run the graph",
-            expected="operations that it has, of the types that they get",
-            received=first_line.replace(path, "it"),
-            hint="Nothing was written. Replace the operation in the model, or build it in another framework",
-        ) from error
-
-
-def check_graph(
-    path: str,
-    rows: Mapping[str, Array],
-    expected: Any,
-    calibrated: Any = None,
-    familiar: tuple[Array, Array] | None = None,
-    alone: Mapping[int, tuple[Any, Any, Any]] | None = None,
-) -> float:
-    """Hold a graph against a result.
-
-    Args:
-        path: Path of the graph.
-        rows: For each input by its name (n, …) in its type.
-        expected: The result of `assess` for these rows.
-        calibrated: The same calibrated, where the graph calibrates.
-        familiar: (N,) the least and the greatest possible familiarities, where the graph tells them.
-        alone: By position, all three for rows that were assessed by themselves; None for no row.
-
-    Returns:
-        The largest difference between two numbers; of numbers that have a unit, as a share of their spread.
-
-    Raises:
-        ModelError: The graph says something else.
-        DependencyError: ONNX Runtime is not installed.
-    """
-    run = runner(path)
-    largest = _compared(run(rows), expected, calibrated, familiar)
-    for row, columns in (alone or {}).items():
-        of_it = run({name: array[row : row + 1] for name, array in rows.items()})
-        largest = max(largest, _compared(of_it, *columns))
-    return largest
-
-
-def _compared(
-    outputs: dict[str, Array], expected: Any, calibrated: Any, familiar: tuple[Array, Array] | None
-) -> float:
-    largest = 0.0
-    numbers = dict(task_of(expected).graph_numbers(expected, TOLERANCE))
-    if calibrated is not None:
-        numbers["calibrated"] = calibrated.probabilities, np.array(TOLERANCE)
-    if familiar is not None:
-        least, greatest = familiar  # also where it is NaN
-        nearest = np.fmin(np.fmax(outputs["familiarity"], least), greatest)
-        numbers["familiarity"] = nearest, np.array(TOLERANCE)
-    numbers = {name: of_it for name, of_it in numbers.items() if name in outputs}
-    for name, (expected_values, allowed) in numbers.items():
-        if outputs[name].shape != expected_values.shape:
-            raise _other(
-                name, f"an array of shape {expected_values.shape}", f"one of shape {outputs[name].shape}"
-            )
-        apart = TOLERANCE * np.abs(outputs[name] - expected_values) / np.maximum(allowed, SMALLEST)
-        apart = np.where(np.isnan(expected_values), 0.0, apart)  # of which `assess` says nothing
-        if not (apart <= TOLERANCE).all():  # also where it is NaN
-            place = np.unravel_index(np.argmax(np.where(np.isnan(apart), np.inf, apart)), apart.shape)
-            where = f"{expected_values[place]:.6g} in row {expected.row[place[0]]}"
-            raise _other(name, where, f"{outputs[name][place]:.6g}")
-        largest = max(largest, float(apart.max(initial=0)))
-    words = dict(task_of(expected).graph_words(expected, TOLERANCE))
-    if calibrated is not None:
-        words["calibrated_verdict"] = task_of(calibrated).graph_words(calibrated, TOLERANCE)["verdict"]
-    for name, (expected_values, undecided) in words.items():
-        wrong = (outputs[name] != expected_values) & ~undecided
-        if wrong.any():
-            place = tuple(np.argwhere(wrong)[0])
-            where = f"{expected_values[place]} in row {expected.row[place[0]]}"
-            raise _other(name, where, f"{outputs[name][place]}")
-    return largest
-
-
-def _other(name: str, expected: str, received: str) -> ModelError:
-    return ModelError(
-        f"The graph says something else than `assess` (column '{name}')",
-        expected=expected,
-        received=received,
-        hint="Nothing was written. An operation of the model computes otherwise in ONNX Runtime"
-        + ("; if it masks classes with -inf, mask them with -1e9" if received == "nan" else ""),
-    )

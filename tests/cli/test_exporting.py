@@ -115,6 +115,21 @@ def test_a_graph_is_a_model_of_the_command_line(folder, tmp_path):
     assert (tmp_path / "page.html").exists()
 
 
+def test_a_graph_gets_rules_without_its_model(folder, tmp_path):
+    done("export", folder, "out.onnx", "--data", "rows.npy", "--quiet")
+    labels = howsure.assess("out.onnx", np.load("rows.npy")).label
+    np.save("labels.npy", labels)
+    done("assess", "out.onnx", "rows.npy", "--labels", "labels.npy", "--out", "labelled.parquet")
+    leave_out = ("--set", "leave_out=calibration,hand-over")
+    done("rules", "labelled.parquet", "--coverage", "0.8", *leave_out, "--out", "rules.json")
+    printed = flat(done("export", "out.onnx", "decided.onnx", "--rules", "rules.json"))
+    assert "it says what howsure.assess says" in printed
+    done("assess", "decided.onnx", "rows.npy", "--out", "decided.parquet")
+    decided = howsure.load("decided.parquet").in_set
+    assert (graphs.run(tmp_path / "decided.onnx", np.load("rows.npy"))["in_set"] == decided).all()
+    assert "A graph gets rules, and nothing else" in refused("export", "out.onnx", "other.onnx")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

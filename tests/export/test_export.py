@@ -8,7 +8,7 @@ import pytest
 import howsure
 from howsure.errors import ModelError
 from howsure.export.arithmetic import whole_graph
-from howsure.export.run import check_graph
+from howsure.export.check import check_graph
 from tests.examples import digit_reader
 from tests.made import certainty_of
 
@@ -194,9 +194,9 @@ IN_BFLOAT16 = dataclasses.replace(howsure.Plan(), precision="bfloat16")
     ("model", "name", "settings", "message"),
     [
         (None, "graph.pb", {"plan": howsure.Plan()}, r"wrong ending.*\.onnx"),
-        (None, "graph.onnx", {"plan": IN_BFLOAT16}, "graphs compute in float32"),
-        (None, "graph.onnx", {}, "neither a plan nor rows"),
-        (None, "graph.onnx", {"plan": {"design": None}}, "`plan` cannot be used"),
+        (digit_reader(), "graph.onnx", {"plan": IN_BFLOAT16}, "graphs compute in float32"),
+        (digit_reader(), "graph.onnx", {}, "neither a plan nor rows"),
+        (digit_reader(), "graph.onnx", {"plan": {"design": None}}, "`plan` cannot be used"),
         (digit_reader(), "graph.onnx", {"plan": howsure.Plan()}, r"howsure\.export needs passes as an ONNX"),
     ],
 )

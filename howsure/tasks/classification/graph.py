@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.adapters.protocol import LOGITS
+from howsure.evaluation.conformal import TOLERANCE as ROUNDED_SCORE
 from howsure.onnx import Value, softmax, two_largest
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.error import Units
@@ -30,6 +31,7 @@ from howsure.tasks.distributions import Distributions
 from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 
 if TYPE_CHECKING:
+    from howsure.evaluation.rules import Rules
     from howsure.tasks.classification.calibrate import Calibrator
 
 CODES = {SURE: 0, LEANING: 1, COIN_FLIP: 2}
@@ -102,11 +104,19 @@ class DistributionGraph(ABC):
         """
 
     calibrated_names: tuple[str, ...] | None = None
-    """The names that a calibrator must be for; None if a graph cannot apply one."""
+    """The names that a calibrator given to `howsure.export` must be for; None if it takes none."""
 
-    def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
-        """(n, K) mapped by a calibrator for `calibrated_names`."""
-        raise NotImplementedError
+    @abstractmethod
+    def calibrated(self, probabilities: Value, calibrator: Any) -> Value:
+        """(n, K) mapped by a calibrator of this kind of answer."""
+
+    @abstractmethod
+    def in_set(self, probabilities: Value, sets: Any) -> Value:
+        """(n, K) whether each class or label is in the set of a row."""
+
+    @abstractmethod
+    def certain(self, columns: Mapping[str, Value]) -> Value:
+        """(n, C) numbers that all lie above the threshold of an abstention in the rows that it accepts."""
 
     # --- what `error_of` asks -------------------------------------------------------------------
 
@@ -179,6 +189,26 @@ class DistributionGraph(ABC):
         verdict = np.where(is_nan, NOT_A_NUMBER, verdict)
         return {**self.answers(probabilities, places, is_nan), "verdict": self.each(verdict)}
 
+    def decisions(self, columns: Mapping[str, Value], rules: Rules) -> dict[str, Value]:
+        """The columns that rules add to those of a graph, as `Rules` decides the rows in Python.
+
+        With a calibrator also `calibrated` (n, K) and `calibrated_verdict`. Rows of NaN are handed over.
+
+        Args:
+            columns: The outputs of the graph, by name.
+            rules: Rules for these outputs.
+        """
+        p, added = columns.get("probabilities"), dict[str, Value]()  # at positions a graph has none
+        if rules.calibrator is not None:
+            p = self.calibrated(p, rules.calibrator)
+            added = {"calibrated": p, "calibrated_verdict": self._decided(p)["verdict"]}
+        if rules.sets is not None:
+            added["in_set"] = self.in_set(p, rules.sets)
+        if rules.abstention is not None:
+            certain = self.certain({**columns, "probabilities": p})
+            added["hand_over"] = handed_over(certain, rules.abstention.threshold)
+        return added
+
     def result(self, columns: Columns, fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
         """The result with the numbers of a graph as they are; `entropy` but for rounding, as it is derived.
 
@@ -204,6 +234,12 @@ class DistributionGraph(ABC):
         """The meaning of the columns."""
         limits = {"sure": self.thresholds.sure, "coin_flip": self.thresholds.coin_flip}
         return {**self.names, "verdicts": [*VERDICTS, "not a number"], "thresholds": limits}
+
+
+def handed_over(certain: Value, threshold: float) -> Value:
+    """(n,) whether a number of a row (n, C) is at most a threshold, or NaN."""
+    accepted: Any = (certain > threshold).astype("float32")
+    return accepted.min(axis=-1) <= 0
 
 
 def numbers(result: Any, tolerance: float) -> Numbers:
@@ -293,6 +329,15 @@ class ClassesGraph(DistributionGraph):
     def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
         """(n, K) as the calibrator changes them."""
         return maps.mapped(calibrator.parameters, probabilities)
+
+    def in_set(self, probabilities: Value, sets: Any) -> Value:
+        """See `howsure.tasks.classification.decide.PredictionSets`."""
+        likely: Any = 1 - probabilities <= np.array(sets.threshold) + ROUNDED_SCORE
+        return likely | (probabilities >= probabilities.max(axis=-1)[..., None])
+
+    def certain(self, columns: Mapping[str, Value]) -> Value:
+        """(n, 1) the top probability; see `howsure.tasks.classification.decide.Abstention`."""
+        return columns["probabilities"].max(axis=-1)[..., None]
 
 
 def class_words(result: Certainty, tolerance: float) -> Wanted:

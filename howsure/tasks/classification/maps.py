@@ -77,7 +77,7 @@ def mapped(parameters: Parameters, probabilities: Any) -> Any:
     if "offsets" in parameters:
         scores = scores + parameters["offsets"]
     q, classes = softmax(scores), probabilities.shape[-1]
-    even = (1 - float(parameters.get("most", 1.0))) / (classes - 1)
+    even = (1 - np.asarray(parameters.get("most", 1.0))) / (classes - 1)
     return (1 - classes * even) * q + even
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from howsure.adapters.protocol import LABEL_LOGITS
+from howsure.evaluation.conformal import TOLERANCE as ROUNDED_SCORE
 from howsure.onnx import Value, sigmoid
+from howsure.tasks.classification import maps
 from howsure.tasks.classification.graph import DistributionGraph, Wanted, codes_of, near_a_threshold
 from howsure.tasks.multilabel.result import MultilabelCertainty
 
@@ -33,6 +38,25 @@ class LabelsGraph(DistributionGraph):
     def each(self, values: Value) -> Value:
         """(n, K)."""
         return values
+
+    def calibrated(self, probabilities: Value, calibrator: Any) -> Value:
+        """(n, K) each label by its own calibrator."""
+        fits = [calibrator.parameters for calibrator in calibrator.of_label.values()]
+        nothing = {"temperature": [1.0], "offsets": np.zeros(2), "most": [1.0]}
+        learnt = {
+            name: np.array([np.reshape(fit.get(name, unchanged), -1) for fit in fits])
+            for name, unchanged in nothing.items()
+        }
+        return maps.mapped(learnt, self.sides(probabilities))[..., 1]
+
+    def in_set(self, probabilities: Value, sets: Any) -> Value:
+        """See `howsure.tasks.multilabel.decide.MultilabelPredictionSets`."""
+        likely: Any = probabilities >= sets.threshold - ROUNDED_SCORE
+        return likely | (probabilities > 0.5)
+
+    def certain(self, columns: Mapping[str, Value]) -> Value:
+        """(n, K) the gap of each label; see `howsure.tasks.multilabel.decide.MultilabelAbstention`."""
+        return np.abs(2 * columns["probabilities"] - 1)
 
     def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
         """Whether labels hold."""

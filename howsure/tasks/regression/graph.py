@@ -12,14 +12,16 @@ import numpy as np
 
 from howsure.adapters.protocol import MEAN_LOG_VARIANCE, VALUES
 from howsure.errors import ModelError
+from howsure.evaluation.conformal import TOLERANCE as ROUNDED_SCORE
 from howsure.onnx import Value
-from howsure.tasks.classification.graph import Columns, UnitsOf
+from howsure.tasks.classification.graph import Columns, UnitsOf, handed_over
 from howsure.tasks.classification.graph import Numbers as Wanted
 from howsure.tasks.classification.graph import Wanted as Words
 from howsure.tasks.regression.doubt import ROUNDING
 from howsure.tasks.regression.outcome import Numbers
 
 if TYPE_CHECKING:
+    from howsure.evaluation.rules import Rules
     from howsure.tasks.regression.result import RegressionCertainty
 
 ROUNDED = 1e-6
@@ -94,6 +96,25 @@ class NumbersGraph:
         if self.outcome.outputs != VALUES:
             columns["noise"] = np.sqrt(mean[..., self.outcome.answers :])
         return columns
+
+    def decisions(self, columns: Mapping[str, Value], rules: Rules) -> dict[str, Value]:
+        """See `DistributionGraph.decisions`; with a calibrator also `std` (n, K)."""
+        mean, spread, added = columns["mean"], columns["spread"], dict[str, Value]()
+        std: Any = (
+            np.sqrt(spread * spread + columns["noise"] * columns["noise"]) if "noise" in columns else None
+        )
+        if rules.calibrator is not None:
+            learnt = np.array([score.value for score in rules.calibrator.values.values()])
+            added["std"] = std = np.sqrt(spread * spread + learnt**2) if std is None else std * learnt
+        if rules.sets is not None:
+            reach = np.array(rules.sets.threshold) * (1 + ROUNDED_SCORE) * (std if rules.sets.by_std else 1.0)
+            added |= {"low": mean - reach, "high": mean + reach}
+        if rules.abstention is not None:
+            scale = spread if std is None else std
+            limits = np.array([*rules.abstention.tolerance.values()])
+            certain = np.where(scale <= 0, np.inf, limits / scale)
+            added["hand_over"] = handed_over(certain, rules.abstention.threshold)
+        return added
 
     def result(
         self, columns: Columns, fields: Mapping[str, Any], metadata: Mapping[str, Any]

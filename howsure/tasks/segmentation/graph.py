@@ -113,6 +113,16 @@ class PositionsGraph(ClassesGraph):
             **fields,
         )
 
+    def certain(self, columns: Mapping[str, Value]) -> Value:
+        """(n, 1) e^−doubt; see `DenseCertainty.doubt`."""
+        count = math.prod(self.outcome.positions)
+        of_class = self._one_hot(columns["label"]).reshape(None, count, self.outcome.width)
+        wrong: Any = 1 - columns["probability"].reshape(None, count)
+        sizes, doubts = np.sum(of_class, axis=1), np.sum(of_class * wrong[..., None], axis=1)
+        there: Any = sizes > 0
+        doubt: Any = np.where(there, doubts / sizes, 0.0).sum(axis=-1)
+        return np.exp(-doubt / np.where(there, 1.0, 0.0).sum(axis=-1))[..., None]
+
     def _one_hot(self, places: Value) -> Value:
         """(…, K) 1 at a place (…), and 0 at all others."""
         return np.where(places[..., None] == np.arange(self.outcome.width), 1.0, 0.0)
