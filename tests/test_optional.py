@@ -64,6 +64,11 @@ def test_a_backend_that_keras_does_not_have_is_named():
     ("hidden", "code", "said"),
     [
         ("pandas", "made.to_pandas()", "`to_pandas` needs pandas, which is not installed"),
+        (
+            "mlflow",
+            "import howsure.mlflow; howsure.mlflow.log_model('decided.onnx')",
+            "`log_model` needs mlflow, which is not installed. pip install 'howsure[mlflow]'",
+        ),
     ],
 )
 def test_so_it_is_where_it_happens(hidden, code, said, tmp_path):

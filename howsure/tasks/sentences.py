@@ -57,18 +57,18 @@ class AnswerRow(Displayed):
             'coin flip'
         """
         names = [item.name for item in fields(self) if item.name not in SETTINGS]
-        values = {name: _plain(getattr(self, name)) for name in (*names, *self._beside)}
+        values = {name: plain(getattr(self, name)) for name in (*names, *self._beside)}
         return {**values, "sentence": str(self)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON can hold it; NaN and infinity become None."""
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
