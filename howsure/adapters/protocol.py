@@ -316,6 +316,31 @@ class ExportModel(PassModel, WeightedModel, Protocol):
 
 
 @runtime_checkable
+class PlainGraphModel(WeightedModel, Protocol):
+    """A model without passes whose plain prediction can be exported as an ONNX graph."""
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns that it takes, in order; empty without names."""
+        ...
+
+    def plain_graph(self, rows: Sequence[Array]) -> tuple[Any, Array]:
+        """The plain prediction as an `onnx.ModelProto`, and the rows as it takes them.
+
+        Args:
+            rows: Some rows (n, …) of each input.
+
+        Returns:
+            A graph from one input (n, F) to one output (1, n, K), both in float32; and (n, F) in float32.
+
+        Raises:
+            ModelError: It cannot be written as a graph.
+            DependencyError: A package that writes graphs is missing.
+        """
+        ...
+
+
+@runtime_checkable
 class ScaledModel(Model, Protocol):
     """A model that may have stored statistics of its training rows, as batch normalisation does."""
 

@@ -16,7 +16,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from howsure.errors import FileError, HowsureError, InputError, ModelError, warn
 from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.files import read_named, read_rows
 from howsure.inputs.formats import has_columns
-from howsure.inputs.frames import is_frame, labelled_frame
+from howsure.inputs.frames import is_frame, labelled_frame, numbers_in
 from howsure.inputs.loaders import first, gather
 from howsure.inputs.reading import reading
 from howsure.inputs.rows import InputSpec, Rows, check_rows
@@ -135,8 +135,8 @@ class ModelHandle:
             InputError: As in `howsure.inputs.loaders.gather`.
             FileError: A file or folder cannot be read.
         """
-        if self.is_estimator and is_frame(x):
-            return labelled_frame(x, self.feature_names)
+        if is_frame(x) and (self.is_estimator or self.feature_names):
+            return self._for_the_model(labelled_frame(x, self.feature_names))
         if isinstance(x, (str, os.PathLike)):
             return self.read(check_path(x))
         return gather(x, self._specs_or_none, progress, most, self._input_names)
@@ -151,9 +151,13 @@ class ModelHandle:
     ) -> Rows:
         """The rows in a file or folder, in the form that the model takes."""
         if self.feature_names and has_columns(path):
-            return read_named(path, self.feature_names, roles, form)
+            return self._for_the_model(read_named(path, self.feature_names, roles, form))
         specs = self._specs_or_none()
         return read_rows(path, specs, self.channels, skip_unreadable=skip_unreadable, roles=roles, form=form)
+
+    def _for_the_model(self, rows: Rows) -> Rows:
+        """Rows in a frame; a graph takes its columns by name, as numbers."""
+        return rows if self.is_estimator else replace(rows, x=numbers_in(rows.x, self.feature_names))
 
     @property
     def brings_method(self) -> bool:
@@ -162,7 +166,9 @@ class ModelHandle:
 
     @property
     def feature_names(self) -> list[str]:
-        """Names of the columns that an estimator was fitted on; empty without names."""
+        """Names of the columns that an estimator was fitted on, or one in a graph; empty without names."""
+        if isinstance(self.model, ColumnsModel):
+            return list(self.model.metadata.get("columns", ()))
         names = getattr(self.model, "feature_names_in_", ()) if self.is_estimator else ()
         return [str(name) for name in names]
 

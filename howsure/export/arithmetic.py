@@ -11,15 +11,17 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from howsure.adapters.fingerprint import fingerprint_of
+from howsure.adapters.protocol import PlainGraphModel
 from howsure.errors import ModelError
 from howsure.evaluation.familiarity import Familiarity, percentile_in_graph
+from howsure.methods.plain import PLAIN
 from howsure.methods.protocol import Job
 from howsure.onnx import IR_VERSION, OPSET, Nodes, Traced, keep_one_of_equals, rename_inputs
 from howsure.optional import versions
@@ -30,6 +32,7 @@ from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.tasks.classification.calibrate import Calibrator
 from howsure.tasks.task import task_named
+from howsure.tasks.verdict import DRAWN
 
 RAW, FEATURES, ROWS = "raw", "features", "rows"
 """Names of the raw outputs of the passes, of the features and logits of the plain pass, and of the first axis
@@ -74,8 +77,6 @@ def columns_graph(
     Raises:
         InputError: The kind of answer has no graph.
     """
-    from onnx import helper
-
     kind = task_named(outcome.name).graph(outcome)
     nodes = Nodes("howsure/")
     traced = {RAW: Traced(nodes, RAW, (first.passes, None, *outputs))}
@@ -86,6 +87,29 @@ def columns_graph(
     if familiarity is not None:
         traced[FEATURES] = Traced(nodes, FEATURES, (None, familiarity.width + familiarity.outputs))
         columns["familiarity"] = percentile_in_graph(familiarity, traced[FEATURES])
+    return _graph_of(nodes, traced, columns)
+
+
+def plain_columns_graph(outcome: Outcome, outputs: Sequence[int], calibrator: Calibrator | None) -> Any:
+    """As `columns_graph`, of the one raw output (1, n, *outputs) of a plain prediction, which has no error.
+
+    For numbers the outputs are `mean` and `mc_error`, and `noise` if the model puts out variances.
+    """
+    kind = task_named(outcome.name).graph(outcome)
+    nodes = Nodes("howsure/")
+    raw = Traced(nodes, RAW, (1, None, *outputs))
+    values = kind.values(raw)
+    mean = values[0]
+    nothing: Any = mean * 0.0  # NaN where the model puts out NaN
+    columns = kind.columns(values, mean, nothing, nothing, calibrator, None)
+    columns.pop("spread", None)  # one pass shows none
+    return _graph_of(nodes, {RAW: raw}, columns)
+
+
+def _graph_of(nodes: Nodes, traced: Mapping[str, Any], columns: Mapping[str, Any]) -> Any:
+    """The `onnx.ModelProto` of nodes from traced inputs to columns, both by their names."""
+    from onnx import helper
+
     for name, column in columns.items():
         nodes.named(name, column.name)
     inputs, column_infos = (
@@ -205,8 +229,8 @@ def _validated(name: str, act: Callable[[], Any]) -> Any:
 
 def described(
     job: Job,
-    plan: Plan,
-    first: First,
+    plan: Plan | None,
+    passes: int,
     calibrator: Calibrator | None,
     familiarity: Familiarity | None,
     divide_by: float | None = None,
@@ -215,8 +239,8 @@ def described(
 
     Args:
         job: The job of the export.
-        plan: The plan of the passes.
-        first: The passes.
+        plan: The plan of the passes; None for the plain prediction.
+        passes: How many there are.
         calibrator: That the graph applies, or None.
         familiarity: By which the graph tells how familiar rows are, or None.
         divide_by: Divisor of the inputs, or None.
@@ -225,7 +249,7 @@ def described(
     inside: dict[str, Any] = {
         "outcome": outcome.name,
         **task_named(outcome.name).graph(outcome).metadata,
-        "plan": plan.settings,
+        "plan": {} if plan is None else plan.settings,
         "versions": versions(_PACKAGES),
     }
     if calibrator is not None:
@@ -238,11 +262,13 @@ def described(
         inside["divide_by"] = divide_by
     if job.model.info.rescales:
         inside["rescales"] = True
+    if isinstance(job.model, PlainGraphModel) and job.model.column_names:
+        inside["columns"] = job.model.column_names
     return {
         "format": str(FORMAT),
         "howsure": importlib.metadata.version("howsure"),
-        "method": "MC dropout",
-        "passes": str(first.passes),
+        "method": PLAIN if plan is None else DRAWN,
+        "passes": str(passes),
         "seed": str(job.seed),
         "model": job.model.info.name,
         "framework": job.model.info.framework,

@@ -23,7 +23,7 @@ from howsure.assess import assessed
 from howsure.errors import InputError
 from howsure.evaluation.rules import RULES, Rules
 from howsure.export.check import TOLERANCE, check_columns, runner
-from howsure.methods.graph import Graph
+from howsure.methods.graph import PLAIN_GRAPH, Graph
 from howsure.onnx import Nodes, Traced
 from howsure.prepare import prepare
 from howsure.request import Request
@@ -38,7 +38,7 @@ def check_for_graphs(rules: Rules) -> None:
     """Raise an `InputError` unless rules were fitted to what a graph says."""
     assert rules.origin is not None
     name = rules.origin.method.get("name", "not stated")
-    if name != GRAPH:
+    if name not in (GRAPH, PLAIN_GRAPH):
         raise InputError(
             "These rules were fitted to other numbers than the graph puts out",
             expected="rules fitted to what the graph says: "

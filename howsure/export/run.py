@@ -6,7 +6,7 @@ import inspect
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from howsure import tuning
 from howsure.adapters.features import read_features
 from howsure.adapters.fingerprint import fingerprint_of
 from howsure.adapters.onnx import ExportedGraph
-from howsure.adapters.protocol import FLOAT32, Array, ExportModel, FeatureModel
+from howsure.adapters.protocol import FLOAT32, Array, ExportModel, FeatureModel, PlainGraphModel
 from howsure.adapters.resolve import ModelHandle, capable, resolve_model
 from howsure.arguments import accept_alias, check_type
 from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
@@ -26,13 +26,14 @@ from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
 from howsure.evaluation.familiarity import Familiarity, percentiles
 from howsure.evaluation.rules import RULES, Rules, check_rules
-from howsure.export.arithmetic import columns_graph, described, note, whole_graph
+from howsure.export.arithmetic import columns_graph, described, note, plain_columns_graph, whole_graph
 from howsure.export.check import check_graph
 from howsure.export.decisions import check_for_graphs, decide
 from howsure.inputs.rows import TEXT, cast_rows, made_up_rows
 from howsure.methods.graph import Graph
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.protocol import Job
+from howsure.methods.plain import PlainPrediction
+from howsure.methods.protocol import Job, Method
 from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import Request
@@ -156,8 +157,9 @@ def export(
     refuses, go through the model.
 
     Args:
-        model: A trained network, as `assess` takes it; or the path of a graph of `howsure.export` that is to
-            get `rules`, and nothing else.
+        model: A trained network, as `assess` takes it; a fitted classifier or regressor of scikit-learn,
+            LightGBM or XGBoost, of which the graph holds the plain prediction; or the path of a graph of
+            `howsure.export` that is to get `rules`, and nothing else.
         path: The file to write, `.onnx`; an earlier one stays until the new one has been compared.
         plan: A plan of `howsure.plan`, in float32. Default: one made from `x`.
         x: (N, …) rows, as for `assess`, on up to 64 of which the graph is compared. Default: made-up rows.
@@ -194,10 +196,10 @@ def export(
         DependencyError: ONNX, or the package that writes its graphs, is missing: `pip install
             'howsure[onnx]'`.
     """
+    wishes = dict(locals())
     check_ending(check_place(path), GRAPHS)
     with needs("onnx", "An export", "onnx"):
         import onnx
-    wishes = dict(locals())
     request = Request.of(wishes | {"batch_size": COMPARED})
     check_rules(rules)
     if rules is not None:
@@ -207,9 +209,160 @@ def export(
                 "`rules` calibrate by themselves", expected="rules= or calibrator=", received="both"
             )
     handle = resolve_model(model)
+    tell = progress or (lambda message: None)
     if isinstance(handle.model, ExportedGraph):
-        return _decided_graph(handle.model, path, rules, x, wishes)
-    _check_plannable(plan, x, divide_by, target_error)
+        made = _of_graph(handle, x, rules, wishes)
+    elif handle.is_estimator:
+        made = _of_estimator(handle, x, request, calibrator, wishes, tell)
+    else:
+        _check_plannable(plan, x, divide_by, target_error)
+        made = _of_network(handle, x, plan, target_error, request, calibrator, familiarity, divide_by, tell)
+    apart: list[float] = []
+
+    def write(temporary: str) -> None:
+        onnx.save(made.graph, temporary)
+        tell("comparing it")
+        if made.expected is not None:
+            single = _spread(len(made.numbers), ALONE).tolist()
+            alone = {row: made.expected(slice(row, row + 1)) for row in single}
+            apart.append(check_graph(temporary, made.inputs, *made.expected(slice(None)), alone))
+        if rules is not None:
+            apart.append(decide(made.graph, temporary, made.inputs, rules, made.numbers))
+        tell("moving it into place")
+
+    write_whole(path, write)
+    return Exported(
+        path=Path(path),
+        passes=made.passes,
+        plan=made.plan,
+        seed=made.seed,
+        rows=len(made.numbers),
+        made_up=x is None,
+        largest_difference=max(apart),
+        size=os.path.getsize(path),
+        cost=made.cost,
+        expected_error=made.expected_error,
+        of_what=_of_what(made.outcome),
+    )
+
+
+@dataclass(frozen=True)
+class Made:
+    """A graph that is to be written, and what it is compared with.
+
+    Attributes:
+        graph: The `onnx.ModelProto`.
+        outcome: Its kind of answer.
+        numbers: (n,) numbers of the rows that it is compared on.
+        inputs: These rows (n, …) by the name of the input.
+        expected: From some of these rows to what `check_graph` compares them with: the result of `assess`, it
+            calibrated, and familiarities; None for a graph that was compared when it was first exported.
+        passes: As in `Exported`.
+        seed: Likewise.
+        plan: Likewise.
+        cost: Likewise.
+        expected_error: Likewise.
+    """
+
+    graph: Any
+    outcome: Outcome
+    numbers: NDArray[np.int64]
+    inputs: Mapping[str, Array]
+    expected: Callable[[slice], tuple[Any, Any, Any]] | None
+    passes: int
+    seed: int = 0
+    plan: Plan | None = None
+    cost: float | None = None
+    expected_error: float | None = None
+
+
+OF_GRAPHS = ("model", "path", "x", "rules", "progress")
+"""The arguments that the export of a graph takes; its own export has settled all others."""
+
+OF_ESTIMATORS = (*OF_GRAPHS, "outputs", "class_names", "thresholds", "calibrator")
+"""The arguments that the export of an estimator takes, which has no passes."""
+
+
+def _check_only(takes: Sequence[str], wishes: Mapping[str, Any], what: str, expected: str) -> None:
+    """Raise an `InputError` for an argument that is not taken and has another value than its default."""
+    parameters = inspect.signature(export).parameters
+    for name in parameters.keys() - {*takes}:
+        if wishes[name] is not parameters[name].default and wishes[name] != parameters[name].default:
+            raise InputError(what, expected=expected, received=f"{name}=")
+
+
+def _of_graph(handle: ModelHandle, x: Any, rules: Rules | None, wishes: Mapping[str, Any]) -> Made:
+    """A graph of `howsure.export`, which is to get rules."""
+    import onnx
+
+    model: ExportedGraph = handle.model
+    if RULES in model.metadata:
+        raise InputError("This graph has rules already", expected="a graph that was exported without rules")
+    what = "A graph gets rules, and nothing else: its export has settled the rest"
+    _check_only(OF_GRAPHS, wishes, what, expected := "rules=, and x= to compare it on")
+    if rules is None:
+        raise InputError(what, expected=expected, received="no rules")
+    rows = handle.rows(_made_up(handle, model.metadata.get("divide_by")) if x is None else x)
+    job = prepare(handle, rows, Graph(), Request())
+    numbers = _compared_rows(job)
+    pairs = zip(model.info.inputs, job.rows, strict=True)
+    return Made(
+        graph=onnx.load(model.path),
+        outcome=job.outcome,
+        numbers=numbers,
+        inputs={spec.name: np.ascontiguousarray(array[numbers]) for spec, array in pairs},
+        expected=None,
+        passes=model.passes,
+        seed=int(model.metadata["seed"]),
+        cost=model.metadata.get("cost"),
+        expected_error=model.metadata.get("expected_error"),
+    )
+
+
+def _of_estimator(
+    handle: ModelHandle,
+    x: Any,
+    request: Request,
+    calibrator: Calibrator | None,
+    wishes: Mapping[str, Any],
+    tell: Callable[[str], object],
+) -> Made:
+    """The plain prediction of an estimator."""
+    what = "The graph of an estimator holds its plain prediction, which has no passes"
+    _check_only(OF_ESTIMATORS, wishes, what, f"none but {', '.join(OF_ESTIMATORS[2:])}")
+    method = PlainPrediction()
+    job = prepare(handle, _made_up(handle, None) if x is None else x, method, request)
+    task_named(job.outcome.name).check_can("graph")
+    model: PlainGraphModel = capable(job.model, PlainGraphModel, "howsure.export")
+    _check_calibrator(calibrator, job)
+    numbers = _compared_rows(job)
+    some = [array[numbers] for array in job.rows]
+    tell("writing the graph")
+    prediction, rows = model.plain_graph(some)
+    columns = plain_columns_graph(job.outcome, model.info.output_shape, calibrator)
+    graph = whole_graph(prediction, columns, model.info.name)
+    note(graph, described(job, None, 1, calibrator, None))
+
+    def expected(these: slice) -> tuple[Any, Any, Any]:
+        result = _assessed(job, [array[these] for array in some], method, these.start or 0)
+        return result, None if calibrator is None else calibrator(result), None
+
+    inputs = {graph.graph.input[0].name: rows}
+    return Made(graph, job.outcome, numbers, inputs, expected, passes=1, seed=job.seed, cost=1.0)
+
+
+def _of_network(
+    handle: ModelHandle,
+    x: Any,
+    plan: Plan | None,
+    target_error: float | None,
+    request: Request,
+    calibrator: Calibrator | None,
+    familiarity: Familiarity | None,
+    divide_by: float | None,
+    tell: Callable[[str], object],
+) -> Made:
+    """The first passes of MC dropout."""
     raw = handle.rows(_made_up(handle, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, handle))
     job = prepare(handle, rows, MCDropout(), request)
@@ -220,7 +373,6 @@ def export(
     numbers = _compared_rows(job)
     some = [np.ascontiguousarray(array[numbers]) for array in job.rows]
     familiar = _familiar(familiarity, job, some)
-    tell = progress or (lambda message: None)
     if plan is None:
         tell("planning")
         plan = MCDropout().make_plan(job, FLOAT32)
@@ -238,7 +390,7 @@ def export(
     metadata = {
         name: json.dumps(value) for name, value in (("cost", cost), ("expected_error", error)) if value
     }
-    note(graph, described(job, plan, first, calibrator, familiarity, divide_by) | metadata)
+    note(graph, described(job, plan, first.passes, calibrator, familiarity, divide_by) | metadata)
     method = MCDropout(plan=plan, max_passes=first.passes)
 
     def expected(these: slice) -> tuple[Any, Any, Any]:
@@ -246,85 +398,20 @@ def export(
         calibrated = None if calibrator is None else calibrator(result)
         return result, calibrated, familiar and (familiar[0][these], familiar[1][these])
 
-    of_all = expected(slice(None))
-    alone = {row: expected(slice(row, row + 1)) for row in _spread(len(numbers), ALONE).tolist()}
     fed = job.rows if divide_by is None else cast_rows(handle.adapt(raw.x)[1], ready.info.inputs)
     inputs_and_rows = zip(ready.info.inputs, fed, strict=True)
     inputs = {spec.name: np.ascontiguousarray(array[numbers]) for spec, array in inputs_and_rows}
-    apart: list[float] = []
-
-    def write(temporary: str) -> None:
-        onnx.save(graph, temporary)
-        tell("comparing it")
-        apart.append(check_graph(temporary, inputs, *of_all, alone))
-        if rules is not None:
-            apart.append(decide(graph, temporary, inputs, rules, numbers))
-        tell("moving it into place")
-
-    write_whole(path, write)
-    return Exported(
-        path=Path(path),
+    return Made(
+        graph=graph,
+        outcome=job.outcome,
+        numbers=numbers,
+        inputs=inputs,
+        expected=expected,
         passes=first.passes,
-        plan=plan,
         seed=job.seed,
-        rows=len(numbers),
-        made_up=x is None,
-        largest_difference=max(apart),
-        size=os.path.getsize(path),
+        plan=plan,
         cost=cost,
         expected_error=error,
-        of_what=_of_what(job.outcome),
-    )
-
-
-OF_RULES = ("model", "path", "x", "rules", "progress", "onnx")
-"""The arguments that the export of a graph takes; its own export has settled all others."""
-
-
-def _decided_graph(
-    model: ExportedGraph, path: str | os.PathLike[str], rules: Rules | None, x: Any, wishes: dict[str, Any]
-) -> Exported:
-    """A graph of `howsure.export`, written again with rules."""
-    import onnx
-
-    if RULES in model.metadata:
-        raise InputError("This graph has rules already", expected="a graph that was exported without rules")
-    defaults = inspect.signature(export).parameters
-    settled = [name for name in wishes if name not in OF_RULES and wishes[name] != defaults[name].default]
-    if settled or rules is None:
-        raise InputError(
-            "A graph gets rules, and nothing else: its export has settled the rest",
-            expected="rules=, and x= to compare it on",
-            received=", ".join(f"{name}=" for name in settled) or "no rules",
-        )
-    tell = wishes["progress"] or (lambda message: None)
-    handle = resolve_model(model)
-    rows = handle.rows(_made_up(handle, model.metadata.get("divide_by")) if x is None else x)
-    job = prepare(handle, rows, Graph(), Request())
-    numbers = _compared_rows(job)
-    pairs = zip(model.info.inputs, job.rows, strict=True)
-    inputs = {spec.name: np.ascontiguousarray(array[numbers]) for spec, array in pairs}
-    graph, apart = onnx.load(model.path), list[float]()
-
-    def write(temporary: str) -> None:
-        onnx.save(graph, temporary)
-        tell("comparing it")
-        apart.append(decide(graph, temporary, inputs, rules, numbers))
-        tell("moving it into place")
-
-    write_whole(path, write)
-    return Exported(
-        path=Path(path),
-        passes=model.passes,
-        plan=None,
-        seed=int(model.metadata["seed"]),
-        rows=len(numbers),
-        made_up=x is None,
-        largest_difference=apart[0],
-        size=os.path.getsize(path),
-        cost=model.metadata.get("cost"),
-        expected_error=model.metadata.get("expected_error"),
-        of_what=_of_what(job.outcome),
     )
 
 
@@ -474,7 +561,7 @@ def _spread(total: int, most: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, total - 1, most).astype(np.int64))
 
 
-def _assessed(job: Job, rows: Sequence[Array], method: MCDropout, first: int) -> Any:
+def _assessed(job: Job, rows: Sequence[Array], method: Method, first: int) -> Any:
     """The result of `assess` for rows, of which the first has this number."""
     count = len(rows[0])
     casted = cast_rows(rows, job.model.info.inputs)

@@ -69,6 +69,16 @@ def as_array(frame: Any, spec: InputSpec | None) -> Array:
     return column_of(table, 0) if is_series else rows_from(table, range(len(table.names)), spec or ANY_VECTOR)
 
 
+def numbers_in(frame: Any, names: Sequence[str]) -> Array:
+    """(N, F) the columns of these names, in order.
+
+    Raises:
+        InputError: One is missing, or holds something else than numbers.
+    """
+    table, _ = _opened(frame)
+    return rows_from(table, [table.number(name, "for the model") for name in names], ANY_VECTOR)
+
+
 def with_index(rows: Rows, index: RowNames) -> Rows:
     """The rows of a data frame with what its index calls them; it gives the ids where no column does."""
     if rows.ids is None:

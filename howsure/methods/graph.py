@@ -12,11 +12,15 @@ from howsure.adapters.fingerprint import MODEL, SHOWN
 from howsure.adapters.protocol import ColumnsModel
 from howsure.errors import InputError, ModelError
 from howsure.inputs.rows import in_rows
+from howsure.methods.plain import PLAIN, PlainPrediction
 from howsure.methods.protocol import Job, Needs, Passes, Progress
 from howsure.sampling.outcome import Integers, Outcome, ResultMetadata
 from howsure.sampling.run import Run
 from howsure.tasks.task import task_named
 from howsure.tasks.verdict import GRAPH
+
+PLAIN_GRAPH = "ONNX graph of the plain prediction"
+"""The name of the method of a graph that has no passes to differ."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Graph:
     """The passes of MC dropout in a graph of `howsure.export`: the same for every row, and no others.
 
     `howsure.assess` uses it for such a graph. A row that needs more passes does not get them, so a result of
-    the model itself differs: the two are of different `method`.
+    the model itself differs: the two are of different `method`. A graph of an estimator holds its plain
+    prediction, one pass without an error.
     """
 
     in_words = "MC dropout of a fixed number of passes, in an ONNX graph."
@@ -38,7 +43,9 @@ class Graph:
     def begin(self, job: Job) -> Passes:
         """Nothing is shared between blocks but the graph."""
         model = job.model
-        settings = {"passes": model.passes, MODEL: model.weights_sha256[:SHOWN]}
+        settings: dict[str, Any] = {"passes": model.passes, MODEL: model.weights_sha256[:SHOWN]}
+        if model.metadata["method"] == PLAIN:
+            settings |= {"name": PLAIN_GRAPH, "words": PlainPrediction().settings["words"]}
         return _Columns(_refused, model.metadata["plan"] or None, settings=settings, job=job)
 
 

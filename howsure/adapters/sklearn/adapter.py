@@ -195,6 +195,18 @@ class Estimator:
         """Probabilities (n, K), or numbers (n, K), in the precision of the estimator."""
         return raw_outputs(_ask(self._model, self._take(rows[0])))
 
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns that it was fitted on, in order; empty without names."""
+        return tuple(map(str, getattr(self._model, "feature_names_in_", ())))
+
+    def plain_graph(self, rows: Sequence[Array]) -> tuple[Any, Array]:
+        """See `howsure.adapters.protocol.PlainGraphModel`."""
+        from howsure.adapters.sklearn.graph import as_float32, graph_of  # they need a package beside
+
+        taken = as_float32(self._take(rows[0]))
+        return graph_of(self._model, taken, self.info.output_shape[0]), taken
+
     def weights(self) -> Iterator[Array]:
         """All numbers and texts that the estimator consists of; nothing where it cannot be pickled."""
         with suppress(Exception):

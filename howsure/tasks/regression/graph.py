@@ -99,18 +99,17 @@ class NumbersGraph:
 
     def decisions(self, columns: Mapping[str, Value], rules: Rules) -> dict[str, Value]:
         """See `DistributionGraph.decisions`; with a calibrator also `std` (n, K)."""
-        mean, spread, added = columns["mean"], columns["spread"], dict[str, Value]()
-        std: Any = (
-            np.sqrt(spread * spread + columns["noise"] * columns["noise"]) if "noise" in columns else None
-        )
+        mean, spread, added = columns["mean"], columns.get("spread"), dict[str, Value]()
+        between: Any = mean * 0.0 if spread is None else spread * spread
+        std: Any = np.sqrt(between + columns["noise"] * columns["noise"]) if "noise" in columns else None
         if rules.calibrator is not None:
             learnt = np.array([score.value for score in rules.calibrator.values.values()])
-            added["std"] = std = np.sqrt(spread * spread + learnt**2) if std is None else std * learnt
+            added["std"] = std = np.sqrt(between + learnt**2) if std is None else std * learnt
         if rules.sets is not None:
             reach = np.array(rules.sets.threshold) * (1 + ROUNDED_SCORE) * (std if rules.sets.by_std else 1.0)
             added |= {"low": mean - reach, "high": mean + reach}
         if rules.abstention is not None:
-            scale = spread if std is None else std
+            scale = next((known for known in (std, spread) if known is not None), mean * 0.0 + 1.0)
             limits = np.array([*rules.abstention.tolerance.values()])
             certain = np.where(scale <= 0, np.inf, limits / scale)
             added["hand_over"] = handed_over(certain, rules.abstention.threshold)
@@ -122,7 +121,9 @@ class NumbersGraph:
         """The result with the numbers of a graph as they are; as `DistributionGraph.result`."""
         from howsure.tasks.regression.result import RegressionCertainty
 
-        numbers: dict[str, Any] = {name: columns[name] for name in ("mean", "mc_error", "spread")}
+        numbers: dict[str, Any] = {
+            name: columns[name] for name in ("mean", "mc_error", "spread") if name in columns
+        }
         result = RegressionCertainty(**numbers, target_names=self.outcome.target_names, **fields)
         return result.with_noise(columns["noise"], "the model") if "noise" in columns else result
 
@@ -142,8 +143,11 @@ def numbers(result: RegressionCertainty, tolerance: float) -> Wanted:
     Raises:
         ModelError: A target whose spread float32 cannot hold.
     """
-    assert result.spread is not None, "a graph has passes"
-    size, spread = (np.abs(column).max(axis=0, initial=0) for column in (result.mean, result.spread))
+    size = np.abs(result.mean).max(axis=0, initial=0)
+    if result.spread is None:  # a plain prediction
+        allowed = np.broadcast_to(tolerance * result.mean.std(axis=0) + ROUNDED * size, result.mean.shape)
+        return {name: (getattr(result, name), allowed) for name in ("mean", "mc_error")}
+    spread = result.spread.max(axis=0, initial=0)
     is_lost = (size > SQUARED) | ((spread > 0) & (spread < np.maximum(10 * ROUNDED * size, 1 / SQUARED)))
     if len(result) and is_lost.any():
         k = int(np.argmax(is_lost))
