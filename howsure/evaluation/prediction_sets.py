@@ -98,6 +98,7 @@ def prediction_intervals(
     *,
     coverage: float = 0.9,
     groups: ArrayLike | None = None,
+    together: bool = False,
 ) -> PredictionIntervals:
     """Fit intervals of numbers that hold the true number with a promised probability.
 
@@ -110,7 +111,8 @@ def prediction_intervals(
 
     If `std` is unknown, all intervals are equally wide: `spread` alone says nothing of noise. Learn the noise
     first, on other rows, with `howsure.calibrate`. Several targets have a threshold each: the coverage is
-    that of each target by itself.
+    that of each target by itself. With `together=True` it is that of all targets of a row at once, such as
+    all steps of a forecast: the score of a row is its largest, and there is one threshold.
 
     Args:
         result: Result of n rows that the model was not trained on.
@@ -118,6 +120,7 @@ def prediction_intervals(
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 9 rows for
             0.9, 19 for 0.95. For a promise to each group of rows (Mondrian; Vovk 2012), fit each by itself.
         groups: As in `prediction_sets`, for rows that depend on each other.
+        together: Whether the promise is for all targets of a row at once.
 
     Raises:
         InputError: No true numbers, ones that do not fit, too few rows, or arguments out of range.
@@ -129,9 +132,14 @@ def prediction_intervals(
         3.4 to 5.1
     """
     coverage = as_share(coverage, "coverage")
+    check_flag(together, "together")
     with asked_before(groups):
         fitted: PredictionIntervals = task_of(result).prediction_intervals(
-            result, labels, coverage=coverage, groups=group_numbers(groups, result, len(result))
+            result,
+            labels,
+            coverage=coverage,
+            groups=group_numbers(groups, result, len(result)),
+            together=together,
         )
     warn_of_promise(result)
     return fitted_to(result, fitted)

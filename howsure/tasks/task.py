@@ -184,7 +184,14 @@ class Task(ABC, Generic[R]):
 
     @abstractmethod
     def prediction_intervals(
-        self, result: R, labels: Any, /, *, coverage: float, groups: Integers | None = None
+        self,
+        result: R,
+        labels: Any,
+        /,
+        *,
+        coverage: float,
+        groups: Integers | None = None,
+        together: bool = False,
     ) -> Any:
         """The intervals of `howsure.prediction_intervals`; `groups` likewise."""
 

@@ -231,3 +231,29 @@ def test_equal_widths_are_known_and_rank_nothing():
 def test_bad_input_is_said(given, message):
     with pytest.raises(InputError, match=message):
         howsure.evaluate(*given)
+
+
+def test_coverage_together_is_the_share_of_rows_that_lie_in_all_intervals():
+    mean, off = np.zeros((ROWS, 3)), np.random.default_rng(5).normal(size=(ROWS, 3))
+    result = RegressionCertainty.from_mean_std(mean, np.ones_like(mean))
+    found = howsure.evaluate(result, off).coverage_together
+    for level, score in found.items():
+        held = (np.abs(off) <= stats.norm.ppf((1 + level) / 2)).all(axis=1)
+        assert score.value == held.mean()
+        exact = stats.binomtest(int(held.sum()), ROWS).proportion_ci()
+        assert (score.low, score.high) == pytest.approx((exact.low, exact.high))
+    evaluation = howsure.evaluate(result, off)
+    assert "all targets of a row at once\ncoverage together at 50 %" in str(evaluation)
+    rows = task_of(result).score_lines(result, evaluation)
+    assert [row[:3] for row in rows[-4:]] == [["", "coverage_together", level] for level in found]
+    wider = howsure.evaluate(RegressionCertainty.from_mean_std(mean, 2 * np.ones_like(mean)), off)
+    gain = wider.minus(evaluation)["coverage together at 90 %"]
+    assert gain.low > 0
+    assert howsure.evaluate(RESULT, Y).coverage_together is None
+    of_networks = RegressionCertainty.from_samples(mean + np.random.default_rng(0).normal(size=(5, ROWS, 3)))
+    assert howsure.evaluate(of_networks, off).coverage_together is None
+    groups = np.arange(ROWS) // 2
+    alike = off[groups] + 0.01 * np.random.default_rng(6).normal(size=off.shape)
+    pairs = howsure.evaluate(result, alike, groups=groups).coverage_together
+    lone = howsure.evaluate(result, alike).coverage_together
+    assert pairs.high - pairs.low == pytest.approx(math.sqrt(2) * (lone.high - lone.low), rel=0.1)

@@ -107,9 +107,48 @@ def test_the_certainty_that_is_printed_is_that_of_the_beta_distribution():
     assert "With these 100 labelled rows they hold it in 84.8" in str(fitted)
 
 
+def paths(rows, seed):
+    """Twelve steps of a random walk: what is missed at one step is missed at the next."""
+    random = np.random.default_rng(seed)
+    y = random.normal(size=(rows, 12)).cumsum(axis=1)
+    std = np.sqrt(np.arange(1.0, 13)) * np.ones_like(y)
+    return RegressionCertainty.from_mean_std(np.zeros_like(y), std).with_truth(y)
+
+
+@pytest.mark.parametrize("of_group", [1, 3])
+def test_whole_paths_lie_in_intervals_that_are_fitted_together(of_group):
+    new, shares, at_each = paths(3000, 10**6), [], []
+    for seed in range(60):
+        known, groups = paths(180, seed), np.arange(180) // of_group
+        if of_group > 1:  # rows of a group are the same
+            known = known[groups * of_group]
+        fitted = howsure.prediction_intervals(known, together=True, groups=groups if of_group > 1 else None)
+        shares.append(covered(fitted(new), new).all(axis=-1).mean())
+        at_each.append(covered(howsure.prediction_intervals(known)(new), new).all(axis=-1).mean())
+    draws = 180 // of_group
+    exact = np.ceil((draws + 1) * 0.9) / (draws + 1)
+    assert np.mean(shares) == pytest.approx(exact, abs=4 * np.std(shares) / np.sqrt(60))
+    assert np.mean(at_each) < 0.75
+    assert len(set(fitted.threshold)) == 1
+    assert "hold all true numbers of a row in at least 90 % of the rows" in str(fitted)
+
+
+def test_together_is_the_largest_score_of_a_row():
+    known = draw(39, targets=3)
+    scores = np.sort((np.abs(known.truth - known.mean) / known.std).max(axis=-1))
+    fitted = howsure.prediction_intervals(known, coverage=0.9, together=True)
+    assert fitted.threshold == (scores[35],) * 3
+    # 36 of 39 whole rows, and one threshold: P(Bin(39, least) ≤ 35) = 95 %
+    assert binom.cdf(35, 39, fitted.least) == pytest.approx(0.95, abs=1e-9)
+    alone = draw(39)
+    one = howsure.prediction_intervals(alone, together=True)
+    assert one == howsure.prediction_intervals(alone)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda known: howsure.prediction_intervals(known, together="yes"), "`together`"),
         (lambda known: howsure.prediction_intervals(known[:8]), "Too few.*90 %.*at least 9.*Received: 8"),
         (lambda known: howsure.prediction_intervals(known, coverage=1.0), "`coverage` is out of range"),
         (lambda known: howsure.prediction_intervals(known)(draw(3, targets=2)), "other targets"),

@@ -46,3 +46,39 @@ def test_means_of_a_data_frame_are_those_of_the_targets_by_name():
     np.testing.assert_allclose(made.rescaled(shift[:1].to_numpy(), 2.0).mean, made.mean * 2 + 2)
     with pytest.raises(InputError, match=r"The numbers of `std` have no columns 'kg'"):
         made.rescaled(0.0, scale[["m"]])
+
+
+def test_each_row_may_have_a_scale_of_its_own():
+    random = np.random.default_rng(0)
+    samples, truth = random.normal(size=(5, 30, 2)), random.normal(size=(30, 2))
+    shift, scale = random.normal(size=(30, 2)), np.exp(random.normal(size=(30, 2)))
+    result = RegressionCertainty.from_samples(samples, ["kg", "m"]).with_noise(0.5).with_truth(truth)
+    moved = result.rescaled(shift, scale, truth="standardised")
+    known = RegressionCertainty.from_samples(samples * scale + shift, ["kg", "m"]).with_noise(0.5 * scale)
+    for name in ("mean", "mc_error", "spread", "noise", "std", "quantiles", "networks"):
+        np.testing.assert_allclose(getattr(moved, name), getattr(known, name), rtol=1e-9, err_msg=name)
+    np.testing.assert_allclose(moved.truth, truth * scale + shift)
+    one = result.rescaled(shift[:, :1], 2.0, truth="standardised")
+    np.testing.assert_allclose(one.mean, result.mean * 2 + shift[:, :1])
+    frame = pd.DataFrame(shift, columns=["kg", "m"])[["m", "kg"]]
+    np.testing.assert_allclose(result.rescaled(frame, scale, truth="real").mean, moved.mean)
+
+
+def test_intervals_of_rows_with_scales_of_their_own_fit_no_others():
+    result, _ = predicted()
+    own = result.rescaled(np.ones((40, 1)), 2.0)
+    intervals = howsure.prediction_intervals(own, own.mean + 1)
+    assert intervals(result.rescaled(np.zeros((40, 1)), 3.0)).shape == (40, 1, 2)
+    with pytest.raises(InputError, match="rescaled"):
+        intervals(result.rescaled(0.0, 3.0))
+    with pytest.raises(InputError, match=r"`mean` does not fit.*\(40, 1\)"):
+        result.rescaled(np.ones((39, 1)), 2.0)
+    with pytest.raises(InputError, match="`std` is out of range"):
+        result.rescaled(0.0, np.zeros((40, 1)))
+
+
+def test_rescaled_rows_are_saved(tmp_path):
+    result, _ = predicted()
+    own = result.rescaled(np.ones((40, 1)), 2.0)
+    own.save(tmp_path / "own.parquet")
+    assert howsure.load(tmp_path / "own.parquet").method == own.method

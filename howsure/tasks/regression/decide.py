@@ -160,7 +160,8 @@ class PredictionIntervals(FittedToRows):
     """Fitted intervals; called with a `RegressionCertainty`, they say between which numbers answers lie.
 
     Attributes:
-        coverage: Promised share of rows whose interval holds the true number, for each target by itself.
+        coverage: Promised share of rows whose interval holds the true number, for each target by itself
+            unless `together`.
         by_std: Whether the width of a row is in proportion to its `std`. If that is unknown, all rows have
             equally wide intervals: `spread` alone says nothing of noise.
         threshold: The K largest scores that lie in the interval: how many times the width it reaches to
@@ -171,6 +172,7 @@ class PredictionIntervals(FittedToRows):
         least: Share of rows whose intervals hold the true number, at least, in all targets at once, with
             95 % confidence over draws of the labelled rows.
         groups: As in `PredictionSets`.
+        together: Whether the coverage is that of all targets of a row at once; then all have one threshold.
     """
 
     coverage: float
@@ -181,6 +183,7 @@ class PredictionIntervals(FittedToRows):
     width: tuple[float, ...] = field(default=())
     least: float = np.nan
     groups: int | None = None
+    together: bool = False
 
     def __call__(self, result: RegressionCertainty) -> Floats:
         """(N, K, 2) lower and upper end of the interval of each number, in the unit of the target.
@@ -209,6 +212,7 @@ class PredictionIntervals(FittedToRows):
     def __str__(self) -> str:
         is_single = len(self.target_names) == 1
         which = "the true number" if is_single else "the true number of each target"
+        which, them = ("all true numbers of a row", "them") if self.together else (which, "it")
         widths = [
             f"{significant(width, 3)}" + ("" if is_single else f" for '{name}'")
             for name, width in zip(self.target_names, self.width, strict=True)
@@ -216,8 +220,9 @@ class PredictionIntervals(FittedToRows):
         text = (
             f"Intervals that hold {which} in at least {100 * self.coverage:g} % of the rows"
             f"{of_new_groups(self.groups)} on average. "
-            f"With these {counted(self.rows, 'labelled row')} they hold it in {rounded_down(self.least)} or "
-            f"more, with 95 % confidence. On average they are {listed(widths)} wide"
+            f"With these {counted(self.rows, 'labelled row')} they hold {them} in "
+            f"{rounded_down(self.least)} or more, with 95 % confidence. "
+            f"On average they are {listed(widths)} wide"
         )
         if self.by_std:
             return f"{text}, in proportion to the std of the row."
@@ -227,7 +232,12 @@ class PredictionIntervals(FittedToRows):
 
 
 def prediction_intervals(
-    result: RegressionCertainty, labels: Any, *, coverage: float, groups: Integers | None = None
+    result: RegressionCertainty,
+    labels: Any,
+    *,
+    coverage: float,
+    groups: Integers | None = None,
+    together: bool = False,
 ) -> PredictionIntervals:
     """The part `prediction_intervals` of numbers; see `howsure.evaluation.conformal.prediction_intervals`."""
     truth = truth_of(result, labels)
@@ -238,6 +248,9 @@ def prediction_intervals(
     error = np.abs(truth - result.mean)
     scores = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
     ask_for_groups(error.max(axis=-1))
+    together = together and len(result.target_names) > 1
+    if together:  # the largest score of a row is at most the threshold where each is
+        scores = np.broadcast_to(scores.max(axis=-1, keepdims=True), scores.shape)
     threshold = tuple(threshold_of(of_target, coverage, groups) for of_target in scores.T)
     if not np.isfinite(threshold).all():
         rows = np.flatnonzero((scale == 0).any(axis=1))
@@ -253,12 +266,15 @@ def prediction_intervals(
         len(truth),
         result.target_names,
         groups=None if groups is None else size,
+        together=together,
     )
     low, high = np.moveaxis(fitted(result), -1, 0)
     return replace(
         fitted,
         width=tuple((high - low).mean(axis=0).tolist()),
-        least=surely_covered([size] * len(result.target_names), coverage, by_group=groups is not None),
+        least=surely_covered(
+            [size] * (1 if together else len(result.target_names)), coverage, by_group=groups is not None
+        ),
     )
 
 

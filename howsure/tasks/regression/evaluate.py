@@ -10,11 +10,19 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from howsure.displayed import Displayed
 from howsure.evaluation.cross_fit import FitInfluence
 from howsure.evaluation.paired import Comparable, Paired, check_enough
-from howsure.evaluation.score import Measured, Score, by_group, in_columns, through_cross_fits
+from howsure.evaluation.score import (
+    Measured,
+    Score,
+    by_group,
+    in_columns,
+    share_of_rows,
+    through_cross_fits,
+)
 from howsure.results.origin import check_outside
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.evaluate import ends_of
@@ -118,6 +126,9 @@ class TargetScores:
                 yield name, None, score
 
 
+TOGETHER = "coverage together"
+"""The score of all targets of a row at once."""
+
 FIELDS = tuple(field.name for field in fields(TargetScores))
 
 
@@ -133,12 +144,15 @@ class RegressionEvaluation(Comparable, Displayed):
     Attributes:
         rows: How many.
         of_target: The `TargetScores` of each target, by name.
+        coverage_together: At each level, share of rows whose intervals hold the answers of all targets; None
+            with one target, or where `std` is unknown.
         note: Names missing scores and how to get them, a sentence; empty if nothing is missing.
     """
 
     rows: int
     of_target: Mapping[str, TargetScores]
     note: str = ""
+    coverage_together: ScoreAtLevels | None = None
     _found: Paired = field(repr=False, kw_only=True)
 
     def __getattr__(self, name: str) -> Any:
@@ -163,6 +177,11 @@ class RegressionEvaluation(Comparable, Displayed):
         for target in self.of_target:
             lines += [f"'{target}'"] if len(self.of_target) > 1 else []
             lines += in_columns(self.cells(target))
+        if self.coverage_together is not None:
+            good = METRICS["coverage"].good
+            together = self.coverage_together.items()
+            lines += ["all targets of a row at once"]
+            lines += in_columns([[named_at(TOGETHER, level), str(score), good] for level, score in together])
         return "\n".join([*lines, *([self.note] if self.note else [])])
 
 
@@ -210,13 +229,24 @@ def evaluate_numbers(
         for name, of in measured.items()
         for score, score_of_rows in of.items()
     }
+    together = {}
+    if len(names) > 1 and not np.isnan(result.std).any():
+        away = np.abs(truth - result.mean)
+        for level in LEVELS:
+            is_held = (away <= ndtri((1 + level) / 2) * result.std).all(axis=-1)
+            together[level] = by_group({TOGETHER: share_of_rows(is_held)}, groups)[TOGETHER]
+            flat[named_at(TOGETHER, level)] = together[level]
     paired = replace(Paired.of(flat, result, truth), groups=groups)
     paired = paired if outside is None else replace(paired, outside=outside.row)
     note = ""
     if np.isnan(result.std).any():
         note = f"NLL, CRPS and all scores of intervals are missing: {NO_NOISE}. {FROM_HELD_OUT}."
     return RegressionEvaluation(
-        rows, {name: _scores(of) for name, of in measured.items()}, note, _found=paired
+        rows,
+        {name: _scores(of) for name, of in measured.items()},
+        note,
+        at_levels({level: of.score(0.95) for level, of in together.items()}) if together else None,
+        _found=paired,
     )
 
 
@@ -244,4 +274,7 @@ def score_lines(result: RegressionCertainty, evaluation: RegressionEvaluation) -
         for target, scores in evaluation.of_target.items()
         for name, level, score in scores.lines()
     ]
+    if evaluation.coverage_together is not None:
+        for level, score in evaluation.coverage_together.items():
+            rows.append(["", "coverage_together", level, *ends_of(score), METRICS["coverage"].good])
     return [["target", "score", "level", "value", "low", "high", "what is good"], *rows]

@@ -412,7 +412,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """The same in the unit of the target, if training used (y − mean)/std.
 
         Args:
-            mean: The number that training subtracted: one, or K; a series, such as `y.mean()`, by name.
+            mean: The number that training subtracted: one, or K; a series, such as `y.mean()`, by name. Or
+                (N, K), or (N, 1), where each row was standardised by numbers of its own.
             std: The number that training divided by, > 0, likewise.
             truth: Unit of the true numbers, needed where there are some: `standardised` or `real`.
 
