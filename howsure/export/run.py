@@ -30,7 +30,7 @@ from howsure.export.arithmetic import columns_graph, described, note, plain_colu
 from howsure.export.check import check_graph
 from howsure.export.decisions import check_for_graphs, decide
 from howsure.inputs.rows import TEXT, cast_rows, made_up_rows
-from howsure.methods.graph import Graph
+from howsure.methods.graph import PLAIN_GRAPH, Graph, own_settings
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import PlainPrediction
 from howsure.methods.protocol import Job, Method
@@ -45,6 +45,7 @@ from howsure.sampling.plan import Plan
 from howsure.tasks.classification.calibrate import Calibrator
 from howsure.tasks.familiar import Familiar
 from howsure.tasks.task import task_named
+from howsure.tasks.verdict import GRAPH
 from howsure.words import counted
 
 COMPARED = 64
@@ -172,8 +173,8 @@ def export(
         outputs: As in `assess`.
         class_names: As in `assess`.
         thresholds: As in `assess`.
-        calibrator: A calibrator of `howsure.calibrate` for one class per row. The graph then has `calibrated`
-            (N, K) and `calibrated_verdict` (N,) too; all else is as without it.
+        calibrator: A calibrator of `howsure.calibrate` for one class per row, fitted to what the graph says.
+            The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is as without.
         familiarity: A familiarity of `howsure.familiarity` for this model, for one class or numbers per row.
             The graph then has `familiarity` (N,) too, as `familiarity.percentile` gives it. Only where a
             held-out score is equal to that of a row but for rounding, it may count or not.
@@ -337,6 +338,9 @@ def _of_estimator(
     _check_calibrator(calibrator, job)
     numbers = _compared_rows(job)
     some = [array[numbers] for array in job.rows]
+    if calibrator is not None:
+        own = {"name": PLAIN_GRAPH, **own_settings(1, fingerprint_of(model))}
+        calibrator = _for_passes(calibrator, _assessed(job, [array[:1] for array in some], method, 0), own)
     tell("writing the graph")
     prediction, rows = model.plain_graph(some)
     columns = plain_columns_graph(job.outcome, model.info.output_shape, calibrator)
@@ -379,6 +383,11 @@ def _of_network(
     plan.check_fits(ready)
     plan = _for_error(plan, target_error, job)
     first = first_passes(plan, ready.levels, job.seed, job.outcome)
+    method = MCDropout(plan=plan, max_passes=first.passes)
+    if calibrator is not None:
+        result = _assessed(job, [array[:1] for array in some], method, 0)
+        own = {"name": GRAPH, **own_settings(first.passes, fingerprint_of(job.model))}
+        calibrator = _for_passes(calibrator, result, own)
 
     tell("writing the graph")
     passes = ready.graph(first.masks, some, familiarity is not None)
@@ -391,7 +400,6 @@ def _of_network(
         name: json.dumps(value) for name, value in (("cost", cost), ("expected_error", error)) if value
     }
     note(graph, described(job, plan, first.passes, calibrator, familiarity, divide_by) | metadata)
-    method = MCDropout(plan=plan, max_passes=first.passes)
 
     def expected(these: slice) -> tuple[Any, Any, Any]:
         result = _assessed(job, [array[these] for array in some], method, these.start or 0)
@@ -508,6 +516,28 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
             if names
             else "Export without it, and calibrate what the graph says",
         )
+
+
+def _for_passes(calibrator: Calibrator, result: Any, own: Mapping[str, Any]) -> Calibrator:
+    """A calibrator that takes the passes of a graph as `assess` draws them.
+
+    Args:
+        calibrator: The calibrator, fitted to what the graph says, or to what `assess` says of its passes.
+        result: A row of that.
+        own: Name and settings of the method of the graph's own results.
+
+    Raises:
+        InputError: It was fitted to rows of another origin.
+    """
+    origin = calibrator.origin
+    if origin is not None and origin.method == own:
+        return replace(calibrator, origin=None)
+    try:
+        calibrator(result)
+    except InputError as error:
+        hint = "Or fit it to the graph: howsure.calibrate(howsure.assess('certainty.onnx', x), labels)"
+        raise error.told_of("The calibrator", hint) from error
+    return calibrator
 
 
 def _familiar(familiarity: Familiarity | None, job: Job, rows: Sequence[Array]) -> tuple[Array, Array] | None:

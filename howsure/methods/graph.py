@@ -23,6 +23,11 @@ PLAIN_GRAPH = "ONNX graph of the plain prediction"
 """The name of the method of a graph that has no passes to differ."""
 
 
+def own_settings(passes: int, weights_sha256: str) -> dict[str, Any]:
+    """The settings that results of a graph keep beside the name of its method."""
+    return {"passes": passes, MODEL: weights_sha256[:SHOWN]}
+
+
 @dataclass(frozen=True)
 class Graph:
     """The passes of MC dropout in a graph of `howsure.export`: the same for every row, and no others.
@@ -43,7 +48,7 @@ class Graph:
     def begin(self, job: Job) -> Passes:
         """Nothing is shared between blocks but the graph."""
         model = job.model
-        settings: dict[str, Any] = {"passes": model.passes, MODEL: model.weights_sha256[:SHOWN]}
+        settings = own_settings(model.passes, model.weights_sha256)
         if model.metadata["method"] == PLAIN:
             settings |= {"name": PLAIN_GRAPH, "words": PlainPrediction().settings["words"]}
         return _Columns(_refused, model.metadata["plan"] or None, settings=settings, job=job)

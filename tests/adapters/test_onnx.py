@@ -114,6 +114,21 @@ def test_a_graph_calibrates_as_its_calibrator(tmp_path):
         calibrator(result)
 
 
+def test_a_calibrator_is_fitted_to_what_the_graph_says(tmp_path):
+    model, x, *_ = KINDS["classes"]
+    labels = np.random.default_rng(1).integers(3, size=len(x))
+    first, about = exported("classes", tmp_path)
+    settings = {"plan": first.plan, "x": x, **about}
+    of_graph = howsure.calibrate(howsure.assess(first.path, x), labels)
+    howsure.export(model, tmp_path / "k.onnx", calibrator=of_graph, **settings)
+    expected = of_graph(howsure.assess(first.path, x)).probabilities
+    np.testing.assert_allclose(run(tmp_path / "k.onnx", x)["calibrated"], expected, atol=1e-5)
+    other = howsure.calibrate(howsure.assess(model, x, **about), labels)
+    with pytest.raises(howsure.InputError, match=r"The calibrator: .*another origin.*Or fit it to the graph"):
+        howsure.export(model, tmp_path / "l.onnx", calibrator=other, **settings)
+    assert not (tmp_path / "l.onnx").exists()
+
+
 def test_a_graph_tells_how_familiar_rows_are(tmp_path):
     model, x, *_ = KINDS["classes"]
     train, held_out = (
