@@ -30,6 +30,7 @@ from howsure.methods.ensemble import Ensemble
 from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Members, PlainPrediction, Softmax
+from howsure.objects import Objects, ObjectScores, objects
 from howsure.own_tasks import OWN_TASKS as _OWN_TASKS
 from howsure.passes import passes
 from howsure.results.thresholds import Thresholds
@@ -97,6 +98,8 @@ __all__ = [
     "MultilabelPredictionSets",
     "MultilabelRow",
     "NumbersRow",
+    "ObjectScores",
+    "Objects",
     "PlainPrediction",
     "Plan",
     "PredictionIntervals",
@@ -125,6 +128,7 @@ __all__ = [
     "fit_rules",
     "hand_over",
     "load",
+    "objects",
     "passes",
     "plan",
     "predict_with_uncertainty",

@@ -53,7 +53,8 @@ ROOMS = (
     *("onnx.py", "inputs"),
     *("adapters", "sampling", "results", "progress.py", "request.py", "tasks", "evaluation", "methods"),
     *("prepare.py", "shifts.py", "divide.py", "audit.py", "passes.py", "assess.py", "scale"),
-    *("compare", "report", "external", "tasks/*", "own_tasks.py", "export", "mlflow.py", "__init__.py"),
+    *("compare", "report", "external", "tasks/*", "objects.py", "own_tasks.py"),
+    *("export", "mlflow.py", "__init__.py"),
     *("demo", "cli", "__main__.py"),
 )
 

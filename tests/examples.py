@@ -100,6 +100,19 @@ def price_model() -> ArrayModel:
     )
 
 
+TAGS = ("O", "B-PER", "I-PER", "B-LOC")
+
+
+def word_tagger() -> ArrayModel:
+    """The tag of each of eight words, from four measured numbers, one for each tag."""
+    return ArrayModel(
+        "tagger",
+        [InputSpec("x", (8, len(TAGS)), "float32")],
+        {"drop": (Dropout(0.2), "x"), "output": (Dense(4 * np.eye(len(TAGS)), 0.0, "softmax"), "drop")},
+        trained_for="classes",
+    )
+
+
 @functools.cache
 def namespace() -> dict[str, Any]:
     """The names that an example may use without making them."""
@@ -125,5 +138,8 @@ def namespace() -> dict[str, Any]:
         "houses": houses,
         "paid": houses @ [1.0, 0.5, -0.3] + 4 + np.random.default_rng(8).normal(0, 0.5, len(houses)),
         "weather": weather_model(),
+        "tagger": word_tagger(),
+        "tags": TAGS,
+        "sentences": np.random.default_rng(9).normal(0, 1, (20, 8, len(TAGS))).astype(np.float32),
         "measured": np.random.default_rng(5).normal(0, 2, (20, 4)).astype(np.float32),
     }

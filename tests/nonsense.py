@@ -176,6 +176,14 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     def stream(**given: Any) -> list[Any]:
         return list(howsure.stream(**given))
 
+    steps = {"drop": (Dropout(0.5), "x"), "output": (Dense(np.eye(3), 0.0, "softmax"), "drop")}
+    tagger, spoken = (
+        ArrayModel("tagger", [InputSpec("x", (4, 3), "float32")], steps),
+        random.random((2, 4, 3)),
+    )
+    spans = howsure.objects(
+        tagger, spoken, scheme="BIO", outputs="probabilities", class_names=("O", "B", "I")
+    )
     few = {"model": model, "x": x[:3]}
     run = {"seed": 0, "batch_size": 8, "outputs": None, "class_names": None, "progress": None}
     without_names = {"seed": 0, "batch_size": 8, "outputs": None}
@@ -193,6 +201,17 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             howsure.passes,
             {**few, "n": 2, "balanced": False, "gaussian_noise": False, **without_names, "progress": None},
         ),
+        "objects": (
+            howsure.objects,
+            {"model": tagger, "x": spoken, "scheme": "BIO", "words": None, "background": 0, "positions": None}
+            | {
+                **run,
+                "outputs": "probabilities",
+                "class_names": ("O", "B", "I"),
+                "method": howsure.MCDropout(passes=2),
+            },
+        ),
+        "Objects.evaluate": (spans.evaluate, {"truth": np.zeros((2, 4), int)}),
         "predict_with_uncertainty": (
             howsure.predict_with_uncertainty,
             {**few, "n_iter": 2, "seed": 0, "batch_size": 8},

@@ -11,6 +11,7 @@ from tests.kinds import KINDS
 from tests.nonsense import answer, functions, nonsense
 
 NOT_CALLED = {
+    "ObjectScores",
     "Audit",
     "Comparison",
     "Exported",

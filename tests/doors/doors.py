@@ -442,6 +442,7 @@ DOORS = {
 }
 
 NOT_WALKED = {
+    "objects": "needs names of spans, or a background: tests/test_objects.py",
     "export": "no network in numpy has a graph; tests/export compares those of frameworks with assess",
     "can_call": "says which names a column may have",
     "has": "says which columns there are",
@@ -602,6 +603,7 @@ COMMANDS = {
     "report": Command(command_report),
 }
 COMMANDS_NOT_WALKED = {
+    "objects": "needs names of spans, or a background: tests/test_objects.py",
     "export": NOT_WALKED["export"],
     "demo": "trains a network on digits: tests/demo",
     "watch": "needs rules in a file: tests/evaluation/test_watch.py",
