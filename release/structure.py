@@ -58,7 +58,7 @@ ROOMS = (
     *("demo", "cli", "__main__.py"),
 )
 
-CEILING = 40_717
+CEILING = 42_277
 """Code lines that the package may have: see decision 40."""
 
 SINCE = "origin/main"
