@@ -26,8 +26,7 @@ from howsure.evaluation.fitted_rows import (
     FittedRows,
     digests,
     in_words,
-    warn_of_copies,
-    warn_of_neighbours,
+    warn_of_dependent,
 )
 from howsure.evaluation.groups import group_numbers
 from howsure.evaluation.paired import Comparable
@@ -118,9 +117,10 @@ class MethodScores:
             evaluation, x = self.evaluations[name, AS_THEY_ARE], self.alike[AS_THEY_ARE]
             # Maps that were moved back may well be the same.
             unmoved = {which: result for which, result in results.items() if which not in self.moved}
-            warn_of_rows(self.comparing, name, unmoved, self.truth, evaluation, self.outside, x)
-            if not self._asked:
-                warn_of_neighbours(evaluation)
+            asked = self._asked
+            warn_of_rows(
+                self.comparing, name, unmoved, self.truth, evaluation, self.outside, x, grouped=asked
+            )
         if self._calibrated and "calibration" not in results[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, results))
@@ -255,6 +255,8 @@ def warn_of_rows(
     evaluation: Comparable,
     outside: Collection[str] = (),
     x: Any = None,
+    *,
+    grouped: bool,
 ) -> None:
     """Warn of rows that stand several times, may be training rows, or are in two sets at once.
 
@@ -266,9 +268,10 @@ def warn_of_rows(
         evaluation: Its scores of these.
         outside: Names of the OOD sets among the sets.
         x: (N, …) the unchanged rows, where they are known.
+        grouped: Whether groups of rows were given.
     """
     own = results[AS_THEY_ARE]
-    warn_of_copies(own, evaluation, x)
+    warn_of_dependent(own, evaluation, x, grouped=grouped)
     mistakes = None if comparing.mistakes is None else comparing.mistakes(own, truth)
     if mistakes == 0 and len(own) >= EASY:
         warn(

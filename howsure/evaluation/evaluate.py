@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from howsure.arguments import check_whole
-from howsure.evaluation.fitted_rows import warn_of_copies, warn_of_neighbours, warn_of_scores
+from howsure.evaluation.fitted_rows import warn_of_dependent, warn_of_scores
 from howsure.evaluation.groups import group_numbers
 from howsure.tasks.task import task_of
 
@@ -124,8 +124,6 @@ def evaluate(
     numbers = group_numbers(groups, certainty, len(certainty))
     asked: dict[str, Any] = {} if numbers is None else {"groups": numbers}
     evaluation = task.evaluate(certainty, labels, outside=outside, seed=seed, background=left_out, **asked)
-    warn_of_copies(certainty, evaluation)
-    if groups is None:
-        warn_of_neighbours(evaluation)
+    warn_of_dependent(certainty, evaluation, grouped=groups is not None)
     warn_of_scores(certainty)
     return evaluation

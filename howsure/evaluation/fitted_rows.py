@@ -46,8 +46,9 @@ FIRST = 32
 LEAST_DISTINCT = 25
 """Marks below which counts may be even by chance: nine in ten of so many are in 1 of 100,000 cases."""
 
-_LOSSES = ("mae", "nll", "accuracy")
-"""Beginnings of names of scores whose parts differ from row to row; the first that there is counts."""
+_LOSSES = ("nll", "mae", "accuracy")
+"""Beginnings of names of scores whose parts differ from row to row; the first that there is counts. For
+classes it is not the accuracy, which most rows share."""
 
 THRESHOLDED = ("undecided", "unsettled")
 """Numbers of a row that thresholds of verdicts change, and no digest depends on."""
@@ -174,13 +175,16 @@ def warn_of_scores(result: Any) -> None:
         warn(f"{sentence}, so scores of them are better than of new ones. Score other labelled rows.")
 
 
-def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
+def warn_of_dependent(result: Any, evaluation: Any, x: Any = None, *, grouped: bool) -> None:
     """Warn where each row of a result stands several times, with the same answer and the same truth.
+
+    Where they do not, and nobody has said which depend on each other, warn of neighbours with similar scores.
 
     Args:
         result: Result of labelled rows.
         evaluation: Its scores, with the rows and the truth that they are of.
         x: (N, …) the rows, where they are known: they tell where answers are few.
+        grouped: Whether groups of rows were given.
     """
     if not isinstance(evaluation, Comparable):
         return
@@ -202,14 +206,18 @@ def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
             f"and the same truth: intervals hold as if there were {times:,} times as many as there are. Drop "
             "the copies."
         )
+    elif not grouped:
+        _warn_of_neighbours(scored)
 
 
-def warn_of_neighbours(evaluation: Any) -> None:
+def _warn_of_neighbours(scored: Any) -> None:
     """Warn where rows next to each other have similar scores; see `howsure.evaluation.groups`."""
-    if not isinstance(evaluation, Comparable):
-        return
-    scored = evaluation._found
-    losses = [measured.parts for name, measured in scored.measured.items() if name.startswith(_LOSSES)]
+    losses = [
+        measured.parts
+        for loss in _LOSSES
+        for name, measured in scored.measured.items()
+        if name.startswith(loss)
+    ]
     told = next((parts for parts in losses if parts.any()), None)
     if told is not None:
         ask_for_groups(told, scored.truth if scored.truth.ndim == 1 else None)

@@ -268,6 +268,18 @@ def test_overlapping_windows_are_noticed_and_asked_about(name):
     ASKED[name](result[np.random.default_rng(0).permutation(600)])
 
 
+def test_classes_in_groups_are_noticed_though_most_of_them_are_right():
+    random = np.random.default_rng(0)
+    logits = np.repeat(random.normal(0, 2, (60, 3)), 10, axis=0) + random.normal(0, 0.3, (600, 3))
+    truth = np.repeat((logits + random.gumbel(size=(600, 3)))[::10].argmax(axis=1), 10)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    result = howsure.Certainty.from_probabilities(p).with_truth(truth)
+    with pytest.warns(howsure.HowsureWarning, match=ALIKE):
+        assert howsure.evaluate(result).accuracy.value > 0.5
+    howsure.evaluate(result, groups=np.arange(600) // 10)
+    howsure.evaluate(result[random.permutation(600)])
+
+
 def test_independent_rows_are_never_asked_about():
     random = np.random.default_rng(4)
     for _ in range(3000):
