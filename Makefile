@@ -7,7 +7,7 @@ READY := .ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_in
 
 PARTS = test-units test-programs test-modules test-tensorflow test-jax test-torch test-pages
 
-.PHONY: setup demo test $(PARTS) pages arithmetics coverage oldest newest test-newest lint format docs pictures dist bench validate clean
+.PHONY: setup demo test $(PARTS) pages arithmetics coverage oldest newest test-newest lint format docs pictures dist bench recipes validate clean
 
 setup: .venv/$(READY)         ## everything a developer needs, all three backends
 
@@ -158,6 +158,17 @@ bench: .venv/$(READY) .venv-peers/$(READY)    ## slow: what certainty costs, wri
 	.venv/bin/python -m benchmarks.scale digits 20000
 	.venv/bin/python -m benchmarks.scale small 1000000 0
 
+# Node's package has all that processors need; its install script fetches what graphics processors need.
+.venv-recipes/$(READY): pyproject.toml recipes/requirements.txt
+	$(PYTHON) -m venv --clear .venv-recipes
+	.venv-recipes/bin/python $(PIP_INSTALL) --editable '.[mlflow,torch]' --requirement recipes/requirements.txt
+	-npm install --prefix .venv-recipes --ignore-scripts --no-audit --no-fund onnxruntime-node
+	touch $@
+
+recipes: .venv-recipes/$(READY) ## the servers of docs/deploy.md, compared with howsure and measured; writes that page
+	.venv-recipes/bin/python -m pytest -q tests/test_mlflow.py
+	.venv-recipes/bin/python -m recipes
+
 validate: .venv/$(READY)        ## slow: are the error bars honest, which method is better? writes pages into docs/
 	.venv/bin/python -m validation.models tensorflow
 	.venv/bin/python -m validation.models jax
@@ -190,5 +201,5 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.evidence
 
 clean:
-	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-newest .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-newest .venv-oldest .venv-peers .venv-recipes .mypy_cache .pytest_cache .ruff_cache .coverage
 	rm -rf build demo dist site *.egg-info

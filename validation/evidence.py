@@ -205,6 +205,14 @@ def of_export(found: Any) -> str:
     return f"largest difference {max(told):.0e}, {len(told)} graphs"
 
 
+def of_served(found: Any) -> str:
+    """The largest difference of a graph with rules, and how many decisions differ."""
+    kinds = found["agreement"].values()
+    most, rows = max(each["difference"] for each in kinds), sum(each["rows"] for each in kinds)
+    other = sum(each["sets"] + each["handed over"] for each in kinds)
+    return f"largest difference {most:.0e}, {other} other decisions, {rows:,} rows of {len(kinds)} kinds"
+
+
 THREE = ("softmax", "MC dropout", "ensemble")
 
 FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
@@ -229,6 +237,7 @@ FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "torch_models": ("torch-models", of_zoo),
     "segmentation_models": ("segmentation-models", of_zoo),
     "export": ("export", of_export),
+    "served": ("deploy", of_served),
     "mutation": ("mutation", of_changes),
     "saves": ("saves", of_saves),
     "methods": ("methods", of_methods),
