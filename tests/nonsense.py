@@ -279,6 +279,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             {
                 **{"certainty": certainty, "rows": [0], "path": _folder() / "rows.csv"},
                 "sets": None,
+                **{"diverse": True, "features": np.zeros((ROWS, 2)), "labelled": None, "most": 1},
             },
         ),
         "compare": (howsure.compare, {"model": model, "x": x[:12], "labels": y[:12], **by_name, **run}),

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from howsure import Certainty, RegressionCertainty
+from howsure import Certainty, Features, RegressionCertainty
 from howsure.errors import FileError, InputError
-from howsure.evaluation.handover import hand_over
+from howsure.evaluation.handover import hand_over, k_centres
 from howsure.evaluation.prediction_sets import prediction_sets
 from tests.made import certainty_of
 
@@ -150,3 +150,51 @@ def test_networks_are_not_taken_for_answers(tmp_path):
     columns = ("mean", "network_low", "network_high")
     assert list(line) == ["row", *(f"{name}.{target}" for target in ("age", "dose") for name in columns)]
     assert float(line["network_high.dose"]) == pytest.approx(np.quantile(samples[:, 0, 1], 0.975), rel=0.05)
+
+
+# --- rows that differ ----------------------------------------------------------------------------------
+
+
+def test_k_centres_are_those_of_scikit_activeml():
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    # scikit-activeml 1.0.1: CoreSet(random_state=0).query(x, y, batch_size=8), where y is known of 7 rows
+    chosen = k_centres(x[7:], 8, x[:7])
+    assert (chosen + 7).tolist() == [47, 27, 54, 9, 43, 31, 21, 46]
+
+
+def test_doubtful_rows_that_differ_are_written(tmp_path):
+    features = [[0.0], [0.1], [5.0], [0.2], [9.0]]
+    rows = certainty_of([[0.5, 0.5], [0.52, 0.48], [0.6, 0.4], [0.51, 0.49], [0.99, 0.01]])
+    doubtful = rows.most_undecided(4)
+    hand_over(rows, doubtful, tmp_path / "a.csv", diverse=True, features=features, most=3)
+    assert [line["row"] for line in table(tmp_path / "a.csv")] == ["0", "2", "3"]
+    known = Features(np.array([[5.0]]), np.zeros((1, 2)))
+    hand_over(rows, doubtful, tmp_path / "b.csv", diverse=True, features=features, labelled=known, most=2)
+    assert [line["row"] for line in table(tmp_path / "b.csv")] == ["0", "3"]
+    hand_over(rows, doubtful, tmp_path / "c.csv", diverse=True, features=np.zeros((5, 1)), most=9)
+    assert len(table(tmp_path / "c.csv")) == 4
+
+
+def test_numbers_that_differ_are_written(tmp_path):
+    numbers = RegressionCertainty.from_mean_std([1.0, 2.0, 3.0], [3.0, 2.0, 1.0])
+    features = np.array([[0.0], [0.1], [4.0]])
+    hand_over(numbers, numbers.widest(3), tmp_path / "a.csv", diverse=True, features=features, most=2)
+    assert [line["row"] for line in table(tmp_path / "a.csv")] == ["0", "2"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"diverse": True, "most": 2}, "features=howsure.features_of"),
+        ({"diverse": True, "features": [[1.0]] * 3}, "most"),
+        ({"diverse": True, "most": 2, "features": [[1.0]] * 2}, "not those of these rows"),
+        ({"diverse": True, "most": 2, "features": [[np.nan]] * 3}, "finite"),
+        ({"diverse": True, "most": 2, "features": [["a"]] * 3}, "finite"),
+        ({"diverse": True, "most": 2, "features": [[1.0]] * 3, "labelled": [[1.0, 2.0]]}, "other features"),
+        ({"most": 2}, "no effect alone"),
+    ],
+)
+def test_what_does_not_say_which_rows_differ_is_refused(settings, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        hand_over(made(), [0, 1, 2], tmp_path / "rows.csv", **settings)
+    assert not (tmp_path / "rows.csv").exists()

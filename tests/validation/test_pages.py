@@ -10,6 +10,7 @@ from benchmarks import docs
 STUDIES = (
     "between",
     "intervals",
+    "label",
     "numbers",
     "numbers_coverage",
     "offsets",
