@@ -178,7 +178,7 @@ def warn_of_scores(result: Any) -> None:
 def warn_of_dependent(result: Any, evaluation: Any, x: Any = None, *, grouped: bool) -> None:
     """Warn where each row of a result stands several times, with the same answer and the same truth.
 
-    Where they do not, and nobody has said which depend on each other, warn of neighbours with similar scores.
+    Otherwise it warns of neighbours with similar scores, if nobody has said which depend on each other.
 
     Args:
         result: Result of labelled rows.
