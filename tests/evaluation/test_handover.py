@@ -172,7 +172,7 @@ def test_doubtful_rows_that_differ_are_written(tmp_path):
     hand_over(rows, doubtful, tmp_path / "b.csv", diverse=True, features=features, labelled=known, most=2)
     assert [line["row"] for line in table(tmp_path / "b.csv")] == ["0", "3"]
     hand_over(rows, doubtful, tmp_path / "c.csv", diverse=True, features=np.zeros((5, 1)), most=9)
-    assert len(table(tmp_path / "c.csv")) == 4
+    assert sorted(line["row"] for line in table(tmp_path / "c.csv")) == ["0", "1", "2", "3"]
 
 
 def test_numbers_that_differ_are_written(tmp_path):
