@@ -11,8 +11,9 @@ import importlib.metadata
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,18 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.adapters.protocol import FLOAT32, ColumnsModel, Model
-from howsure.adapters.resolve import resolve_model
+from howsure.adapters.resolve import ModelHandle, resolve_model
 from howsure.arguments import accept_alias, check_choice, check_progress, check_type, check_whole
-from howsure.errors import LOGGER, InputError
+from howsure.errors import LOGGER, InputError, warn
 from howsure.evaluation.rules import RULES, Rules, check_rules, rules_in
 from howsure.inputs.align import ID, check_ids
-from howsure.inputs.rows import Rows, row_kind
+from howsure.inputs.loaders import length
+from howsure.inputs.rows import Rows, as_array, numbered, row_kind
+from howsure.inputs.sizes import RowsOfSizes, padded_row
 from howsure.methods.choices import check_method, default_method, redirect_method_kwargs
 from howsure.methods.kept_groups import KeptGroups
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.plain import PlainPrediction
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.prepare import prepare
 from howsure.progress import Progress, progress_callback
@@ -78,8 +82,9 @@ def assess(
             labels, or in K numbers.
         x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
             several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a
-            `tf.data.Dataset`, a `PyDataset` or an iterator. Labels and ids that come with the rows become
-            `truth` and `ids` of the result.
+            `tf.data.Dataset`, a `PyDataset` or an iterator. Rows in a list may differ in size, and so may
+            batches; all get one plan. Labels and ids that come with the rows become `truth` and `ids` of the
+            result.
         method: The source of the passes: `MCDropout()`, which draws as many as the rows need; `Softmax()`,
             the plain prediction; `Ensemble([…])`, `Augmentation([…])`, or the result of
             `LastLayerLaplace.fit`. Default: `MCDropout()` for networks, `Members()` for classifiers and
@@ -216,6 +221,8 @@ def streamed(
     check_rules(rules)
     handle = resolve_model(model)
     rows = handle.rows(x, None if isinstance(progress, bool) else progress)
+    if isinstance(rows.x, RowsOfSizes):
+        return iter([_of_sizes(handle, rows, rows.x, method, request, progress, rules)])
     chosen: Method = default_method(handle, rows) if method is None else method
     check_method(chosen)
     if request.keep == KEEP_GROUPS:
@@ -236,6 +243,93 @@ def streamed(
         blocks = _blocks(job, chosen, passes, progress)
     blocks = (_with_what_came(block, rows, truth) for block in blocks)
     return blocks if rules is None else map(rules, blocks)
+
+
+def _of_sizes(
+    handle: ModelHandle,
+    rows: Rows,
+    sizes: RowsOfSizes,
+    method: Method | None,
+    request: Request,
+    progress: Progress,
+    rules: Rules | None,
+) -> Result:
+    """The result of rows of several sizes, in their order: each size is assessed with one plan and one seed.
+
+    Raises:
+        InputError: As in `assess`; or the answers have no common form, as numbers for each position.
+    """
+    chosen: Method = default_method(handle, Rows(sizes.most)) if method is None else method
+    check_method(chosen)
+    if request.positions is not None and length(request.positions, "`positions`") != len(sizes):
+        raise InputError(
+            "`positions` does not fit the rows",
+            expected=f"a list of {len(sizes)} arrays, one for each row",
+            received=f"{len(request.positions)}",
+        )
+    job = prepare(handle, Rows(sizes.most), chosen, replace(request, tile=None, overlap=None, positions=None))
+    at_positions = len(job.outcome.columns) > 1
+    truth = None if at_positions else _truth_of(rows, replace(job, total=len(sizes)), came_along=True)
+    if sizes.in_batches:
+        _warn_of_padding(handle, sizes, request)
+    if isinstance(chosen, MCDropout) and chosen.needs.plan:
+        chosen = replace(chosen, plan=chosen.make_plan(job, thrifty=True))
+    parts: list[Any] = []
+    with progress_callback(progress, "Assessing") as tell:
+        for numbers, x in sizes.parts:
+            done = sum(map(len, parts))
+            told = None if tell is None else partial(_tell_more, tell, done, len(sizes))
+            positions = request.positions
+            if positions is not None:
+                positions = as_array([positions[number] for number in numbers.tolist()], "`positions`")
+            with numbered(numbers):
+                of_size = replace(request, positions=positions)
+                first, *others = streamed(handle, Rows(x), chosen, of_size, told, rules)
+            parts.append(first.joined([first, *others])._changed({"row": numbers}))
+    alike = {name: getattr(parts[0], name) for name in ("kind", "method") if parts[0].has(name)}
+    result = parts[0].joined([part._changed(alike) for part in parts])
+    result = result[np.argsort(result.row)]
+    if at_positions and rows.labels is not None:
+        result = result.with_truth(rows.labels)
+    return _with_what_came(result, rows, truth)
+
+
+def _tell_more(tell: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
+    """Tell of the rows of one size as of those of all sizes."""
+    tell(before + done, total)
+
+
+MOVED = 1e-3
+"""Change of a probability, or of a number as a share of it, that counts as one by padding; float32 rounds to
+a tenth of it in deep networks."""
+
+
+def _warn_of_padding(handle: ModelHandle, sizes: RowsOfSizes, request: Request) -> None:
+    """Warn if the plain prediction of a row depends on the padding of its batch."""
+    found = padded_row(sizes)
+    if found is None:
+        return
+    number, padded, bare, left = found
+    wishes, values = replace(request, tile=None, overlap=None, positions=None), []
+    try:
+        for x in (padded, bare):
+            job = prepare(handle, Rows(x), PlainPrediction(), wishes)
+            raw = job.model.predict([array[np.arange(1)] for array in job.rows])
+            values.append(job.outcome.values(raw[None], np.arange(1))[0, 0])
+        side = np.flatnonzero(np.not_equal(values[0].shape, values[1].shape))
+        with_padding = values[0].take(left, axis=int(side[0])) if len(side) else values[0]
+        moved = np.abs(with_padding - values[1]) > MOVED * np.maximum(
+            1 if not job.outcome.has_unit else 0, np.abs(values[1])
+        )
+        what = "changes its plain prediction" if moved.any() else ""
+    except Exception:  # whatever the model itself may raise for a row of such a size
+        what = "may change its plain prediction, which could not be tested"
+    if what:
+        warn(
+            f"Row {number} was padded in its batch, and that {what}: something in the model reads padding, "
+            "such as a normalisation or a mean over all positions. Give rows without padding: in a list, or "
+            "in batches of one row."
+        )
 
 
 def _rules_of_graph(model: Model) -> Rules | None:
@@ -356,7 +450,10 @@ def planned(
     method = MCDropout() if method is None else method
     check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
     check_choice(precision, (FLOAT32, None), "precision")
-    return method.make_plan(prepare(model, x, method, request), precision)
+    handle = resolve_model(model)
+    rows = handle.rows(x)
+    rows = Rows(rows.x.most) if isinstance(rows.x, RowsOfSizes) else rows
+    return method.make_plan(prepare(handle, rows, method, request), precision)
 
 
 def predict_with_uncertainty(

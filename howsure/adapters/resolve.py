@@ -44,6 +44,7 @@ from howsure.inputs.frames import is_frame, labelled_frame, numbers_in
 from howsure.inputs.loaders import first, gather
 from howsure.inputs.reading import reading
 from howsure.inputs.rows import InputSpec, Rows, check_rows
+from howsure.inputs.sizes import check_one_size
 from howsure.inputs.tables import Roles
 from howsure.optional import needs, needs_keras
 from howsure.words import listed
@@ -232,6 +233,7 @@ class ModelHandle:
             Exception: Raised by the model itself, with a note of sides that would do, or of its inputs.
         """
         x = self.rows(x).x
+        check_one_size(x)
         if self.adapter is None or self.is_estimator:
             output = None if isinstance(output, Pair) else output
             if keep_off or output is not None:

@@ -12,6 +12,7 @@ from howsure.inputs.align import ID, check_ids
 from howsure.inputs.frames import is_frame
 from howsure.inputs.labels import are_names
 from howsure.inputs.rows import InputSpec, Rows, as_array, fits
+from howsure.inputs.sizes import PAD, grouped
 
 _LABELS, _CALLED = "labels", "The values in a batch"
 IDS = (ID, "ids", "path", "paths", "file", "filename", "file_name", "image_id", "image_path", "idx", "index")
@@ -42,6 +43,7 @@ class Batches:
         self._form: type = dict
         self._forms: dict[Any, str] = {}
         self._single: bool | None = None
+        self._differ = False
         self._count = 0
         self.rows = 0
 
@@ -90,18 +92,28 @@ class Batches:
                 hint="An iterator gives its batches once: make it anew, or keep them in a list first. A "
                 "DataLoader with drop_last=True leaves out a last batch that is not full",
             )
-        arrays = {}
-        for key in list(self._parts):
-            parts = self._parts.pop(key)  # frees each part soon
-            listed = has_names(parts[0])
-            arrays[key] = [row for part in parts for row in part] if listed else np.concatenate(parts)
-        labels, ids = arrays.pop((_LABELS, None), None), arrays.pop((ID, None), None)
-        named = {name: array for (_, name), array in arrays.items()}
-        x: Any = named if self._form is dict else list(named.values())
+        labels, ids = self._parts.pop((_LABELS, None), None), self._parts.pop((ID, None), None)
+        x: Any
+        if self._differ:
+            names = [name for _, name in self._parts]
+            blocks = [
+                dict(zip(names, block, strict=True)) for block in zip(*self._parts.values(), strict=True)
+            ]
+            x = grouped(blocks, self._in_form, in_batches=not self._single)
+        else:
+            x = self._in_form({key[1]: _joined(self._parts.pop(key)) for key in list(self._parts)})
+        return Rows(
+            x,
+            None if labels is None else _joined(labels),
+            ids=None if ids is None else check_ids(_joined(ids), self.rows),
+            id_name=self._id_name,
+        )
+
+    def _in_form(self, named: dict[Any, Any]) -> Any:
+        """Arrays by name as an adapter's input."""
         if self._form is np.ndarray or (self._inputs is not None and len(self._inputs) == len(named) == 1):
-            x = next(iter(named.values()))
-        ids = None if ids is None else check_ids(ids, self.rows)
-        return Rows(x, labels, ids=ids, id_name=self._id_name)
+            return next(iter(named.values()))
+        return named if self._form is dict else list(named.values())
 
     # --- what is what -------------------------------------------------------------------------------
 
@@ -156,6 +168,15 @@ class Batches:
         shape = next((spec for spec in self._inputs if spec.name == name), self._inputs[0]).shape
         return fits(value.shape, shape) or (shape[-1:] == (1,) and fits(value.shape, shape[:-1]))
 
+    def _may_differ(self, key: Any, value: Any) -> bool:
+        """Whether a part of a batch is like those before but for its sides, and the model may take these."""
+        before = self._parts[key][0] if self._parts[key] else value
+        if isinstance(value, list) or isinstance(before, list) or value.ndim != before.ndim:
+            return isinstance(value, list) and isinstance(before, list)
+        inputs = [spec for spec in self._inputs or () if spec.name == key[1]] or self._inputs or ()
+        free = not inputs or all(fits(part.shape[1:], inputs[0].shape) for part in (before, value))
+        return value.shape[1:] == before.shape[1:] or key[0] == _LABELS or (key[0] != ID and free)
+
     def _check_alike(self, arrays: Mapping[Any, Any], form: type) -> None:
         """Raise unless all parts have the same number of rows, and are like those before."""
         called = f"{'Row' if self._single else 'Batch'} {self._count}"
@@ -168,7 +189,11 @@ class Batches:
             )
         forms = {key: _row_form(value) for key, value in arrays.items()}
         self._forms = self._forms or forms
-        if form is not self._form or forms != self._forms:
+        alike = form is self._form and forms.keys() == self._forms.keys()
+        other_rows = alike and any(forms[key] != self._forms[key] for key in forms if key[0] == "x")
+        if other_rows and all(map(self._may_differ, arrays, arrays.values())):
+            self._differ = True
+        elif not alike or forms != self._forms:
             raise InputError(
                 f"{called} has other parts, or of other shapes, than those before",
                 expected=_parts_in_words(self._forms),
@@ -177,10 +202,10 @@ class Batches:
             )
 
 
-PAD = (
-    "Pad or cut all rows to one shape, not each batch to its own: of tokens with tokenizer(texts, "
-    "padding='max_length', …), of other sequences with torch.nn.utils.rnn.pad_sequence over all rows"
-)
+def _joined(parts: Sequence[Any]) -> Any:
+    """The rows of all batches; a list of them where they differ in shape, or hold names."""
+    alike = not has_names(parts[0]) and len({part.shape[1:] for part in parts}) == 1
+    return np.concatenate(parts) if alike else [row for part in parts for row in part]
 
 
 def split_mapping(

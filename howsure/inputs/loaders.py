@@ -16,11 +16,14 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from howsure.errors import InputError, warn
 from howsure.inputs.align import RowNames, aligned, check_ids, together
 from howsure.inputs.batches import Batches, named_or_array, split_mapping
 from howsure.inputs.frames import as_array, is_frame, read_frame, with_index
-from howsure.inputs.rows import InputSpec, Rows
+from howsure.inputs.rows import InputSpec, Rows, fits
+from howsure.inputs.sizes import differ, listed_rows
 
 Progress = Callable[[int, int], None]
 
@@ -56,7 +59,8 @@ def gather(
     if isinstance(x, (list, tuple)) and not of_dicts and not _is_list_of_pairs(x):
         framed = is_several(x) and any(map(is_frame, x))
         if not framed:
-            return Rows(x)
+            of_sizes = differ([x]) and _are_rows(x, inputs, names)
+            return Rows(listed_rows({0: x}, lambda arrays: arrays[0]) if of_sizes else x)
         parts, called = together(dict(enumerate(x)), "x")
         arrays = [as_array(part, None) if is_frame(part) else part for part in parts.values()]
         return with_index(Rows(arrays), called)
@@ -121,6 +125,15 @@ def is_several(x: Any) -> bool:
     return isinstance(x, (list, tuple)) and bool(x) and all(hasattr(part, "shape") for part in x)
 
 
+def _are_rows(x: Sequence[Any], inputs: Any, names: Any) -> bool:
+    """Whether a list holds rows of one input that may differ in size, and not one array for each input."""
+    specs = inputs()
+    if specs is not None:
+        return len(specs) == 1 and all(fits(np.shape(row), specs[0].shape) for row in x[:1])
+    lengths = {len(part) for part in x} if is_several(x) else set()
+    return not is_several(x) or len(lengths) > 1 or len(x) > max(1, len(names()))
+
+
 def is_of(x: object, *packages: str) -> bool:
     """True if one of these packages defines a base class of x; imports nothing."""
     return any(cls.__module__.split(".")[0] in packages for cls in type(x).__mro__)
@@ -161,7 +174,9 @@ def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names:
     arrays = {
         name: as_array(value, spec_of.get(name)) if is_frame(value) else value for name, value in rest.items()
     }
-    return with_index(Rows(arrays, labels, ids=ids, id_name=id_name), index)
+    of_sizes = listed_rows(arrays, dict)
+    rows = Rows(arrays if of_sizes is None else of_sizes, labels, ids=ids, id_name=id_name)
+    return with_index(rows, index)
 
 
 # --- batches --------------------------------------------------------------------------------------

@@ -276,9 +276,12 @@ class MCDropout(OwnMethod):
             return math.inf
         return usual_budget(job.model, rows)
 
-    def make_plan(self, job: Job, precision: str | None = None) -> Plan:
-        """The plan of a whole pilot on the job's rows; empty if passes are fixed in number or independent."""
-        return self._pilot(job, self._budget(job, job.total), precision, thrifty=False).plan
+    def make_plan(self, job: Job, precision: str | None = None, *, thrifty: bool = False) -> Plan:
+        """The plan of a pilot on the job's rows; empty if passes are fixed in number or independent.
+
+        A thrifty pilot costs little beside the passes over these rows.
+        """
+        return self._pilot(job, self._budget(job, job.total), precision, thrifty=thrifty).plan
 
     def _pilot(self, job: Job, budget: float, precision: str | None = None, thrifty: bool = True) -> Pilot:
         if not self._may_follow_a_plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
@@ -120,10 +121,10 @@ class Plan:
             of_one_kind: True if the weights may be others, as those of further members of an ensemble are.
         """
         levels, hint = model.levels, "Make one with howsure.plan(model, x)"
-        if self.made_for and self.made_for != described(levels):
+        if self.made_for and [*map(_of_any_size, self.made_for)] != [*map(_of_any_size, described(levels))]:
             draws = listed(described(levels), between="; ")
             raise InputError(
-                "The plan was made for another model, or for rows of another size",
+                "The plan was made for another model",
                 expected=f"one for {draws or 'a model without random layers'}",
                 received=f"one for {listed(self.made_for, between='; ')}",
                 hint=hint,
@@ -155,3 +156,8 @@ class Plan:
             again="Make the plan again with howsure.plan(model, x)",
         )
         return plan
+
+
+def _of_any_size(described: str) -> str:
+    """A random call in words without the sides of what it draws: a plan serves rows of every size."""
+    return re.sub(r"\d+(?=[\d × ]* at level \d+$)", "n", described)

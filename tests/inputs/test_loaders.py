@@ -228,10 +228,13 @@ def test_lists_of_dicts_are_rows():
     several = gathered([{"x": X[0], "labels": [0, 1]}, {"x": X[1], "labels": [1, 1]}], None)
     assert (several.x["x"].shape, several.labels.tolist()) == ((2, 3), [[0, 1], [1, 1]])
     tokens = [{"tokens": [1, 2, 3]}, {"tokens": [1, 2]}]
+    (long, of_long), (short, of_short) = gathered(tokens, None).x.parts
+    assert (long.tolist(), of_long["tokens"].tolist()) == ([0], [[1, 2, 3]])
+    assert (short.tolist(), of_short["tokens"].tolist()) == ([1], [[1, 2]])
     refuse(
-        tokens,
+        [*tokens, {"tokens": [[1], [2]]}],
         None,
-        "Row 1 has other parts, or of other shapes",
+        "Row 2 has other parts, or of other shapes",
         "Pad or cut all rows to one shape",
         "padding='max_length'",
     )

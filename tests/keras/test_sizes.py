@@ -84,12 +84,17 @@ def test_what_was_compiled_for_a_length_serves_that_length_again(monkeypatch):
     np.testing.assert_array_equal(results[1], results[3])
 
 
-def test_a_plan_for_another_length_is_refused():
+def test_rows_of_several_lengths_have_the_numbers_of_each_length_by_the_same_plan():
     model = built(functional)
-    plan = howsure.plan(model, np.ones((20, 4), "int32"))
-    if plan.made_for:
-        with pytest.raises(howsure.InputError, match="another model, or for rows of another size"):
-            howsure.assess(model, np.ones((20, 6), "int32"), method=howsure.MCDropout(plan=plan))
+    rows = [np.random.default_rng(n).integers(1, 9, length) for n, length in enumerate([4, 7, 4, 5, 7, 4])]
+    method = howsure.MCDropout(plan=howsure.plan(model, rows))
+    result = howsure.assess(model, rows, method=method)
+    assert howsure.assess(model, rows).row.tolist() == result.row.tolist() == list(range(6))
+    for length in (4, 5, 7):
+        same = [number for number, row in enumerate(rows) if len(row) == length]
+        alone = howsure.assess(model, np.stack([rows[number] for number in same]), method=method)
+        np.testing.assert_array_equal(result.probabilities[same], alone.probabilities)
+        np.testing.assert_array_equal(result.mc_error[same], alone.mc_error)
 
 
 def images():

@@ -11,10 +11,8 @@ import numpy as np
 from howsure.adapters.protocol import MaskedModel, Model
 from howsure.errors import InputError, warn
 from howsure.inputs.rows import as_array, in_rows
+from howsure.inputs.sizes import ATTENTION_MASK
 from howsure.sampling.outcome import Booleans, InputRows
-
-ATTENTION_MASK = "attention_mask"
-"""Name of the input of `transformers` that is 1 at tokens and 0 at padding."""
 
 INPUT_IDS = "input_ids"
 """Name of the input of `transformers` that holds tokens."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -245,6 +245,27 @@ class DenseCertainty(Result[DenseRow]):
     def truth_names(self) -> tuple[str, ...]:
         """Names of classes, one of which is true at each position."""
         return self.class_names
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """As `Result.joined`; maps of smaller rows end in positions that do not count."""
+        parts = list(parts)
+        if len({part.positions for part in parts}) > 1 and len({len(part.positions) for part in parts}) == 1:
+            sides = tuple(map(max, zip(*(part.positions for part in parts), strict=True)))
+            parts = [part._as_large_as(sides) for part in parts]
+        return super().joined(parts)
+
+    def _as_large_as(self, sides: tuple[int, ...]) -> Self:
+        """The same with maps of these sides, where further positions do not count."""
+        ends = [(0, 0), *((0, side - own) for side, own in zip(sides, self.positions, strict=True))]
+        counts = np.ones((len(self), *self.positions), bool) if self.counts is None else self.counts
+        larger: dict[str, Any] = {"counts": np.pad(counts, ends)}
+        for column in self.columns:
+            if column.name in self._maps and column.name not in larger:
+                values = np.asarray(self._maps[column.name])
+                beyond = [(0, 0)] * (values.ndim - len(ends))
+                larger[column.name] = np.pad(values, [*ends, *beyond], constant_values=NOTHING[column.type])
+        return self._changed(larger)
 
     # --- what follows from the arrays ---------------------------------------------------------
 

@@ -39,8 +39,10 @@ def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
     Raises:
         InputError: Another shape.
     """
-    array = as_array(labels, "The labels")
     rows, *positions = shape
+    if isinstance(labels, list) and len({np.shape(row) for row in labels}) > 1:
+        labels = _as_large_as(labels, positions)
+    array = as_array(labels, "The labels")
     alone = [tuple(positions)] if rows == 1 else []
     if array.shape in (shape, (*shape, 1), (rows, 1, *positions), *alone):
         return array.reshape(shape)
@@ -49,6 +51,20 @@ def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
         expected=f"one class number for each position, an array of shape {shape}",
         received=f"an array of shape {array.shape}",
         hint=_other_form(array, shape, len(names)),
+    )
+
+
+def _as_large_as(labels: Sequence[Any], sides: Sequence[int]) -> Any:
+    """Labels of rows of several sizes with sides of the largest; what a row has not does not count."""
+    arrays = [np.asarray(row) for row in labels]
+    gaps = [np.subtract(sides, array.shape) if array.ndim == len(sides) else [-1] for array in arrays]
+    if any(min(gap) < 0 for gap in gaps) or any(array.dtype.kind not in "iu" for array in arrays):
+        return labels
+    return np.stack(
+        [
+            np.pad(array, [(0, side) for side in gap], constant_values=IGNORED)
+            for array, gap in zip(arrays, gaps, strict=True)
+        ]
     )
 
 

@@ -1,0 +1,164 @@
+"""Rows of several sizes: one call, one result, in their order, with the numbers of each size by itself."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+import howsure
+from tests.torch.berts import bert
+
+LENGTHS = [5, 3, 8, 5, 4, 8, 3, 5, 5, 8]
+
+
+def texts(padding=None):
+    """Rows of tokens as dicts, of their own lengths."""
+    random = np.random.default_rng(0)
+    return [
+        {"input_ids": random.integers(1, 50, length), "attention_mask": np.ones(length, int), "labels": n % 2}
+        for n, length in enumerate(LENGTHS)
+    ]
+
+
+def collated(rows):
+    """A batch that is padded to its longest row, as `DataCollatorWithPadding` does it."""
+    longest = max(len(row["input_ids"]) for row in rows)
+    batch = {
+        name: torch.tensor(np.stack([np.pad(row[name], (0, longest - len(row[name]))) for row in rows]))
+        for name in ("input_ids", "attention_mask")
+    }
+    return batch | {"labels": torch.tensor([row["labels"] for row in rows])}
+
+
+def images(count=6):
+    random = np.random.default_rng(1)
+    sides = [(8, 10), (12, 9), (8, 10), (16, 16), (12, 9), (8, 10)]
+    return [random.normal(size=(3, *side)).astype("float32") for side in sides[:count]]
+
+
+class Images(nn.Module):
+    """A convolution that takes any size, and one answer for the image."""
+
+    def __init__(self, norm=None):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1), norm or nn.Identity()
+        self.drop, self.last = nn.Dropout(0.4), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.last(self.drop(torch.relu(self.norm(self.conv(x))).mean((2, 3))))
+
+
+class Pixels(Images):
+    """The same with an answer for each pixel."""
+
+    def forward(self, x):
+        x = self.drop(torch.relu(self.norm(self.conv(x))))
+        return self.last(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def equal_to_each_size(result, rows, alone):
+    """Every row has the numbers that `alone` gives it among the rows of its shape."""
+    for shape in {row.shape for row in rows}:
+        same = [number for number, row in enumerate(rows) if row.shape == shape]
+        other = alone(np.stack([rows[number] for number in same]))
+        for place, number in enumerate(same):
+            np.testing.assert_array_equal(result.probabilities[number], other.probabilities[place])
+            np.testing.assert_array_equal(result.mc_error[number], other.mc_error[place])
+
+
+@pytest.mark.parametrize("method", [None, howsure.MCDropout(passes=20), howsure.Softmax()])
+def test_images_of_several_sizes_are_one_result_with_the_numbers_of_each_size(method):
+    module, rows = Images().eval(), images()
+    result = howsure.assess(module, rows, method=method, outputs="logits")
+    assert result.row.tolist() == list(range(6))
+    if method is None:
+        plan = howsure.plan(module, rows, outputs="logits")
+        method = howsure.MCDropout(plan=plan)
+        result = howsure.assess(module, rows, method=method, outputs="logits")
+    equal_to_each_size(result, rows, lambda x: howsure.assess(module, x, method=method, outputs="logits"))
+
+
+def test_a_loader_that_pads_each_batch_gives_the_numbers_of_its_batches():
+    model, rows = bert(num_labels=2), texts()
+    loader = DataLoader(rows, batch_size=4, collate_fn=collated)
+    with warnings.catch_warnings(action="error"):
+        result = howsure.assess(model, loader, method=howsure.MCDropout(passes=20))
+    np.testing.assert_array_equal(result.truth, [row["labels"] for row in rows])
+    start = 0
+    for batch in loader:
+        batch.pop("labels")
+        alone = howsure.assess(model, batch, method=howsure.MCDropout(passes=20))
+        np.testing.assert_array_equal(result.probabilities[start : start + len(alone)], alone.probabilities)
+        start += len(alone)
+    tokens = {name: [row[name].tolist() for row in rows] for name in ("input_ids", "attention_mask")}
+    plain = [howsure.assess(model, x, method=howsure.Softmax()).probabilities for x in (rows, tokens, loader)]
+    np.testing.assert_array_equal(plain[0], plain[1])
+    np.testing.assert_allclose(plain[0], plain[2], atol=1e-6)  # the attention mask leaves out what was padded
+
+
+def test_a_class_at_each_pixel_of_images_of_several_sizes():
+    module, rows = Pixels().eval(), images()
+    method = howsure.MCDropout(passes=20)
+    truth = [np.full(row.shape[1:], number % 3) for number, row in enumerate(rows)]
+    batches = [(row[None], labels[None]) for row, labels in zip(rows, truth, strict=True)]
+    result = howsure.assess(module, batches, method=method, outputs="logits")
+    assert result.positions == (16, 16)
+    for number, row in enumerate(rows):
+        alone = howsure.assess(module, row[None], method=method, outputs="logits")
+        inside = tuple(map(slice, row.shape[1:]))
+        np.testing.assert_array_equal(result.label[number][inside], alone.label[0])
+        np.testing.assert_array_equal(result.share[number], alone.share[0])
+        assert result.counts[number].sum() == alone.label[0].size
+        assert (result.truth[number][inside] == number % 3).all()
+        assert (result.truth[number][~result.counts[number]] == -1).all()
+    given = howsure.assess(module, rows, method=method, outputs="logits")
+    own = howsure.evaluate(given, truth).accuracy.value
+    assert own == howsure.evaluate(result).accuracy.value
+    right = np.concatenate([(result.label[n][result.counts[n]] == n % 3) for n in range(len(rows))])
+    assert own == pytest.approx(right.mean())
+
+
+def padded_batches(rows):
+    """Two images a batch, padded with zeros to the larger one."""
+    for pair in (rows[:2], rows[2:4], rows[4:]):
+        sides = np.max([row.shape[1:] for row in pair], axis=0)
+        ends = [
+            [(0, 0), *((0, side - own) for side, own in zip(sides, row.shape[1:], strict=True))]
+            for row in pair
+        ]
+        yield np.stack([np.pad(row, end) for row, end in zip(pair, ends, strict=True)])
+
+
+@pytest.mark.parametrize("norm", [nn.InstanceNorm2d(8, affine=True), nn.GroupNorm(2, 8)])
+def test_padding_that_changes_numbers_is_said(norm):
+    x = [row.transpose(0, 2, 1) for row in images()]
+    with pytest.warns(howsure.HowsureWarning, match=r"Row \d was padded in its batch, and that changes"):
+        howsure.assess(Pixels(norm).eval(), padded_batches(x), outputs="logits")
+
+
+def test_padding_that_changes_nothing_is_not_said():
+    class Ends(nn.Module):
+        """Reads each row by itself, and the padding not at all."""
+
+        def __init__(self):
+            super().__init__()
+            self.drop, self.last = nn.Dropout(0.4), nn.Linear(2, 3)
+
+        def forward(self, x):
+            there = (x != 0).any(-1, keepdim=True)
+            return (self.last(self.drop(x)) * there).sum(1)
+
+    random = np.random.default_rng(0)
+    first, second = random.normal(size=(2, 2, 6, 2)).astype("float32")
+    first[0, 4:] = 0
+    with warnings.catch_warnings(action="error"):
+        howsure.assess(Ends().eval(), [(first, [0, 1]), (second[:, :5], [1, 0])], outputs="logits")
+
+
+def test_what_takes_one_size_alone_says_so():
+    with pytest.raises(howsure.InputError, match=r"rows differ in size.*6 rows of 3 sizes"):
+        howsure.compare(Images().eval(), images(), [0, 1, 2, 0, 1, 2], outputs="logits")
