@@ -26,7 +26,6 @@ from howsure.arguments import accept_alias, check_choice, check_progress, check_
 from howsure.errors import LOGGER, InputError, warn
 from howsure.evaluation.rules import RULES, Rules, check_rules, rules_in
 from howsure.inputs.align import ID, check_ids
-from howsure.inputs.loaders import length
 from howsure.inputs.rows import Rows, as_array, numbered, row_kind
 from howsure.inputs.sizes import RowsOfSizes, padded_row
 from howsure.methods.choices import check_method, default_method, redirect_method_kwargs
@@ -76,10 +75,10 @@ def assess(
     Without a plan one is made from the rows given; `MCDropout(passes=T)` needs none.
 
     Args:
-        model: A trained Keras 3 model or module of PyTorch; a fitted classifier with `predict_proba`, or a
-            fitted regressor, as scikit-learn's have it; or one behind `howsure.adapters.protocol`. It ends in
-            a distribution over K classes (softmax, one sigmoid, or logits), in a yes or no for each of K
-            labels, or in K numbers.
+        model: A trained Keras 3 model or module of PyTorch; a pipeline of transformers that classifies texts
+            or tokens; a fitted classifier with `predict_proba`, or a fitted regressor, as scikit-learn's have
+            it; or one behind `howsure.adapters.protocol`. It ends in a distribution over K classes (softmax,
+            one sigmoid, or logits), in a yes or no for each of K labels, or in K numbers.
         x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
             several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a
             `tf.data.Dataset`, a `PyDataset` or an iterator. Rows in a list may differ in size, and so may
@@ -221,6 +220,8 @@ def streamed(
     check_rules(rules)
     handle = resolve_model(model)
     rows = handle.rows(x, None if isinstance(progress, bool) else progress)
+    if request.positions is None and rows.positions is not None:
+        request = replace(request, positions=rows.positions)
     if isinstance(rows.x, RowsOfSizes):
         return iter([_of_sizes(handle, rows, rows.x, method, request, progress, rules)])
     chosen: Method = default_method(handle, rows) if method is None else method
@@ -261,7 +262,7 @@ def _of_sizes(
     """
     chosen: Method = default_method(handle, Rows(sizes.most)) if method is None else method
     check_method(chosen)
-    if request.positions is not None and length(request.positions, "`positions`") != len(sizes):
+    if request.positions is not None and len(request.positions) != len(sizes):
         raise InputError(
             "`positions` does not fit the rows",
             expected=f"a list of {len(sizes)} arrays, one for each row",

@@ -112,11 +112,13 @@ class ModelHandle:
         adapter: The module of its framework in `ADAPTERS`; None for a model behind
             `howsure.adapters.protocol`.
         is_estimator: True for a classifier or regressor of which howsure uses only the answers.
+        pipeline: The pipeline of `transformers` that the model came in, whose rows are texts; else None.
     """
 
     model: Any
     adapter: Any = None
     is_estimator: bool = False
+    pipeline: Any = None
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -136,6 +138,9 @@ class ModelHandle:
             InputError: As in `howsure.inputs.loaders.gather`.
             FileError: A file or folder cannot be read.
         """
+        if self.pipeline is not None and not isinstance(x, Rows):
+            rows: Rows = self.adapter.rows_of_texts(self.pipeline, x)
+            return rows
         if is_frame(x) and (self.is_estimator or self.feature_names):
             return self._for_the_model(labelled_frame(x, self.feature_names))
         if isinstance(x, (str, os.PathLike)):
@@ -305,6 +310,10 @@ def resolve_model(model: Any) -> ModelHandle:
         model = load(model)
     if isinstance(model, Model):
         return ModelHandle(model)
+    if "transformers" in roots_of(model) and hasattr(model, "tokenizer") and hasattr(model, "task"):
+        adapter = _adapter_of(model.model)
+        adapter.check_pipeline(model)
+        return ModelHandle(model.model, adapter, pipeline=model)
     adapter = _adapter_of(model)
     is_estimator = adapter.__name__ == ADAPTERS[ESTIMATORS]
     if is_estimator:

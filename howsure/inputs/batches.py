@@ -28,6 +28,7 @@ class Batches:
         inputs: The model's inputs, or None if it does not declare them.
         names: Names of its inputs, if it declares only those.
         rows: True if dicts are single rows, unless their labels show that they are batches.
+        single: True if all are single rows.
     """
 
     def __init__(
@@ -36,13 +37,14 @@ class Batches:
         names: Sequence[str] = (),
         *,
         rows: bool = False,
+        single: bool = False,
     ) -> None:
         self._inputs, self._names, self._rows = inputs, names, rows
         self._id_name = ID
         self._parts: dict[Any, list[Any]] = {}
         self._form: type = dict
         self._forms: dict[Any, str] = {}
-        self._single: bool | None = None
+        self._single: bool | None = True if single else None
         self._differ = False
         self._count = 0
         self.rows = 0
@@ -64,9 +66,10 @@ class Batches:
         arrays: dict[Any, Any] = {("x", name): as_array(value, _CALLED) for name, value in named.items()}
         arrays |= {(_LABELS, None): named_or_array(labels)} if labels is not None else {}
         arrays |= {(ID, None): as_array(ids, _CALLED)} if ids is not None else {}
+        if not self._parts:
+            self._form, self._parts = form, {key: [] for key in arrays}
         if self._single is None:
-            self._form, self._single = form, self._is_single(arrays)
-            self._parts = {key: [] for key in arrays}
+            self._single = self._is_single(arrays)
         if self._single:
             arrays = {key: np.asarray(value)[np.newaxis] for key, value in arrays.items()}
             if are_names(labels):

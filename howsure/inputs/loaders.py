@@ -5,6 +5,7 @@
     data frame, series              `howsure.inputs.frames`
     DataLoader, tf.data.Dataset,    batch after batch, joined in memory
     PyDataset, generator, iterator
+    dataset of PyTorch              row after row
 
 The kind of a source is recognised by its base classes and methods; no framework is imported.
 """
@@ -64,10 +65,11 @@ def gather(
         parts, called = together(dict(enumerate(x)), "x")
         arrays = [as_array(part, None) if is_frame(part) else part for part in parts.values()]
         return with_index(Rows(arrays), called)
-    batches = x if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
+    of_rows = is_of(x, "torch") and hasattr(x, "__getitem__") and not hasattr(x, "detach")
+    batches = x if of_dicts or isinstance(x, (list, tuple)) else _rows_of(x) if of_rows else _batches(x)
     if batches is None:
         return Rows(x)
-    gathered = Batches(inputs(), names(), rows=of_dicts)
+    gathered = Batches(inputs(), names(), rows=of_dicts, single=of_rows)
     for batch in islice(batches, most):
         gathered.add(batch)
         if progress is not None:
@@ -131,7 +133,8 @@ def _are_rows(x: Sequence[Any], inputs: Any, names: Any) -> bool:
     if specs is not None:
         return len(specs) == 1 and all(fits(np.shape(row), specs[0].shape) for row in x[:1])
     lengths = {len(part) for part in x} if is_several(x) else set()
-    return not is_several(x) or len(lengths) > 1 or len(x) > max(1, len(names()))
+    several = len(names())
+    return not is_several(x) or len(x) > max(1, several) or (len(lengths) > 1 and len(x) != several)
 
 
 def is_of(x: object, *packages: str) -> bool:
@@ -189,13 +192,6 @@ def _batches(x: Any) -> Any:
     if is_of(x, "torch") and hasattr(x, "batch_sampler") and hasattr(x, "dataset"):
         _look_at_loader(x)
         return x
-    if is_of(x, "torch") and hasattr(x, "__getitem__") and not hasattr(x, "detach"):
-        raise InputError(
-            "This is a dataset of single rows",
-            expected="a DataLoader, which gives them in batches",
-            received=type(x).__qualname__,
-            hint="Give `torch.utils.data.DataLoader(dataset, batch_size=256)`",
-        )
     if hasattr(x, "element_spec") and hasattr(x, "as_numpy_iterator"):
         return _of_tensorflow(x)
     if hasattr(type(x), "num_batches") and hasattr(x, "__getitem__"):
@@ -206,9 +202,21 @@ def _batches(x: Any) -> Any:
     return x if is_source and not isinstance(x, Set) else None
 
 
-def _with_classes(rows: Rows, loader: Any) -> Rows:
-    """Add class names to the rows if the loader's dataset has them, as in torchvision."""
-    names = _classes_of(getattr(loader, "dataset", None))
+def _rows_of(dataset: Any) -> Iterator[Any]:
+    """The rows of a dataset of PyTorch; an error if it does not say how many there are."""
+    if not hasattr(dataset, "__len__"):
+        raise InputError(
+            "This dataset does not say how many rows it has",
+            expected="a dataset with a length, or a DataLoader",
+            received=type(dataset).__qualname__,
+            hint="Give `torch.utils.data.DataLoader(dataset, batch_size=256, sampler=row_numbers)`",
+        )
+    return (dataset[number] for number in range(len(dataset)))
+
+
+def _with_classes(rows: Rows, source: Any) -> Rows:
+    """Add class names to the rows if the dataset, or that of the loader, has them, as in torchvision."""
+    names = _classes_of(source)
     kind = getattr(getattr(rows.labels, "dtype", None), "kind", None)
     if names is None or kind not in ("i", "u") or rows.labels.ndim != 1:
         return rows

@@ -72,6 +72,7 @@ class Rows:
             That holds for a dataset in memory, not for class folders.
         columns: Names of the columns that form `x`, if each column is one value of a row.
         frame_index: (N,) what the index of a data frame calls each row, or None without an index.
+        positions: The positions of each row that count, as for `assess`, or None.
     """
 
     x: Any
@@ -83,6 +84,7 @@ class Rows:
     columns: tuple[str, ...] = ()
     by_number: bool = False
     frame_index: Array | None = None
+    positions: Any = None
 
     @property
     def by_column(self) -> Any:
@@ -378,7 +380,10 @@ def _check_kind(array: Array, spec: InputSpec, called: str) -> Array:
         f"{called} are not numbers",
         expected=f"numbers that fit {spec.dtype}",
         received=f"an array of {array.dtype}",
-        hint="Convert them, for example with `numpy.asarray(x, dtype='float32')`",
+        hint="Make tokens of texts: howsure.assess(model, tokenizer(texts)). With a pipeline of "
+        "transformers: howsure.assess(pipeline, texts)"
+        if kind in "UT" or (kind == "O" and isinstance(array.flat[0], str))
+        else "Convert them, for example with `numpy.asarray(x, dtype='float32')`",
     )
 
 

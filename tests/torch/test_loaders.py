@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
+    Dataset,
     IterableDataset,
     RandomSampler,
     Sampler,
@@ -109,8 +110,26 @@ def test_rows_that_a_sampler_of_batches_leaves_out_are_counted():
     assert len(rows.x) == 6
 
 
-def test_a_dataset_is_told_how_to_become_a_loader():
-    refuse(set_of(X, Y), FLAT, "single rows", "DataLoader(dataset, batch_size=256)")
+@pytest.mark.parametrize("inputs", [FLAT, None])
+def test_a_dataset_is_read_row_by_row(inputs):
+    rows = gathered(set_of(X, Y), inputs)
+    assert np.array_equal(rows.x, X)
+    assert rows.labels.tolist() == Y.tolist()
+    one_hot = np.eye(3, dtype="float32")[Y % 3]  # as long as a row: no batch of three rows
+    rows = gathered(set_of(X, one_hot), inputs)
+    assert np.array_equal(rows.x, X)
+    assert np.array_equal(rows.labels, one_hot)
+    assert np.array_equal(gathered(set_of(X), inputs).x, X)
+
+
+def test_a_dataset_without_a_length_is_told_how_to_become_a_loader():
+    class Endless(Dataset):
+        def __getitem__(self, row):
+            return torch.zeros(3)
+
+    refuse(
+        Endless(), FLAT, "does not say how many rows it has", "DataLoader(dataset, batch_size=256, sampler"
+    )
 
 
 def test_tensors_of_half_precision_and_with_gradients():
