@@ -382,7 +382,7 @@ def _check_kind(array: Array, spec: InputSpec, called: str) -> Array:
         received=f"an array of {array.dtype}",
         hint="Make tokens of texts: howsure.assess(model, tokenizer(texts)). With a pipeline of "
         "transformers: howsure.assess(pipeline, texts)"
-        if kind in "UT" or (kind == "O" and isinstance(array.flat[0], str))
+        if array.ndim == 1 and (kind in "UT" or (kind == "O" and isinstance(array[0], str)))
         else "Convert them, for example with `numpy.asarray(x, dtype='float32')`",
     )
 

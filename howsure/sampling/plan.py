@@ -121,7 +121,10 @@ class Plan:
             of_one_kind: True if the weights may be others, as those of further members of an ensemble are.
         """
         levels, hint = model.levels, "Make one with howsure.plan(model, x)"
-        if self.made_for and [*map(_of_any_size, self.made_for)] != [*map(_of_any_size, described(levels))]:
+        made_for, draws_here, own = self.made_for, described(levels), fingerprint_of(model)
+        if self.fingerprint and own:  # the weights show that it is the same model, whatever the size of rows
+            made_for, draws_here = (tuple(map(_of_any_size, draws)) for draws in (made_for, draws_here))
+        if self.made_for and made_for != draws_here:
             draws = listed(described(levels), between="; ")
             raise InputError(
                 "The plan was made for another model",
@@ -130,7 +133,7 @@ class Plan:
                 hint=hint,
             )
         if not of_one_kind:
-            check_fingerprint("The plan was made for", self.fingerprint, fingerprint_of(model), hint)
+            check_fingerprint("The plan was made for", self.fingerprint, own, hint)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a JSON file. An existing file stays until the new one is complete.

@@ -7,6 +7,7 @@ each draw, draws that differ between equal rows, and rows that depend on one ano
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -124,6 +125,28 @@ class DryRun:
         with self._running(training, self.rows[count], recorder.watched()) as rows:
             output, recorder.notes = noted(run, rows, recorder.place) if noting else (run(rows), None)
         return output, recorder
+
+    def windowed(self) -> tuple[str, Tensor] | None:
+        """The path of a dropout layer that runs more often for more rows, and the first row's prediction.
+
+        So it is where a module cuts rows into windows and runs batches of these. One row is predicted only
+        where a layer runs several times for two.
+        """
+        layers = [call.module for call in self.predicted.calls if _drops(call.module)]
+        counts = Counter(layer for layer in layers if self.names[id(layer)] not in self.keep_off)
+        several = [module for module, count in counts.items() if count > 1]
+        if not several:
+            return None
+        recorder = Recorder(self.module, self.names, middle)
+        try:
+            with self._running((), self.each_alone()[0], recorder.watched()) as rows:
+                output = self.call.run(self.module, rows)
+        except Exception:  # one row may be too few
+            return None
+        alone = Counter(call.module for call in recorder.calls)
+        return next(
+            ((self.names[id(module)], output) for module in several if alone[module] != counts[module]), None
+        )
 
     def note(self, training: Collection[int], count: int = ROWS) -> tuple[Tensor, Recorder]:
         """A run with means in place of draws: the output and the records, with notes if possible."""
@@ -245,6 +268,11 @@ class DryRun:
         finally:
             self.writes = self.writes or [tensor._version for tensor in copies] != before
             self.snapshot.restore()
+
+
+def _drops(module: nn.Module) -> bool:
+    """Whether a module is a dropout layer that drops."""
+    return isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
 
 
 def same(one: Tensor, other: Tensor) -> bool:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from howsure.adapters.protocol import Unswitchable
 from howsure.adapters.torch.dry_run import ROWS, UNEVEN, DryRun, let_draw, middle, same, stand_in
 from howsure.adapters.torch.find_draws import PassFinder, PassForm
 from howsure.adapters.torch.inputs import InputForm, name_of, probes
@@ -116,13 +117,15 @@ def examine(look: DryRun) -> Examination:
         look.predict(middle)
     plain, predicted = look.plain, look.predicted
     unsteady = next((record.module for record in predicted.records if record.draw.kind is None), None)
-    if unsteady is None and not _is_steady(look):
+    windowed = look.windowed()
+    steady = unsteady is None and (_is_steady(look) if windowed is None else same(windowed[1], plain[:1]))
+    if unsteady is None and not steady:
         unsteady = look.module
     endings = predicted.endings
     if endings is None:
         raise AssertionError("endings were asked for")
     ending, last_linear = endings.ending(plain)
-    passes = PassFinder(look).found()
+    passes = PassFinder(look).found() if windowed is None else _in_windows(windowed[0])
     of_passes = vars(passes) | {
         "calls": passes.calls or tuple(predicted.calls),
         "largest": -(-max(predicted.largest, passes.largest) // ROWS),
@@ -146,6 +149,19 @@ def examine(look: DryRun) -> Examination:
         restless=frozenset(look.snapshot.changed),
         writes=look.writes,
     )
+
+
+def _in_windows(name: str) -> PassForm:
+    """The form of passes of a module whose dropout runs on batches of windows: there are none."""
+    what = (
+        "how often it runs depends on the number of rows, as where a module cuts rows into windows and runs "
+        "batches of these"
+    )
+    hint = (
+        "Give the network that sees a window, and let howsure cut the rows: howsure.assess(network, x, "
+        "tile=96), with the side of your windows"
+    )
+    return PassForm(left=(Unswitchable(name, what, refused=True, hint=hint),))
 
 
 def _check_nothing_is_kept(look: DryRun) -> None:
