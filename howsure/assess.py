@@ -260,7 +260,8 @@ def _of_sizes(
     Raises:
         InputError: As in `assess`; or the answers have no common form, as numbers for each position.
     """
-    chosen: Method = default_method(handle, Rows(sizes.most)) if method is None else method
+    numbers, most = sizes.most
+    chosen: Method = default_method(handle, Rows(most)) if method is None else method
     check_method(chosen)
     if request.positions is not None and len(request.positions) != len(sizes):
         raise InputError(
@@ -268,7 +269,9 @@ def _of_sizes(
             expected=f"a list of {len(sizes)} arrays, one for each row",
             received=f"{len(request.positions)}",
         )
-    job = prepare(handle, Rows(sizes.most), chosen, replace(request, tile=None, overlap=None, positions=None))
+    with numbered(numbers):
+        wishes = replace(request, tile=None, overlap=None, positions=None)
+        job = prepare(handle, Rows(most), chosen, wishes)
     at_positions = len(job.outcome.columns) > 1
     truth = None if at_positions else _truth_of(rows, replace(job, total=len(sizes)), came_along=True)
     if sizes.in_batches:
@@ -453,7 +456,7 @@ def planned(
     check_choice(precision, (FLOAT32, None), "precision")
     handle = resolve_model(model)
     rows = handle.rows(x)
-    rows = Rows(rows.x.most) if isinstance(rows.x, RowsOfSizes) else rows
+    rows = Rows(rows.x.most[1]) if isinstance(rows.x, RowsOfSizes) else rows
     return method.make_plan(prepare(handle, rows, method, request), precision)
 
 

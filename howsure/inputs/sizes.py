@@ -36,9 +36,9 @@ class RowsOfSizes:
         return sum(len(numbers) for numbers, _ in self.parts)
 
     @property
-    def most(self) -> Any:
-        """The rows of the most frequent size."""
-        return max(self.parts, key=lambda part: len(part[0]))[1]
+    def most(self) -> tuple[NDArray[np.int64], Any]:
+        """The rows of the most frequent size, with their numbers."""
+        return max(self.parts, key=lambda part: len(part[0]))
 
 
 def grouped(
