@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.errors import InputError, ModelError
-from howsure.inputs.rows import Rows
+from howsure.inputs.rows import Rows, as_array
 from howsure.inputs.transforms import Change
 from howsure.methods.protocol import Job, Method
 from howsure.prepare import prepare
@@ -128,7 +128,7 @@ def tiled(
         InputError: The rows are no single array, or `tile` and `overlap` do not fit them.
         ModelError: The model has no class at each position of its input.
     """
-    x = rows.x
+    x = as_array(rows.x, "The rows") if hasattr(rows.x, "detach") else rows.x
     tiling, areas = _tiling_and_areas(x, request)
     whole, tile, tiles = tiling.whole, tiling.tile, tiling.tiles
     try:
