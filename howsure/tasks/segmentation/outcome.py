@@ -6,7 +6,7 @@ raw outputs (W, n, K, *P) or (W, n, *P, K)
 columns (W, n, *P, K + 3)   sums over passes, as for one class per row
 maps of labels (W, n, *P)   `PassesTally`: what each network says of the whole row
 
-Which positions count is a mask, `Positions.counts`, by row number. `take` gives the outcome of some rows.
+A mask by row number, `Positions.counts`, says which positions count. `take` gives the outcome of some rows.
 """
 
 from __future__ import annotations
