@@ -63,12 +63,14 @@ def test_the_text_for_triton_has_the_inputs_and_outputs_of_the_graph(outputs, tm
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3)).eval()
-    howsure.export(
-        model,
-        "decided.onnx",
-        x=np.random.default_rng(0).normal(size=(50, 4)).astype("float32"),
-        outputs=outputs,
+    x = np.random.default_rng(0).normal(size=(200, 4)).astype("float32")
+    howsure.export(model, "certainty.onnx", x=x, outputs=outputs)
+    assessed = howsure.assess("certainty.onnx", x)
+    labels = assessed.mean if outputs == "values" else assessed.label
+    rules = howsure.fit_rules(
+        assessed, labels, calibrate=False, tolerance=1.0 if outputs == "values" else None
     )
+    howsure.export("certainty.onnx", "decided.onnx", rules=rules)
     exec(RECIPES["Triton"].code, {"session": onnxruntime.InferenceSession("decided.onnx")})
     assert Path("models/decided/1/model.onnx").read_bytes() == Path("decided.onnx").read_bytes()
     text = Path("models/decided/config.pbtxt").read_text()
@@ -86,6 +88,7 @@ def test_the_text_for_triton_has_the_inputs_and_outputs_of_the_graph(outputs, tm
             dtype = onnx.helper.tensor_dtype_to_np_dtype(of_tensor.elem_type).name
             expected[value.name] = dtype, [side.dim_value for side in of_tensor.shape.dim[1:]]
         assert found == expected
+    assert found["hand_over"] == ("bool", [])
 
 
 def test_a_server_is_asked_and_stopped(tmp_path):
