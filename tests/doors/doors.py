@@ -368,6 +368,10 @@ def from_passes(held):
 def from_a_table(held):
     """A result of what another program computed once: probabilities, or means and deviations."""
     case, result = held.case, held.result
+    if hasattr(result, "from_quantiles"):
+        ends = np.stack([result.mean - 1, result.mean + 1], axis=-1)
+        made = type(result).from_quantiles(ends, (0.05, 0.95), case.names)
+        np.testing.assert_array_equal(made.prediction_interval(0.9), ends)
     if hasattr(result, "from_mean_std"):
         return of_result(type(result).from_mean_std(result.mean, result.std, case.names))
     p = np.asarray(result.probabilities)
@@ -437,7 +441,7 @@ DOORS = {
     "plan": Door(by_a_plan, ("plan",), by_the_model=True),
     "passes": Door(single_passes, ("passes", "predict_with_uncertainty", "audit"), by_the_model=True),
     "from passes": Door(from_passes, tuple(of_kind(each).constructor for each in KINDS), by_the_model=True),
-    "from a table": Door(from_a_table, ("from_probabilities", "from_mean_std")),
+    "from a table": Door(from_a_table, ("from_probabilities", "from_mean_std", "from_quantiles")),
     **{name: Door(call, (name,)) for kind in KINDS for name, call in of_kind(kind).doors.items()},
 }
 

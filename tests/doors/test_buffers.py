@@ -167,6 +167,13 @@ def from_mean_std(case, result, lend):
     return alone, made(mean, std), made(lend(result.mean[:, 0]), 1.0)
 
 
+def from_quantiles(case, result, lend):
+    ends = np.stack([result.mean - 1, result.mean + 1], axis=-1)
+    return type(result).from_quantiles(
+        lend(ends), lend(np.array([0.05, 0.95])), lend(case.names), ids=lend(case.ids)
+    )
+
+
 def from_probabilities(case, result, lend):
     p = np.asarray(result.probabilities)
     counts = {} if case.counts is None else {"positions": lend(case.counts)}
@@ -213,6 +220,7 @@ WAYS = {
     "from_passes": from_passes,
     "from_samples": from_samples,
     "from_mean_std": from_mean_std,
+    "from_quantiles": from_quantiles,
     "from_probabilities": from_probabilities,
     "rescaled": rescaled,
     "with_truth": with_truth,

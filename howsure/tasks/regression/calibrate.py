@@ -42,6 +42,7 @@ from howsure.tasks.regression.evaluate import (
     RegressionEvaluation,
     evaluate_numbers,
 )
+from howsure.tasks.regression.quantiles import refuse
 from howsure.tasks.regression.rescale import moved
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.scores import Loss, root_of
@@ -139,6 +140,7 @@ def calibrate(
             received=repr(method),
             hint="`result.rescaled(2.5, 1.0)` adds 2.5 to means that are too low by that",
         )
+    refuse(result, "There is nothing to calibrate")
     truth = truth_of(result, labels)
     scatter, error = _scatter_to_learn(result), truth - result.mean
     check_rows(len(truth))

@@ -32,6 +32,7 @@ from howsure.inputs.rows import as_floats, in_rows, quoted
 from howsure.inputs.targets import by_target
 from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.tasks.regression.quantiles import pairs_of, widest_between
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.scores import scale_of
 from howsure.tasks.regression.sentence import SHOWN
@@ -55,7 +56,8 @@ class RegressionAbstention(Acceptance):
         accepted: How many of them are accepted.
         mistakes: How many of the accepted are off by more.
         tolerance: By name of each target, how far it may be off, in its unit. A row is off if any target is.
-        ranked_by: `std`, or `spread` if `std` is unknown, or `nothing`: then all rows go the same way.
+        ranked_by: `std`, or `width` between quantiles, or `spread` if neither is known, or `nothing`: then
+            all rows go the same way.
     """
 
     tolerance: Mapping[str, float]
@@ -172,6 +174,8 @@ class PredictionIntervals(FittedToRows):
         least: Share of rows whose intervals hold the true number, at least, in all targets at once, with
             95 % confidence over draws of the labelled rows.
         groups: As in `PredictionSets`.
+        levels: Levels of the two quantiles that the intervals correct, by `threshold` in the unit of the
+            target, or in widths of the row if `together`; None if the rows have no quantiles.
         together: Whether the coverage is that of all targets of a row at once; then all have one threshold.
     """
 
@@ -184,6 +188,7 @@ class PredictionIntervals(FittedToRows):
     least: float = np.nan
     groups: int | None = None
     together: bool = False
+    levels: tuple[float, float] | None = None
 
     def __call__(self, result: RegressionCertainty) -> Floats:
         """(N, K, 2) lower and upper end of the interval of each number, in the unit of the target.
@@ -195,6 +200,8 @@ class PredictionIntervals(FittedToRows):
             InputError: Not a `RegressionCertainty`, or one of other targets or without the `std` of the fit.
         """
         self._check(result, RegressionCertainty, self.target_names)
+        if self.levels is not None:
+            return self._corrected(result)
         if self.by_std and np.isnan(result.std).any():
             raise InputError(
                 "The `std` of these rows is unknown, and the intervals are scaled by it",
@@ -204,6 +211,15 @@ class PredictionIntervals(FittedToRows):
         # A number that was at the threshold stays in its interval, whatever rounding does.
         reach = np.array(self.threshold) * scale * (1 + TOLERANCE)
         return np.stack([result.mean - reach, result.mean + reach], axis=-1)
+
+    def _corrected(self, result: RegressionCertainty) -> Floats:
+        """(N, K, 2) quantiles moved outwards by the threshold; where they would cross, their middle."""
+        assert self.levels is not None
+        low, high = _ends_of_quantiles(result, self.levels)
+        width = high - low if self.together else np.ones_like(low)
+        reach = np.array(self.threshold) * width + TOLERANCE * (high - low)
+        middle = (low + high) / 2
+        return np.stack([np.minimum(low - reach, middle), np.maximum(high + reach, middle)], axis=-1)
 
     def columns(self, result: RegressionCertainty) -> dict[str, Any]:
         """The columns of decided rows."""
@@ -224,6 +240,8 @@ class PredictionIntervals(FittedToRows):
             f"{rounded_down(self.least)} or more, with 95 % confidence. "
             f"On average they are {listed(widths)} wide"
         )
+        if self.levels is not None:
+            return f"{text}, corrected from quantiles {self.levels[0]:g} and {self.levels[1]:g} of the model."
         if self.by_std:
             return f"{text}, in proportion to the std of the row."
         return f"{text}, equally wide in every row, as the noise is unknown."
@@ -243,12 +261,21 @@ def prediction_intervals(
     truth = truth_of(result, labels)
     size = size_of(truth, groups)
     check_enough([size], coverage, counted="rows" if groups is None else "groups")
-    is_known = not np.isnan(result.std).any()
+    is_known, levels = not np.isnan(result.std).any(), None
+    together = together and len(result.target_names) > 1
     scale = result.std if is_known else np.ones_like(result.mean)
     error = np.abs(truth - result.mean)
     scores = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
     ask_for_groups(error.max(axis=-1))
-    together = together and len(result.target_names) > 1
+    if result.answer_quantiles is not None:  # Romano and others 2019; by width, Sesia and Candès 2020
+        pairs = pairs_of(result.levels)
+        share = min(pairs, key=lambda known: abs(known - coverage))
+        low_level, high_level = (result.levels[place] for place in pairs[share])
+        levels = (low_level, high_level)
+        low, high = _ends_of_quantiles(result, levels)
+        outside, width = np.maximum(low - truth, truth - high), high - low
+        by_width = np.divide(outside, width, out=np.where(outside > 0, np.inf, 0.0), where=width > 0)
+        scores = by_width if together else outside
     if together:  # the largest score of a row is at most the threshold where each is
         scores = np.broadcast_to(scores.max(axis=-1, keepdims=True), scores.shape)
     threshold = tuple(threshold_of(of_target, coverage, groups) for of_target in scores.T)
@@ -267,6 +294,7 @@ def prediction_intervals(
         result.target_names,
         groups=None if groups is None else size,
         together=together,
+        levels=levels,
     )
     low, high = np.moveaxis(fitted(result), -1, 0)
     return replace(
@@ -276,6 +304,14 @@ def prediction_intervals(
             [size] * (1 if together else len(result.target_names)), coverage, by_group=groups is not None
         ),
     )
+
+
+def _ends_of_quantiles(result: RegressionCertainty, levels: tuple[float, float]) -> tuple[Floats, Floats]:
+    """(N, K) twice: the quantiles of a result at two of its levels."""
+    if result.answer_quantiles is None:
+        raise InputError("The intervals correct quantiles, and these rows have none", expected="quantiles")
+    low, high = (result.answer_quantiles[..., result.levels.index(level)] for level in levels)
+    return low, high
 
 
 # --- rows for a person --------------------------------------------------------------------------------
@@ -349,6 +385,8 @@ def _interval_ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:
         return _low_and_high(ends)
     if result.low is not None and result.high is not None:
         return {"low": result.low, "high": result.high}
+    if result.answer_quantiles is not None:
+        return _low_and_high(widest_between(result))
     known_rows = np.flatnonzero(np.isfinite(result.std).all(axis=-1))
     if len(known_rows):
         ends = np.full((*result.mean.shape, 2), np.nan)

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from howsure.displayed import Displayed
 from howsure.evaluation.cross_fit import FitInfluence
@@ -26,9 +25,9 @@ from howsure.evaluation.score import (
 from howsure.results.origin import check_outside
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.evaluate import ends_of
+from howsure.tasks.regression.quantiles import pairs_of
 from howsure.tasks.regression.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
 from howsure.tasks.regression.scores import AT_LEVELS, LEVELS, METRICS, named_at, of_target
-from howsure.tasks.regression.sentence import SHOWN
 from howsure.tasks.truth import truth_of
 
 
@@ -37,8 +36,8 @@ class ScoreAtLevels(Score, Mapping[float, Score]):
     """A score of intervals, at several levels: `coverage[0.9]` is that of the 90 % intervals.
 
     Attributes:
-        value: Score of the 95 % intervals, as `low` and `high`.
-        at: By level: 0.5, 0.8, 0.9 and 0.95.
+        value: Score of the 95 % intervals, as `low` and `high`; of quantiles, of the widest intervals.
+        at: By level: 0.5, 0.8, 0.9 and 0.95; of quantiles, the shares between pairs of them.
     """
 
     at: Mapping[float, Score] = field(default_factory=dict)
@@ -81,6 +80,8 @@ class TargetScores:
             publish it. Here the networks are those of the quantiles, which lie between two groups of networks
             too. None if `noise` or the networks are unknown.
         crps: Mean continuous ranked probability score of the normal distribution (Gneiting and Raftery 2007).
+        pinball: Mean pinball loss of the quantiles of the model, averaged over their levels (Koenker and
+            Bassett 1978); None unless it predicts quantiles.
         interval_score: At each level, mean width plus 2/(1 − level) times how far answers lie outside
             (Gneiting and Raftery 2007). Without an interval if fewer than two answers lie outside.
         coverage: At each level, share of answers in their intervals, with its exact interval.
@@ -106,6 +107,7 @@ class TargetScores:
     nll: Score | None = None
     nll_mixture: Score | None = None
     crps: Score | None = None
+    pinball: Score | None = None
     coverage: ScoreAtLevels | None = None
     width: ScoreAtLevels | None = None
     interval_score: ScoreAtLevels | None = None
@@ -230,39 +232,40 @@ def evaluate_numbers(
         for score, score_of_rows in of.items()
     }
     together = {}
-    if len(names) > 1 and not np.isnan(result.std).any():
-        away = np.abs(truth - result.mean)
-        for level in LEVELS:
-            is_held = (away <= ndtri((1 + level) / 2) * result.std).all(axis=-1)
+    levels = tuple(pairs_of(result.levels)) or LEVELS
+    if len(names) > 1 and (result.levels or not np.isnan(result.std).any()):
+        for level in levels:
+            low, high = np.moveaxis(result.prediction_interval(level), -1, 0)
+            is_held = ((low <= truth) & (truth <= high)).all(axis=-1)
             together[level] = by_group({TOGETHER: share_of_rows(is_held)}, groups)[TOGETHER]
             flat[named_at(TOGETHER, level)] = together[level]
     paired = replace(Paired.of(flat, result, truth), groups=groups)
     paired = paired if outside is None else replace(paired, outside=outside.row)
     note = ""
-    if np.isnan(result.std).any():
+    if np.isnan(result.std).any() and not result.levels:
         note = f"NLL, CRPS and all scores of intervals are missing: {NO_NOISE}. {FROM_HELD_OUT}."
     return RegressionEvaluation(
         rows,
-        {name: _scores(of) for name, of in measured.items()},
+        {name: _scores(of, levels) for name, of in measured.items()},
         note,
         at_levels({level: of.score(0.95) for level, of in together.items()}) if together else None,
         _found=paired,
     )
 
 
-def _scores(measured: Mapping[str, Measured]) -> TargetScores:
+def _scores(measured: Mapping[str, Measured], levels: Sequence[float]) -> TargetScores:
     scores = {name: score.score(0.95) for name, score in measured.items()}
     columns: dict[str, Any] = {name: score for name, score in scores.items() if name in FIELDS}
-    if named_at(AT_LEVELS[0], SHOWN) in scores:
+    if named_at(AT_LEVELS[0], levels[-1]) in scores:
         for name in AT_LEVELS:
-            at = {level: scores[named_at(name, level)] for level in LEVELS}
+            at = {level: scores[named_at(name, level)] for level in levels}
             columns[name] = at_levels(at)
     return TargetScores(**columns)
 
 
 def at_levels(at: Mapping[float, Score]) -> ScoreAtLevels:
-    """Scores by level; by itself it is that of the 95 % intervals."""
-    usual = at[SHOWN]
+    """Scores by level; by itself it is that of the widest intervals."""
+    usual = list(at.values())[-1]
     return ScoreAtLevels(usual.value, usual.low, usual.high, at)
 
 

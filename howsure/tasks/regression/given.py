@@ -2,12 +2,15 @@
 
     one target      mean, std                                 and perhaps y or truth, and id
     several         mean.NAME, std.NAME  or  mean_NAME, …     and perhaps y.NAME or truth.NAME, and id
+    quantiles       q05, q50, q95  or  q05.NAME, …            likewise; q025 is that of 0.025
 
 Other columns are not read.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,7 @@ from howsure.errors import InputError
 from howsure.inputs.rows import quoted
 from howsure.inputs.tables import ANY_VECTOR, Table, labels_of, names_in_column, rows_from
 from howsure.sampling.outcome import Floats
+from howsure.tasks.regression.quantiles import pairs_of
 from howsure.tasks.regression.result import FROM_HELD_OUT, RegressionCertainty
 
 if TYPE_CHECKING:
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
 MEAN, STD, TRUTHS = "mean", "std", ("truth", "y")
 """Names of the columns, or of their beginnings."""
+
+QUANTILE = re.compile(r"(q(\d{2,4}))(?:[._].+)?")
+"""Names of columns of quantiles."""
 
 LIKE_STD = ("sd", "stdev", "stddev", "sigma", "var", "variance")
 """Other names of a standard deviation or a variance; one beside a `mean` shows that it is a mean."""
@@ -43,6 +50,8 @@ def claims(table: Table, options: FileColumns) -> bool:
     names = set(table.names)
     if names & set(options.class_names or ()):
         return False
+    if _quantile_words(table):
+        return True
     means, stds = _by_target(table, MEAN), _by_target(table, STD)
     if set(means) & set(stds):
         return True
@@ -63,20 +72,66 @@ def read(table: Table, options: FileColumns, source: Path) -> RegressionCertaint
         InputError: A standard deviation is missing, cells that hold no numbers, or options for percentages.
     """
     _check_options(options)
+    if quantiles := _quantile_words(table):
+        return _of_quantiles(table, options, source, quantiles)
     means, stds = _by_target(table, MEAN), _by_target(table, STD)
     targets = _target_names(list(means), options, source)
     for target in targets:
         _check_std(table, stds.get(target), means[target], source)
+    return _result(
+        table,
+        options,
+        source,
+        targets,
+        RegressionCertainty.from_mean_std,
+        _numbers_in(table, [means[target] for target in targets]),
+        _numbers_in(table, [stds[target] for target in targets]),
+    )
+
+
+def _of_quantiles(
+    table: Table, options: FileColumns, source: Path, words: dict[str, float]
+) -> RegressionCertainty:
+    """The result of a table of quantiles, whose columns begin with these words."""
+    by_word = [_by_target(table, word) for word in words]
+    targets = list(by_word[0])
+    for word, columns in zip(words, by_word, strict=True):
+        if set(columns) != set(targets):
+            raise InputError(
+                f"'{source}' lacks quantiles of some targets",
+                expected=f"a column '{word}' for each of {quoted(targets)}",
+                received=quoted(list(columns)),
+            )
+    numbers = _numbers_in(table, [columns[target] for target in targets for columns in by_word])
+    values = numbers.reshape(len(numbers), len(targets), len(words))
+    make = RegressionCertainty.from_quantiles
+    return _result(table, options, source, targets, make, values, tuple(words.values()))
+
+
+def _quantile_words(table: Table) -> dict[str, float]:
+    """The levels of the columns of quantiles, ascending, by the beginnings of their names, such as `q05`.
+
+    Empty unless two lie around a share of answers: columns `q01` and `q02` may be anything.
+    """
+    found = (QUANTILE.fullmatch(name.lower()) for name in table.names)
+    words = {match[1]: float(f"0.{match[2]}") for match in found if match is not None}
+    words = dict(sorted(words.items(), key=lambda item: item[1]))
+    return words if pairs_of(list(words.values())) else {}
+
+
+def _result(
+    table: Table,
+    options: FileColumns,
+    source: Path,
+    targets: list[str],
+    make: Callable[..., RegressionCertainty],
+    *values: Any,
+) -> RegressionCertainty:
+    """The result that `make` makes of the values, with the ids and true numbers of the table."""
     names = options.class_names if targets == [""] else targets
     _, identity, _ = options.roles.of(table, None)
     called = names_in_column(table, identity)
-    result = RegressionCertainty.from_mean_std(
-        _numbers_in(table, [means[target] for target in targets]),
-        _numbers_in(table, [stds[target] for target in targets]),
-        names,
-        source=source.name,
-        ids=called.ids,
-    )
+    result = make(*values, names, source=source.name, ids=called.ids)
     result = replace(result, frame_index=called.frame_index)
     if result.can_call(called.id_name):
         result = replace(result, id_name=called.id_name)

@@ -18,12 +18,14 @@ from howsure.tasks.regression.doubt import (
     target_error,
     target_share,
 )
+from howsure.tasks.regression.quantiles import widest_between
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.sentence import (
     FEW_TARGETS,
     SHOWN,
     NumbersRow,
     level_of,
+    level_of_answers,
     number_in_words,
     reasons_in_words,
     unfamiliar_in_words,
@@ -49,6 +51,11 @@ def lead(result: RegressionCertainty) -> str:
         return NONE.format(kind)
     is_single = len(names) == 1
     text = "" if is_single else f"Each {kind} has {counted(len(names), 'number')}. "
+    if result.answer_quantiles is not None:
+        level, width = level_of_answers(result[0]), np.ptp(widest_between(result), axis=-1)
+        usual = _with_names(names, [significant(float(of), 2) for of in np.median(width, axis=0)])
+        text += f"In half of {counted(rows, kind)} the {100 * level:g}{UNIT} interval of the model is "
+        return f"{text}at most {usual} wide."
     if np.isnan(scatter(result.std, result.spread)).all():
         which = f"each of {counted(rows, kind)}" if rows > 1 else f"the one {kind} it was given"
         text = text or f"The model predicts a number for {which}. "

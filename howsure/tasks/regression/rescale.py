@@ -88,6 +88,6 @@ def moved(result: RegressionCertainty, shift: Floats, scale: Floats) -> dict[str
         if column.unit == UNIT and column.name != "truth" and column.name in result._arrays:
             by, of = (shift, scale) if column.shape == WIDE else (shift[..., None], scale[..., None])
             columns[column.name] = result._arrays[column.name] * of
-            if column.name in ("mean", "quantiles", "networks", "low", "high"):
+            if column.name in ("mean", "quantiles", "networks", "low", "high", "answer_quantiles"):
                 columns[column.name] = columns[column.name] + by
     return columns

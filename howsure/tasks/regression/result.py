@@ -45,6 +45,7 @@ from howsure.statistics import widening
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.familiar import FAMILIARITY, Familiar
 from howsure.tasks.probabilities import ROW_AND_ID
+from howsure.tasks.regression import quantiles as of_answers
 from howsure.tasks.regression.doubt import relative_width
 from howsure.tasks.regression.sentence import NumbersRow
 
@@ -52,6 +53,7 @@ UNIT = "unit of the target"
 """The unit of the columns that `rescaled` puts into it."""
 
 GIVEN_NUMBERS, GIVEN_SAMPLES = "given numbers", "given samples"
+GIVEN_QUANTILES = "given quantiles"
 """Names of the methods of results that were computed elsewhere."""
 
 NO_NOISE = "nothing says how far an answer scatters around its mean"
@@ -141,6 +143,13 @@ COLUMNS = (
         "low", "lower end of the interval of `howsure.fit_rules`; None if no rules decided", optional=True
     ),
     _wide_column("high", "upper end of that interval, likewise", optional=True),
+    _wide_column(
+        "answer_quantiles",
+        "number that shares `levels` of new answers stay below; None unless the model predicts quantiles",
+        WIDE_OF_NETWORKS,
+        on_demand=True,
+        optional=True,
+    ),
     _wide_column("truth", "the true number; None if not given", optional=True),
 )
 """The columns of a `RegressionCertainty`, in the order of its table, which has lists for (N, K)."""
@@ -180,6 +189,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         independent: (N,) count, how many independent passes tell the share of networks above a limit as well;
             None if not told. Passes that share masks are worth fewer.
         truth: (N, K) the true numbers; None if not given.
+        answer_quantiles: (N, K, L) number that shares `levels` of new answers stay below, ascending; None
+            unless the model predicts quantiles. Then `mean` is the median.
         noise_from: Source of `noise`, in words for sentences: `the model` or `held-out rows`; None if it is
             unknown.
 
@@ -233,6 +244,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     low: Floats | None = None
     high: Floats | None = None
     hand_over: Booleans | None = None
+    answer_quantiles: Floats | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -243,6 +255,11 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             self.noise_from, (str, type(None)), "noise_from", "a text such as 'held-out rows', or None"
         )
         as_share(self.unfamiliar_share, "unfamiliar_share")
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """L shares of new answers below `answer_quantiles`; empty where there are none."""
+        return tuple(self.method["levels"]) if self.answer_quantiles is not None else ()
 
     # --- intervals ----------------------------------------------------------------------------
 
@@ -290,7 +307,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """Between which numbers a new answer lies: `mean` ± z · `std`, z the normal quantile of the level.
 
         It holds as far as answers scatter normally with `noise`, which the model or held-out rows say.
-        `howsure.prediction_intervals` gives intervals that keep their promise without that.
+        `howsure.prediction_intervals` gives intervals that keep their promise without that. It lies
+        between two quantiles if the model predicts them.
 
         Args:
             level: Share of new answers in it, above 0 and below 1.
@@ -299,13 +317,15 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             (N, K, 2) lower and upper end.
 
         Raises:
-            InputError: `noise` is unknown, or another level.
+            InputError: `noise` is unknown, or another level; or one around which no two quantiles lie.
         """
         share = as_number(level, "level", "a number such as 0.9")
         if not 0 < share < 1:
             raise InputError(
                 "`level` is out of range", expected="a share of answers above 0 and below 1", received=level
             )
+        if self.answer_quantiles is not None:
+            return of_answers.between(self.answer_quantiles, self.levels, share)
         self.check_noise("There is no interval for a new answer")
         reach = ndtri((1 + share) / 2) * self.std
         return np.stack([self.mean - reach, self.mean + reach], axis=-1)
@@ -355,6 +375,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Raises:
             InputError: No finite number, no such target, or neither noise nor networks are known.
         """
+        of_answers.refuse(self, "Nothing says how likely a number is above a threshold")
         from howsure.tasks.regression.above import above  # makes a Certainty, so it comes after this
 
         return above(self, as_number(threshold, "threshold", "a number such as 3.0"), self.target(target))
@@ -405,7 +426,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """
         if count is not None:
             check_whole(count, "count", least=0)
-        width = relative_width(self.std, self.spread).max(axis=-1, initial=-1.0)
+        std = self.std if self.answer_quantiles is None else np.ptp(of_answers.widest_between(self), axis=-1)
+        width = relative_width(std, self.spread).max(axis=-1, initial=-1.0)
         return np.argsort(-width, kind="stable")[:count].astype(np.int64)
 
     def rescaled(self, mean: ArrayLike, std: ArrayLike, *, truth: str | None = None) -> RegressionCertainty:
@@ -439,6 +461,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Raises:
             InputError: Another shape, or negative.
         """
+        of_answers.refuse(self, "There is no `noise` to set")
         noise = by_target(noise, self.target_names, "The numbers of `noise`")
         values = as_floats(aligned(noise, self, "The `noise`", "noise"), "The numbers of `noise`")
         if values.ndim == 1 and len(self.target_names) == 1:
@@ -542,6 +565,46 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             std=stds,
             noise_from=None,
             **_common_fields(len(means), names, GIVEN_NUMBERS, words, source, kind, called),
+        )
+
+    @staticmethod
+    @accept_alias
+    def from_quantiles(
+        q: ArrayLike | Any,
+        levels: Sequence[float],
+        target_names: Sequence[str] | None = None,
+        *,
+        source: str | None = None,
+        kind: str = "row",
+        ids: Any = None,
+    ) -> RegressionCertainty:
+        """The result of quantiles of new answers, which something else computed.
+
+        `mean` is the median, or the middle of the innermost two quantiles where 0.5 is not among the levels.
+        `std` stays unknown. Quantiles that cross are sorted, and a warning says in how many rows.
+
+        Args:
+            q: (N, L) for one target, or (N, K, L), or (N, K · L) with the levels of a target side by side.
+            levels: L shares of answers below them, ascending, such as (0.05, 0.5, 0.95).
+            target_names: K names. Default: '0' … 'K−1', or 'value' for one.
+            source: Their source in words, kept in `method`.
+            kind: Name of one row in sentences.
+            ids: (N,) what the caller calls each row, or None.
+
+        Raises:
+            InputError: No finite numbers, other shapes, or levels that cannot be used.
+        """
+        shares = of_answers.check_levels(levels)
+        quantiles = of_answers.checked(q, shares)
+        names = target_names if target_names is None else tuple(target_names)
+        middle, names = _numbers_and_names(of_answers.middle_of(quantiles, shares), names, "The quantiles")
+        called = _row_names(index_names(q), ids, len(middle))
+        common = _common_fields(
+            len(middle), names, GIVEN_QUANTILES, {"pass": "what was given"}, source, kind, called
+        )
+        common["method"]["levels"] = list(shares)
+        return RegressionCertainty(
+            mean=middle, mc_error=np.zeros_like(middle), answer_quantiles=quantiles, **common
         )
 
     @staticmethod

@@ -6,6 +6,7 @@ With e = y − mean, z = e / std, and Φ and φ the normal distribution function
     nll             ½ log 2π std² + ½ z²                                           (deep ensembles 2017)
     nll_mixture     −log mean_t N(y; y_t, noise²) over networks t                  (Gal and Ghahramani 2016)
     crps            std · (z (2 Φ(z) − 1) + 2 φ(z) − 1/√π)                         (Gneiting and Raftery 2007)
+    pinball         max(l (y − q), (l − 1) (y − q)), averaged over levels l         (Koenker and Bassett 1978)
     interval_score  width + 2/α · how far y lies outside, α = 1 − level            (the same)
     miscalibration  ∫ |share of rows with Φ(z) ≤ t, less t| dt                     (Tran and others 2020)
     ause            area under the sparsification error                            (Ilg and others 2018)
@@ -39,6 +40,7 @@ from howsure.evaluation.score import (
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import skewed_interval, symmetric_interval
 from howsure.tasks.regression.above import networks_of
+from howsure.tasks.regression.quantiles import between, pairs_of, widest_between
 from howsure.tasks.regression.result import RegressionCertainty
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -80,6 +82,7 @@ METRICS = by_name(
         "punishes large errors less than the NLL does. Without uncertainty it is the absolute error.",
         alone=True,
     ),
+    Metric("pinball", "pinball loss", f"lower is better; {UNIT}", None),
     Metric("coverage", "coverage", "as much as the intervals claim is best", None),
     Metric("width", "width", "lower is better, where the coverage is kept", None),
     Metric("interval_score", "interval score", "lower is better; width and misses in one", None),
@@ -196,7 +199,9 @@ def of_target(
     error = y - mean
     scale, ranked_by = scale_of(result)
     scores: dict[str, Measured] = of_errors(error, y)
-    if not np.isnan(std).any():
+    if result.answer_quantiles is not None:
+        scores |= of_quantiles(result.answer_quantiles[:, k], result.levels, y)
+    elif not np.isnan(std).any():
         scores |= of_normal(error, std, seed)
     if mixed := nll_of_networks(result, k, y):
         scores["nll_mixture"] = mixed
@@ -269,18 +274,34 @@ def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
     }
     for level in LEVELS:
         reach = float(ndtri((1 + level) / 2)) * std
-        beyond = np.abs(error) - reach
-        missed = beyond > 0
-        width = 2 * reach
-        losses = width + 2 / (1 - level) * np.where(missed, beyond, 0.0)
-        same = np.ptp(std) == 0
-        scores[named_at("coverage", level)] = share_of_rows(~missed)
-        scores[named_at("width", level)] = Width(
-            float(width.mean()), np.zeros(len(std)) if same else centred(width), len(std), least=0.0
-        )
-        scores[named_at("interval_score", level)] = replace(
+        scores |= of_intervals(level, np.abs(error) - reach, 2 * reach)
+    return scores
+
+
+def of_intervals(level: float, beyond: Floats, width: Floats) -> dict[str, Measured]:
+    """Scores of intervals of one level, of this width (N,), beyond which answers lie so far (N,)."""
+    missed = beyond > 0
+    losses = width + 2 / (1 - level) * np.where(missed, beyond, 0.0)
+    same = np.ptp(width) == 0
+    return {
+        named_at("coverage", level): share_of_rows(~missed),
+        named_at("width", level): Width(
+            float(width.mean()), np.zeros(len(width)) if same else centred(width), len(width), least=0.0
+        ),
+        named_at("interval_score", level): replace(
             mean_loss(losses), mistakes=int(missed.sum()), least_mistakes=LEAST_OUTSIDE
-        )
+        ),
+    }
+
+
+def of_quantiles(quantiles: Floats, levels: tuple[float, ...], y: Floats) -> dict[str, Measured]:
+    """Scores of quantiles (N, L) of answers: their pinball loss, and intervals between pairs of them."""
+    away = y[:, None] - quantiles
+    losses = np.maximum(np.array(levels) * away, (np.array(levels) - 1) * away)
+    scores: dict[str, Measured] = {"pinball": mean_loss(losses.mean(axis=-1))}
+    for level in pairs_of(levels):
+        low, high = between(quantiles, levels, level).T
+        scores |= of_intervals(level, np.maximum(low - y, y - high), high - low)
     return scores
 
 
@@ -421,6 +442,8 @@ def scale_of(result: RegressionCertainty) -> tuple[Floats, str]:
 
     `std`, or `spread` where nothing says how far answers scatter, or 1 where nothing is known of networks.
     """
+    if result.answer_quantiles is not None:
+        return np.ptp(widest_between(result), axis=-1), "width"
     if not np.isnan(result.std).any():
         return result.std, "std"
     if result.spread is not None and not np.isnan(result.spread).any():

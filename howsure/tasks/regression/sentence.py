@@ -11,6 +11,7 @@ from howsure import digits
 from howsure.digits import Written, significant, written
 from howsure.sampling import between
 from howsure.sampling.outcome import Floats
+from howsure.tasks.regression import quantiles as of_answers
 from howsure.tasks.regression.doubt import (
     disagreement,
     disagreement_error,
@@ -67,6 +68,7 @@ class NumbersRow(AnswerRow):
     spread_error: Floats | None = None
     quantiles: Floats | None = None
     quantiles_error: Floats | None = None
+    answer_quantiles: Floats | None = None
 
     def credible_interval(self, level: float = between.SHOWN) -> Floats:
         """(K, 2) interval of the networks; NaN where unknown."""
@@ -75,7 +77,9 @@ class NumbersRow(AnswerRow):
         return between.number_interval_of(self.quantiles, level)
 
     def prediction_interval(self, level: float = between.SHOWN) -> Floats:
-        """(K, 2) interval of a new answer; NaN where `noise` is unknown."""
+        """(K, 2) interval of a new answer; NaN where `noise` is unknown. Or between two quantiles."""
+        if self.answer_quantiles is not None:
+            return of_answers.between(self.answer_quantiles, self.method["levels"], level)
         reach = ndtri((1 + level) / 2) * self.std
         return np.stack([self.mean - reach, self.mean + reach], axis=-1)
 
@@ -103,11 +107,16 @@ def written_of(row: NumbersRow, k: int, level: float) -> Written:
     return written(
         float(row.mean[k]),
         1.96 * float(row.mc_error[k]),
-        _ends_or_none(row.prediction_interval(SHOWN)[k]),
+        _ends_or_none(row.prediction_interval(level_of_answers(row))[k]),
         _ends_or_none(row.credible_interval(level)[k]),
         None if row.truth is None else float(row.truth[k]),
         2 * float(ndtri((1 + SHOWN) / 2)) * spread,
     )
+
+
+def level_of_answers(row: NumbersRow) -> float:
+    """Share of answers in the interval that is told: 95 %, or that between the outermost quantiles."""
+    return SHOWN if row.answer_quantiles is None else list(of_answers.pairs_of(row.method["levels"]))[-1]
 
 
 def level_of(row: NumbersRow, k: int) -> float:
@@ -133,7 +142,7 @@ def number_in_words(row: NumbersRow, k: int) -> str:
     spread = np.nan if row.spread is None else float(row.spread[k])
     deviation = f"standard deviation between {words}"
     if texts.answers is not None:
-        text += f"; {OF_ANSWERS} {digits.between(texts.answers)}"
+        text += f"; {100 * level_of_answers(row):g} % of answers {digits.between(texts.answers)}"
         if texts.networks is not None:
             text += f" ({words if level == SHOWN else of_networks}: {digits.to(texts.networks)})"
         elif np.isfinite(spread):

@@ -13,6 +13,7 @@ from howsure.tasks.regression import evaluate as scoring
 from howsure.tasks.regression import given as tables
 from howsure.tasks.regression import graph as graphs
 from howsure.tasks.regression.outcome import Numbers
+from howsure.tasks.regression.quantiles import refuse
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.task import Task, refused
 
@@ -53,9 +54,12 @@ class Regression(Task[RegressionCertainty]):
     graph_words = staticmethod(graphs.words)
 
     def compare(self, result: RegressionCertainty | None = None) -> Any:
+        if result is not None:
+            refuse(result, "There is no comparison")
         return comparing.COMPARING
 
     def page(self, result: RegressionCertainty, asked: Any) -> str:
+        refuse(result, "There is no page")
         from howsure.tasks.regression.page import page  # late, as its templates take time to import
 
         return page(result, asked)

@@ -1,0 +1,121 @@
+"""Quantiles of new answers that a model predicts: their pairs, and intervals between two of them.
+
+A pair of levels l and 1 − l holds a share 1 − 2 l of new answers, as far as the quantiles are true.
+`howsure.prediction_intervals` corrects them (conformalised quantile regression; Romano and others 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from howsure.errors import InputError, warn
+from howsure.inputs.rows import as_floats, in_rows
+from howsure.sampling.outcome import Floats
+
+if TYPE_CHECKING:
+    from howsure.tasks.regression.result import RegressionCertainty
+
+DIGITS = 9
+"""Digits by which levels are told apart."""
+
+INSTEAD = "`howsure.prediction_intervals(result, y, coverage=0.9)` corrects quantiles by held-out rows"
+
+
+def pairs_of(levels: Sequence[float]) -> dict[float, tuple[int, int]]:
+    """Places of the two levels around each share of answers, the smallest share first."""
+    places = {round(level, DIGITS): place for place, level in enumerate(levels)}
+    lower = sorted((level for level in places if level < 0.5), reverse=True)
+    return {
+        round(1 - 2 * level, DIGITS): (places[level], places[other])
+        for level in lower
+        if (other := round(1 - level, DIGITS)) in places
+    }
+
+
+def between(quantiles: Floats, levels: Sequence[float], share: float) -> Floats:
+    """(…, 2) lower and upper end of the interval of a share of answers, from quantiles (…, L).
+
+    Raises:
+        InputError: No two levels lie around that share.
+    """
+    pairs = pairs_of(levels)
+    pair = pairs.get(round(share, DIGITS))
+    if pair is None:
+        raise InputError(
+            f"No two quantiles of the model hold {100 * share:g} % of answers between them",
+            expected=" or ".join(f"{known:g}" for known in pairs),
+            received=share,
+            hint=INSTEAD,
+        )
+    return quantiles[..., list(pair)]
+
+
+def widest_between(result: RegressionCertainty) -> Floats:
+    """(N, K, 2) ends of the widest interval that the quantiles of a result tell."""
+    assert result.answer_quantiles is not None
+    return between(result.answer_quantiles, result.levels, list(pairs_of(result.levels))[-1])
+
+
+def check_levels(levels: Any) -> tuple[float, ...]:
+    """The levels, ascending; an `InputError` unless two of them lie around a share of answers."""
+    values = as_floats(levels, "`levels`")
+    is_fit = values.ndim == 1 and np.all((values > 0) & (values < 1)) and np.all(np.diff(values) > 0)
+    if not is_fit or not pairs_of(values.tolist()):
+        raise InputError(
+            "`levels` cannot be used",
+            expected="shares of answers above 0 and below 1, ascending, two of them as far from 0.5, such as "
+            "(0.05, 0.5, 0.95)",
+            received=repr(levels)[:200],
+        )
+    return tuple(values.tolist())
+
+
+def checked(values: Any, levels: tuple[float, ...]) -> Floats:
+    """(N, K, L) quantiles in ascending order. Where they cross, they are sorted, and a warning says so.
+
+    Args:
+        values: (N, L), (N, K · L) with the levels of a target side by side, or (N, K, L).
+        levels: The L levels.
+
+    Raises:
+        InputError: Another shape, or not finite.
+    """
+    quantiles, count = as_floats(values, "The quantiles"), len(levels)
+    if quantiles.ndim == 2 and quantiles.shape[1] and quantiles.shape[1] % count == 0:
+        quantiles = quantiles.reshape(len(quantiles), -1, count)
+    if quantiles.ndim != 3 or quantiles.shape[2] != count or not quantiles.shape[1]:
+        raise InputError(
+            "The quantiles do not fit the levels",
+            expected=f"an array of shape (rows, {count}) or (rows, targets, {count})",
+            received=f"one of shape {quantiles.shape}",
+        )
+    if not np.isfinite(quantiles).all():
+        bad = np.flatnonzero(~np.isfinite(quantiles).all(axis=(1, 2)))
+        raise InputError(
+            f"There is NaN or infinity {in_rows(len(bad), bad[:5].tolist())}", expected="finite quantiles"
+        )
+    crossed = np.flatnonzero((np.diff(quantiles, axis=-1) < 0).any(axis=(1, 2)))
+    if len(crossed):
+        warn(f"Quantiles cross {in_rows(len(crossed), crossed[:5].tolist())}, and were sorted there.")
+    return np.sort(quantiles, axis=-1)
+
+
+def middle_of(quantiles: Floats, levels: tuple[float, ...]) -> Floats:
+    """(N, K) the median; or the middle of the innermost pair where it is not among the levels."""
+    if 0.5 in levels:
+        return np.asarray(quantiles[..., levels.index(0.5)])
+    return np.asarray(between(quantiles, levels, next(iter(pairs_of(levels)))).mean(axis=-1))
+
+
+def refuse(result: RegressionCertainty, what: str) -> None:
+    """Raise an `InputError` where a result holds quantiles of answers, which do not tell this."""
+    if result.answer_quantiles is not None:
+        raise InputError(
+            f"{what}: the model predicts quantiles, and no standard deviation",
+            expected="a result of means, with or without standard deviations",
+            received=f"quantiles at {', '.join(f'{level:g}' for level in result.levels)}",
+            hint=INSTEAD,
+        )

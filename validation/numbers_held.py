@@ -1,0 +1,96 @@
+"""Intervals of numbers where noise differs by row, and of whole paths: what share of answers they hold.
+
+    python -m validation.numbers_held
+
+Simulated rows. Quantiles come from scikit-learn's boosting, and MAPIE corrects the same ones beside howsure.
+Takes about a minute.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from mapie.regression import ConformalizedQuantileRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+import howsure
+from howsure.sampling.outcome import Floats
+
+LEVELS = (0.05, 0.5, 0.95)
+COVERAGE, SPLITS = 0.9, 10
+TRAINED, KNOWN, NEW, STEPS = 1000, 500, 5000, 12
+
+
+def rows(random: np.random.Generator, count: int) -> tuple[Floats, Floats, Floats]:
+    """Inputs (N, 4), answers (N,), and the true standard deviation of each, 0.2 to 4."""
+    x = random.uniform(-1, 1, (count, 4))
+    std = 0.2 * np.exp(1.5 * (x[:, 1] + 1))
+    return x, np.sin(3 * x[:, 0]) + std * random.normal(size=count), std
+
+
+def held(ends: Floats, y: Floats) -> Floats:
+    """(…) whether answers lie in their intervals (…, 2)."""
+    return np.asarray((ends[..., 0] <= y) & (y <= ends[..., 1]))
+
+
+def shares(ends: Floats, y: Floats, std: Floats) -> list[float]:
+    """The share held of all rows, of the noisiest fifth, of the quietest fifth, and the mean width."""
+    is_held, fifth = held(ends, y), np.quantile(std, [0.2, 0.8])
+    parts = is_held, is_held[std >= fifth[1]], is_held[std <= fifth[0]], np.ptp(ends, axis=-1)
+    return [float(part.mean()) for part in parts]
+
+
+def split(seed: int) -> dict[str, list[float]]:
+    """The shares of one draw of training, labelled and new rows, by way."""
+    random = np.random.default_rng(seed)
+    (x, y, _), (x_known, y_known, _), (x_new, y_new, std) = (
+        rows(random, count) for count in (TRAINED, KNOWN, NEW)
+    )
+    models = [
+        HistGradientBoostingRegressor(
+            loss="quantile", quantile=level, max_iter=60, max_leaf_nodes=8, random_state=0
+        ).fit(x, y)
+        for level in LEVELS
+    ]
+    known, new = (np.stack([model.predict(part) for model in models], axis=-1) for part in (x_known, x_new))
+    known, new = np.sort(known, axis=-1), np.sort(new, axis=-1)
+    quantiles = howsure.RegressionCertainty.from_quantiles
+    corrected = howsure.prediction_intervals(quantiles(known, LEVELS), y_known, coverage=COVERAGE)
+    alone = howsure.RegressionCertainty.from_mean_std
+    constant = howsure.prediction_intervals(alone(known[:, 1], 1.0), y_known, coverage=COVERAGE)
+    low, middle, high = models
+    theirs = ConformalizedQuantileRegressor([low, high, middle], confidence_level=COVERAGE, prefit=True)
+    theirs.conformalize(x_known, y_known)
+    _, of_mapie = theirs.predict_interval(x_new, symmetric_correction=True)
+    return {
+        "quantiles as they are": shares(new[:, [0, 2]], y_new, std),
+        "howsure, corrected": shares(corrected(quantiles(new, LEVELS))[:, 0], y_new, std),
+        "MAPIE, corrected": shares(of_mapie[:, :, 0], y_new, std),
+        "one width for all rows": shares(constant(alone(new[:, 1], 1.0))[:, 0], y_new, std),
+    }
+
+
+def paths(seed: int, together: bool) -> tuple[float, float]:
+    """The share held of single steps, and of whole paths, of a random walk."""
+    random = np.random.default_rng(seed)
+    y = random.normal(size=(KNOWN + NEW, STEPS)).cumsum(axis=1)
+    std = np.tile(np.sqrt(np.arange(1, STEPS + 1)), (len(y), 1))
+    result = howsure.RegressionCertainty.from_mean_std(np.zeros_like(y), std)
+    fitted = howsure.prediction_intervals(result[:KNOWN], y[:KNOWN], coverage=COVERAGE, together=together)
+    is_held = held(fitted(result[KNOWN:]), y[KNOWN:])
+    return float(is_held.mean()), float(is_held.all(axis=1).mean())
+
+
+def main() -> None:
+    """Print both tables, means over splits."""
+    found = [split(seed) for seed in range(SPLITS)]
+    print(f"{'':24}{'all':>8}{'noisy':>8}{'quiet':>8}{'width':>8}")
+    for way in found[0]:
+        print(f"{way:24}" + "".join(f"{share:8.3f}" for share in np.mean([of[way] for of in found], axis=0)))
+    print(f"\n{'':24}{'steps':>8}{'paths':>8}")
+    for together in (False, True):
+        steps, whole = np.mean([paths(seed, together) for seed in range(SPLITS)], axis=0)
+        print(f"{'together' if together else 'each step by itself':24}{steps:8.3f}{whole:8.3f}")
+
+
+if __name__ == "__main__":
+    main()
