@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.docs import Page, shares
+from benchmarks.docs import Page, percent, shares
 from howsure.statistics import proportion_interval
 from validation import mutation, origins, promises, rare, reasons, reproduction, sentences, watch
 
@@ -126,11 +126,8 @@ def of_sentences(found: Any) -> str:
 
 def of_reasons(found: Any) -> str:
     """How often reasons are false, at most."""
-    usual, pooled = {name: each for name, each in found.items() if reasons.HEAVY not in name}, []
-    for about in reasons.ABOUT:
-        cells = reasons.cells(usual, about)
-        pooled.append(sum(each["false"] for *_, each in cells) / sum(draws for _, _, draws, _ in cells))
-    return f"at most {100 * max(pooled):.1f} %, for the kind of sentence that is false most often"
+    most = percent(reasons.most_false(found))
+    return f"at most {most}, for the kind of sentence that is false most often"
 
 
 def of_zoo(found: Any) -> str:

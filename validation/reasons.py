@@ -1,57 +1,81 @@
 """Are the reasons of a comparison true? Worlds whose true reason is known; to docs/reasons.md.
 
-    python -m validation.reasons             everything, to docs/reasons.json and docs/reasons.md
+    python -m validation.reasons                worlds, to docs/reasons.json and docs/reasons.md
+    python -m validation.reasons comparisons    models on data; see `validation.reasons_of_models`
 
-Each quantity follows from 200,000 rows by its definition, with code of its own. A true effect that these
-cannot tell from 0 counts as 0, and a claim of either sign is then false.
+A loss is divided into parts with code of its own, on 200,000 fresh rows. A true effect that these cannot tell
+from 0 counts as 0, and a claim of either sign is then false.
 """
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
+from scipy.stats import ttest_rel
 
 import howsure
-from benchmarks.docs import Page, table
+from benchmarks.docs import Page, percent, table
 from howsure.compare.comparison import Comparison
-from howsure.compare.findings import chosen
-from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
+from howsure.compare.findings import chosen, lead
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
 from howsure.compare.passes import MemberRecorder
-from howsure.compare.reasons import CALIBRATING, SCALE, TOGETHER, WHOLE, because, claims, perhaps_better
-from howsure.tasks.classification import maps as maps_of
-from howsure.words import listed
+from howsure.compare.reasons import (
+    CALIBRATING,
+    SCALE,
+    TOGETHER,
+    WHOLE,
+    Claim,
+    because,
+    claims,
+    reasons,
+    sure_parts,
+)
+from howsure.errors import HowsureWarning
 from validation.compare_numbers import is_too_often
 from validation.intervals import OWN, world
-from validation.intervals import World as Rows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 PAGE = Page("reasons")
 
-SIZES = (30, 100, 300, 1_000)
-DRAWS = 200
+SIZES, DRAWS = (50, 200, 1_000), 100
 MANY = 200_000
 """Rows that the truth is taken from; as many positions of maps."""
 
-SIDE, MAPS = 6, 3
-"""Of maps, and how many classes they have."""
+LEAST = 1e-3
+"""Nats that count as nothing."""
 
-SCALES, SOME = np.linspace(-3, 3, 41), 20_000
-"""Logarithms of temperatures, or factors, at which the NLL of rows to come is known, and how many rows."""
+SIDE, GROUP = 6, 10
+"""Of maps; rows of a group."""
 
-WRONG = 0.2
-"""Share of wrong answers of classes of a method that sees rows as clearly as can be."""
+FLOOR = float(np.log(np.finfo(np.float64).eps))
+"""The least log-probability that the negative log-likelihood counts."""
+
+MENDED = ZEROS, SURENESS, OFFSETS = ("zeros", "sureness", "offsets")
+PARTS = (*MENDED, ACCURACY, ORDER, ALTERNATIVES := "alternatives")
+"""What a loss is made of: 0 % for what came true, claims too high or low, classes (or numbers) too often (or
+too high), wrong answers, answers not known to be doubtful, and not knowing what else it could be."""
+
+TOLD: Mapping[str, Sequence[str]] = {
+    CALIBRATION: MENDED,
+    DISCRIMINATION: (ACCURACY, ORDER, ALTERNATIVES),
+    **{part: (part,) for part in PARTS},
+}
+"""What is meant by a part that a comparison tells."""
+
+TAKEN = "taken"
+"""The statement that a method is the one to take."""
 
 
 # --- worlds -------------------------------------------------------------------------------------------
@@ -68,78 +92,85 @@ class Said:
     truth: NDArray[Any]
     said: Mapping[str, Floats]
     members: Mapping[str, Sequence[Floats]] = field(default_factory=dict)
+    groups: Integers | None = None
 
 
-Draw = Callable[[np.random.Generator, int], Said]
+Method = Callable[[Floats, np.random.Generator], Floats]
+"""From true logits to those of a method."""
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How good a method is: what it multiplies true logits by, and the blur of what it sees.
+class Sees:
+    """A method that multiplies logits by `sharp`, and sees rows through a blur of its own.
 
-    That is the standard deviation of noise of its own, unknown to its claims, beside the 1 that all have.
+    It knows of the `blur`, the standard deviation of this noise beside the 1 that all have. `odd` is what it
+    does to its logits.
     """
 
-    sharp: float
     blur: float = 0.0
-
-
-def logits_of(of: Rows, truth: Integers, kinds: Sequence[Kind], random: np.random.Generator) -> list[Floats]:
-    """(N, K) of each method; a truth of −1 is a stranger."""
-    m = of.mean * np.exp(of.uneven * random.normal(size=len(truth)))[:, None]
-    shared = np.sqrt(1 - OWN) * random.normal(size=(len(truth), of.classes))
-    clear = m * np.concatenate([np.eye(of.classes), np.zeros((1, of.classes))])[truth] + shared
-    spread = [np.sqrt(OWN + kind.blur**2) for kind in kinds]
-    return [
-        kind.sharp * m * (clear + each * random.normal(size=clear.shape))
-        for kind, each in zip(kinds, spread, strict=True)
-    ]
-
-
-def sees(blur: float) -> Kind:
-    """A method with noise of its own that it knows of, so that its claims are true."""
-    return Kind(1 / (1 + blur**2), blur)
+    sharp: float = 1.0
+    odd: Method = field(default=lambda logits, random: logits)
 
 
 def classes(
-    *kinds: Kind, among: int = 4, wrong: float = WRONG, random: np.random.Generator, rows: int
-) -> Said:
-    """Methods that see parts of the same rows; they are called a, b and so on."""
-    truth = random.integers(among, size=rows)
-    found = logits_of(world(wrong, 0.5, among), truth, kinds, random)
-    return Said(truth, dict(zip("abcd", found, strict=False)))
-
-
-def ensemble(
-    shared: float,
-    own: Sequence[float],
-    copies: int,
-    *,
+    *methods: Sees,
     among: int = 4,
+    wrong: float = 0.2,
+    prior: Sequence[float] = (),
+    shape: tuple[int, ...] = (),
+    groups: int = 1,
     random: np.random.Generator,
     rows: int,
 ) -> Said:
+    """Methods that see parts of the same rows, or positions of maps; they are called a, b and so on.
+
+    Rows of a group have the same truth, and nearly the same noise.
+    """
+    of, share, own = world(wrong, 0.5, among), np.array(prior or (1 / among,) * among), OWN
+    ends, group = (rows, *shape, among), np.arange(rows) // groups
+    truth = random.choice(among, p=share, size=(rows, *shape))[group]
+    m = of.mean * np.exp(of.uneven * random.normal(size=rows)[group]).reshape(rows, *[1] * (len(ends) - 1))
+    clear = m * np.eye(among)[truth] + np.sqrt(1 - own) * random.normal(size=ends)[group]
+    found = {}
+    for name, method in zip("abcd", methods, strict=False):
+        noise = np.sqrt(own + method.blur**2) * random.normal(size=ends)
+        noise = (
+            noise if groups == 1 else np.sqrt(0.9) * noise[group] + np.sqrt(0.1) * random.normal(size=ends)
+        )
+        logits = method.sharp / (1 + method.blur**2) * m * (clear + noise)
+        found[name] = method.odd(logits + np.log(share * among), random)
+    return Said(truth, found, groups=group if groups > 1 else None)
+
+
+def votes(logits: Floats, random: np.random.Generator, trees: int = 10) -> Floats:
+    """Shares of so many votes: a class without a vote gets exactly 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(random.multinomial(trees, softmax(0.6 * logits, axis=-1)) / trees))
+
+
+def shrug(logits: Floats, random: np.random.Generator) -> Floats:
+    """The same top class and percentage, and of each other class the same."""
+    del random
+    p = softmax(logits, axis=-1)
+    top = p.max(axis=-1, keepdims=True)
+    return np.log(np.where(p == top, top, np.maximum(1 - top, 1e-12) / (p.shape[-1] - 1)))
+
+
+def ensemble(
+    shared: float, own: Sequence[float], copies: int, *, random: np.random.Generator, rows: int
+) -> Said:
     """Networks with noise that all share, and noise of each; the last one is there several times."""
-    truth = random.integers(among, size=rows)
-    of = world(WRONG, 0.5, among)
+    truth, of = random.integers(4, size=rows), world(0.2, 0.5, 4)
     m = of.mean * np.exp(of.uneven * random.normal(size=rows))[:, None]
-    seen = m * np.eye(among)[truth] + shared * random.normal(size=(rows, among))
+    seen = m * np.eye(4)[truth] + shared * random.normal(size=(rows, 4))
     networks = [m * (seen + each * random.normal(size=seen.shape)) / (shared**2 + each**2) for each in own]
     networks += [networks[-1]] * (copies - 1)
-    mean = logsumexp([log_softmax(each, axis=1) for each in networks], axis=0)
-    return Said(truth, {"a": networks[0], "b": mean}, {"b": networks})
+    return Said(truth, {"a": networks[0], "b": together(networks)}, {"b": networks})
 
 
-def maps(*kinds: Kind, random: np.random.Generator, rows: int) -> Said:
-    """Methods that see maps whose positions are alike in how hard they are."""
-    of, shape = world(WRONG, 0.5, MAPS), (rows, SIDE, SIDE)
-    truth = random.integers(MAPS, size=shape)
-    m = of.mean * np.exp(of.uneven * random.normal(size=(rows, 1, 1, 1)))
-    shared = np.sqrt(0.7) * random.normal(size=(*shape, MAPS))
-    own = [np.sqrt(0.3 + kind.blur**2) * random.normal(size=shared.shape) for kind in kinds]
-    clear = m * np.eye(MAPS)[truth] + shared
-    found = [kind.sharp * m * (clear + each) for kind, each in zip(kinds, own, strict=True)]
-    return Said(truth, dict(zip("abcd", found, strict=False)))
+def together(networks: Sequence[Floats]) -> Floats:
+    """Logarithms of the mean probabilities."""
+    return np.asarray(logsumexp([log_softmax(each, axis=-1) for each in networks], axis=0))
 
 
 @dataclass(frozen=True)
@@ -157,23 +188,29 @@ class Numbers:
     offset: float = 0.0
 
 
-def numbers(*kinds: Numbers, heavy: bool = False, random: np.random.Generator, rows: int) -> Said:
-    """Methods for numbers whose noise differs between rows by a factor of 4."""
+def numbers(
+    *methods: Numbers, freedom: float = np.inf, groups: int = 1, random: np.random.Generator, rows: int
+) -> Said:
+    """Methods for numbers whose noise differs between rows by a factor of 4, and has a t distribution.
+
+    The few largest of many rows decide the mean of its squares, so there it is set to what is true.
+    """
+    group = np.arange(rows) // groups
     noise = np.exp(random.uniform(-0.7, 0.7, rows))
-    y = noise * (random.standard_t(3, rows) / np.sqrt(3) if heavy else random.normal(size=rows))
-    usual = np.sqrt(np.sinh(1.4) / 1.4)  # √E noise²
+    off = random.standard_t(freedom, rows) if np.isfinite(freedom) else random.normal(size=rows)
+    variance = np.mean(off**2) if rows >= MANY else 1 / (1 - 2 / freedom)
+    off, usual = (off / np.sqrt(variance))[group], np.sqrt(np.sinh(1.4) / 1.4)  # √E noise²
     found = {}
-    for name, kind in zip("abcd", kinds, strict=False):
-        mean = noise * kind.own * random.normal(size=rows) + kind.offset
-        std = kind.wide * np.sqrt(1 + kind.own**2) * np.where(kind.flat, usual, noise)
+    for name, method in zip("abcd", methods, strict=False):
+        mean = noise * method.own * random.normal(size=rows)[group] + method.offset
+        std = method.wide * np.sqrt(1 + method.own**2) * np.where(method.flat, usual, noise)
         found[name] = np.stack([mean, std], axis=1)
-    return Said(y, found)
+    return Said(noise * off, found, groups=group if groups > 1 else None)
 
 
 def ensemble_of_numbers(own: float, *, random: np.random.Generator, rows: int) -> Said:
     """Four networks for numbers with independent errors, and their mean."""
-    y = random.normal(size=rows)
-    means = own * random.normal(size=(4, rows))
+    y, means = random.normal(size=rows), own * random.normal(size=(4, rows))
     std = np.full(rows, np.sqrt(1 + own**2))
     networks = [np.stack([each, std], axis=1) for each in means]
     mean = np.stack([means.mean(axis=0), np.sqrt(1 + own**2 + means.var(axis=0))], axis=1)
@@ -182,50 +219,76 @@ def ensemble_of_numbers(own: float, *, random: np.random.Generator, rows: int) -
 
 @dataclass(frozen=True)
 class World:
-    """What methods say, whether they are compared calibrated, too, and whether at each position."""
+    """What methods say, the cause of the difference by what they were made to be, and how it is compared.
+
+    Where they are equal in expectation there is none. Rows `in_groups` depend on each other, which the
+    comparison knows where they are `given`.
+    """
 
     draw: Callable[..., Said]
-    calibrated: bool = False
+    cause: str = ""
+    in_groups: bool = False
+    given: bool = False
     of_maps: bool = False
 
 
-TRUE, NUMBERS = Kind(1.0), Numbers()
+TRUE, NUMBERS = Sees(), Numbers()
 
 
-def _off(sharp: float, among: int = 4, calibrated: bool = False) -> World:
-    return World(partial(classes, Kind(sharp), TRUE, among=among), calibrated)
+def _pair(a: Sees, b: Sees, cause: str = "", **others: Any) -> World:
+    return World(partial(classes, a, b, **others), cause)
 
+
+def _numbers(a: Numbers, b: Numbers, cause: str = "", **others: Any) -> World:
+    return World(partial(numbers, a, b, **others), cause)
+
+
+MAPS = {"among": 3, "shape": (SIDE, SIDE)}
 
 WORLDS: Mapping[str, World] = {
-    "too sure by 1.3, 4 classes": _off(1.3),
-    "too sure by 2, 2 classes": _off(2.0, 2, calibrated=True),
-    "too sure by 2, 4 classes": _off(2.0, calibrated=True),
-    "too sure by 2, 10 classes": _off(2.0, 10),
-    "too sure by 3, 4 classes": _off(3.0),
-    "too modest by 0.6, 4 classes": _off(0.6, calibrated=True),
-    **{
-        f"sees more, {among} classes": World(partial(classes, sees(0.8), TRUE, among=among))
-        for among in (2, 4, 10)
-    },
-    "sees more, and is too sure, 4 classes": World(partial(classes, sees(0.8), Kind(1.6))),
-    **{f"alike, {among} classes": World(partial(classes, TRUE, TRUE, among=among)) for among in (2, 4, 10)},
-    "alike, 4 classes, also calibrated": World(partial(classes, TRUE, TRUE), calibrated=True),
-    "alike, 4 classes, 5 % wrong": World(partial(classes, TRUE, TRUE, wrong=0.05)),
-    "alike, four methods, 4 classes": World(partial(classes, TRUE, TRUE, TRUE, TRUE)),
-    "members with shared mistakes": World(partial(ensemble, 1.0, (0.1,) * 4, 1)),
-    "members with mistakes of their own": World(partial(ensemble, 0.3, (1.2,) * 4, 1)),
-    "three copies beside a weak member": World(partial(ensemble, 0.3, (3.0, 0.8), 3)),
-    "numbers, too narrow by 0.6": World(partial(numbers, Numbers(0.6), NUMBERS), calibrated=True),
-    "numbers, too wide by 1.6": World(partial(numbers, Numbers(1.6), NUMBERS), calibrated=True),
-    "numbers, closer": World(partial(numbers, Numbers(own=0.9), NUMBERS)),
-    "numbers, knows its large errors": World(partial(numbers, Numbers(flat=True), NUMBERS)),
-    "numbers, without an offset": World(partial(numbers, Numbers(offset=0.8), NUMBERS)),
-    "numbers, alike": World(partial(numbers, NUMBERS, NUMBERS), calibrated=True),
-    "numbers, alike, heavy tails": World(partial(numbers, NUMBERS, NUMBERS, heavy=True)),
-    "numbers, members with errors of their own": World(partial(ensemble_of_numbers, 0.6)),
-    "maps, too sure by 2": World(partial(maps, Kind(2.0), TRUE), of_maps=True),
-    "maps, sees more": World(partial(maps, sees(0.8), TRUE), of_maps=True),
-    "maps, alike": World(partial(maps, TRUE, TRUE), of_maps=True),
+    "only what else it could be": _pair(Sees(odd=shrug), TRUE, ALTERNATIVES),
+    "one class's logit is 2 too high": _pair(Sees(odd=lambda z, _: z + 2 * np.eye(4)[0]), TRUE, OFFSETS),
+    "balanced class weights": _pair(
+        Sees(odd=lambda z, _: z - np.log([0.9, 0.07, 0.03])), TRUE, OFFSETS, among=3, prior=(0.9, 0.07, 0.03)
+    ),
+    "exactly 0 % for what came true": _pair(Sees(odd=votes), Sees(0.7), ZEROS),
+    "right on 67 % for 97 %": _pair(Sees(2.7), TRUE, ACCURACY, wrong=0.03),
+    "too sure by 1.3": _pair(Sees(sharp=1.3), TRUE, SURENESS),
+    "too sure by 2, 2 classes": _pair(Sees(sharp=2.0), TRUE, SURENESS, among=2),
+    "too sure by 2": _pair(Sees(sharp=2.0), TRUE, SURENESS),
+    "too sure by 2, 10 classes": _pair(Sees(sharp=2.0), TRUE, SURENESS, among=10),
+    "too modest by 0.6": _pair(Sees(sharp=0.6), TRUE, SURENESS),
+    "sees more, 2 classes": _pair(Sees(0.8), TRUE, ACCURACY, among=2),
+    "sees more": _pair(Sees(0.8), TRUE, ACCURACY),
+    "sees more, 10 classes": _pair(Sees(0.8), TRUE, ACCURACY, among=10),
+    "sees more, and is too sure by 3": _pair(Sees(sharp=3.0), Sees(0.4), SURENESS),
+    "members with shared mistakes": World(partial(ensemble, 1.0, (0.1,) * 4, 1), ACCURACY),
+    "members with mistakes of their own": World(partial(ensemble, 0.3, (1.2,) * 4, 1), ACCURACY),
+    "three copies beside a weak member": World(partial(ensemble, 0.3, (3.0, 0.8), 3), ACCURACY),
+    "numbers, 0.8 too high": _numbers(Numbers(offset=0.8), NUMBERS, OFFSETS),
+    "numbers, too narrow by 0.6": _numbers(Numbers(0.6), NUMBERS, SURENESS),
+    "numbers, too wide by 1.6": _numbers(Numbers(1.6), NUMBERS, SURENESS),
+    "numbers, closer": _numbers(Numbers(own=0.9), NUMBERS, ACCURACY),
+    "numbers, knows its large errors": _numbers(Numbers(flat=True), NUMBERS, ORDER),
+    "numbers, members": World(partial(ensemble_of_numbers, 0.6), ACCURACY),
+    "numbers, t with 2.5, too narrow by 0.6": _numbers(NUMBERS, Numbers(0.6), SURENESS, freedom=2.5),
+    "maps, too sure by 2": replace(_pair(Sees(sharp=2.0), TRUE, SURENESS, **MAPS), of_maps=True),
+    "alike, 2 classes": _pair(TRUE, TRUE, among=2),
+    "alike": _pair(TRUE, TRUE),
+    "alike, 10 classes": _pair(TRUE, TRUE, among=10),
+    "alike, 5 % wrong": _pair(TRUE, TRUE, wrong=0.05),
+    "alike, four methods": World(partial(classes, TRUE, TRUE, TRUE, TRUE)),
+    "alike, maps": replace(_pair(TRUE, TRUE, **MAPS), of_maps=True),
+    "alike, in groups of 10": replace(_pair(TRUE, TRUE, groups=GROUP), in_groups=True),
+    "alike, groups are given": replace(_pair(TRUE, TRUE, groups=GROUP), in_groups=True, given=True),
+    "numbers, alike": _numbers(NUMBERS, NUMBERS),
+    "numbers, alike, t with 3": _numbers(NUMBERS, NUMBERS, freedom=3),
+    "numbers, alike, t with 2.5": _numbers(NUMBERS, NUMBERS, freedom=2.5),
+    "numbers, too narrow and as much too wide, t with 3": _numbers(Numbers(1.6), Numbers(0.7), freedom=3),
+    "numbers, alike, in groups of 10": replace(_numbers(NUMBERS, NUMBERS, groups=GROUP), in_groups=True),
+    "numbers, alike, groups are given": replace(
+        _numbers(NUMBERS, NUMBERS, groups=GROUP), in_groups=True, given=True
+    ),
 }
 
 
@@ -239,140 +302,157 @@ class Effect:
     value: float
     error: float
 
+    @staticmethod
+    def of(losses: Floats) -> Effect:
+        """The mean of what rows lose."""
+        return Effect(float(losses.mean()), float(losses.std() / np.sqrt(len(losses))))
+
     @property
     def sign(self) -> int:
         """0 where the rows cannot tell it from 0."""
-        return 0 if abs(self.value) <= max(3 * self.error, 1e-9) else int(np.sign(self.value))
-
-
-def mean_of(losses: Floats) -> Effect:
-    """The mean of what rows lose."""
-    return Effect(float(losses.mean()), float(losses.std() / np.sqrt(len(losses))))
+        return 0 if abs(self.value) <= max(3 * self.error, LEAST) else int(np.sign(self.value))
 
 
 @dataclass(frozen=True)
-class Percentages:
-    """The parts of the NLL of (N, P, K) logits with true classes (N, P), each (N,)."""
+class Divided:
+    """The loss of one method, part by part, each (N,), and how far its claims are above what is true (N,)."""
 
-    logits: Floats
-    truth: Integers
+    parts: Mapping[str, Floats]
+    above: Floats
 
-    def losses(self, beta: float = 1.0) -> Floats:
-        """The NLL of each row at p^β / Σ p^β."""
-        given = beta * self.logits
-        of_true = np.take_along_axis(given, self.truth[..., None], axis=-1)[..., 0]
-        return np.asarray((logsumexp(given, axis=-1) - of_true).mean(axis=1))
-
-    @cached_property
-    def beta(self) -> float:
-        """The exponent of least NLL."""
-        found = minimize_scalar(lambda log: self.losses(np.exp(log)).mean(), bounds=(-3, 3), method="bounded")
-        return float(np.exp(found.x))
-
-    @property
-    def scale(self) -> Effect:
-        """Logarithm of the best temperature."""
-        logs = log_softmax(self.logits, axis=-1)
-        q = softmax(self.beta * logs, axis=-1)
-        mean = np.sum(q * logs, axis=-1)
-        slope = (mean - np.take_along_axis(logs, self.truth[..., None], axis=-1)[..., 0]).mean(axis=1)
-        curvature = float(np.mean(np.sum(q * logs**2, axis=-1) - mean**2))
-        return Effect(-np.log(self.beta), mean_of(slope).error / (self.beta * curvature))
-
-    @property
-    def plain(self) -> Floats:
-        """The NLL of saying of every answer that it is right as often as all are."""
-        right = (self.logits.argmax(axis=-1) == self.truth).mean(axis=1)
-        share, others = right.mean(), self.logits.shape[-1] - 1
-        return np.asarray(-right * np.log(share) - (1 - right) * np.log((1 - share) / others))
+    def calibrated(self, knows: bool) -> Mapping[str, Floats]:
+        """The parts once it is calibrated by one number, or by a map that `knows` of offsets, too."""
+        mended = MENDED if knows else (ZEROS, SURENESS)
+        return {part: np.zeros_like(each) if part in mended else each for part, each in self.parts.items()}
 
 
-@dataclass(frozen=True)
-class Normal:
-    """The parts of the NLL of (N, 2) means and standard deviations with true numbers (N,), each (N,)."""
+def divided(said: Floats, truth: NDArray[Any]) -> Divided:
+    """The parts of the negative log-likelihood of (N, …, K) logits, or of (N, 2) numbers."""
+    if truth.dtype == np.float64:
+        return _divided_numbers(truth - said[:, 0], said[:, 1])
+    rows, among = len(truth), said.shape[-1]
+    true = truth.reshape(rows, -1)[..., None]
+    logs = np.maximum(log_softmax(said, axis=-1), FLOOR).reshape(rows, -1, among)
 
-    said: Floats
-    truth: Floats
+    def nll(given: Floats) -> Floats:
+        lost = logsumexp(given, axis=-1) - np.take_along_axis(given, true, axis=-1)[..., 0]
+        return np.asarray(lost.mean(axis=1))
 
-    def losses(self, beta: float = 1.0) -> Floats:
-        """The NLL of each row at standard deviations times 1/β."""
-        return _normal_nll(self.truth - self.said[:, 0], self.said[:, 1] / beta)
+    def smoothed(share: float) -> Floats:
+        return np.asarray(np.logaddexp(np.log1p(-share) + logs, np.log(share / among)))
 
-    @cached_property
-    def squares(self) -> Floats:
-        """((y − μ)/σ)²."""
-        return np.asarray(((self.truth - self.said[:, 0]) / self.said[:, 1]) ** 2)
+    filled = logs
+    if np.isneginf(said).any():
+        filled = smoothed(minimize_scalar(lambda each: nll(smoothed(each)).mean(), bounds=(1e-6, 0.5)).x)
 
-    @property
-    def beta(self) -> float:
-        """The inverse of the best factor."""
-        return float(1 / np.sqrt(self.squares.mean()))
+    def loss(by: Floats, free: Floats) -> tuple[float, Floats]:
+        over = softmax(by[0] * filled + by[1:], axis=-1)
+        np.put_along_axis(over, true, np.take_along_axis(over, true, axis=-1) - 1, axis=-1)
+        slopes = np.append(np.sum(over * filled), over.sum(axis=(0, 1))) / over[..., 0].size
+        return float(nll(by[0] * filled + by[1:]).mean()), slopes * free
 
-    @property
-    def scale(self) -> Effect:
-        """Logarithm of the best factor."""
-        squares = mean_of(self.squares)
-        return Effect(-np.log(self.beta), squares.error / (2 * squares.value))
+    def mapped(slope: bool, offsets: bool) -> Floats:
+        free = np.append(slope, np.full(among, offsets)).astype(np.float64)
+        by = minimize(loss, np.append(1.0, np.zeros(among)), free, jac=True).x
+        return np.asarray(by[0] * filled + by[1:])
 
-    @property
-    def plain(self) -> Floats:
-        """The NLL of the same standard deviation for every row."""
-        off = self.truth - self.said[:, 0]
-        return _normal_nll(off, np.sqrt(np.mean(off**2)))
+    best = mapped(True, True)
+    end, p, q = nll(best), np.exp(logs), softmax(best, axis=-1)
+    mended = _both_orders(nll(filled), nll(mapped(True, False)), nll(mapped(False, True)), end)
+    right = (q.argmax(axis=-1) == true[..., 0]).astype(np.float64)
+    share, top = np.clip(right.mean(), 0.5 / rows, 1 - 0.5 / rows), np.minimum(q.max(axis=-1), 1 - 1e-12)
+    often = -right * np.log(share) - (1 - right) * np.log((1 - share) / (among - 1))
+    doubt = -right * np.log(top / share) - (1 - right) * np.log((1 - top) / (1 - share))
+    found = {
+        ZEROS: nll(logs) - nll(filled),
+        **mended,
+        ACCURACY: often.mean(axis=1),
+        ORDER: doubt.mean(axis=1),
+    }
+    above = p.max(axis=-1) - (p.argmax(axis=-1) == true[..., 0])
+    return Divided(found | {ALTERNATIVES: end - found[ACCURACY] - found[ORDER]}, above.mean(axis=1))
 
 
-def _normal_nll(off: Floats, std: Floats | float) -> Floats:
+def _divided_numbers(off: Floats, std: Floats) -> Divided:
+    def fitted(off: Floats, std: Any) -> Floats:
+        return _normal_nll(off, std * np.sqrt(np.mean((off / std) ** 2)))
+
+    middle, none = off - np.average(off, weights=std**-2), np.zeros(len(off))
+    end, plain = fitted(middle, std), fitted(middle, np.ones(len(off)))
+    mended = _both_orders(_normal_nll(off, std), fitted(off, std), _normal_nll(middle, std), end)
+    parts = {ZEROS: none, **mended, ACCURACY: plain, ORDER: end - plain, ALTERNATIVES: none}
+    return Divided(parts, (middle / std) ** 2 - 1)
+
+
+def _normal_nll(off: Floats, std: Floats) -> Floats:
     return np.asarray(np.log(std) + (np.log(2 * np.pi) + (off / std) ** 2) / 2)
 
 
-def made_of(said: Floats, truth: NDArray[Any]) -> Percentages | Normal:
-    """What the NLL of a method is made of."""
-    if truth.dtype == np.float64:
-        return Normal(said, truth)
-    rows = len(truth)
-    return Percentages(said.reshape(rows, -1, said.shape[-1]), truth.reshape(rows, -1))
+def _both_orders(neither: Floats, sure: Floats, offsets: Floats, both: Floats) -> dict[str, Floats]:
+    """What mending one costs less, before and after the other, on average (Shapley 1953)."""
+    return {
+        SURENESS: (neither - sure + offsets - both) / 2,
+        OFFSETS: (neither - offsets + sure - both) / 2,
+    }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Truth:
-    """All true effects of a world, by method and what a claim is about, and what the NLL is made of."""
+    """Each method of a world divided, and of an ensemble its loss less that of the best of its members.
 
-    effects: Mapping[tuple[str, str], Effect]
-    made: Mapping[str, Percentages | Normal]
+    Methods that are `alike` do not differ in expectation, whatever a sample says. Versions that are
+    calibrated are among the methods (`calibrated`), or follow from them.
+    """
+
+    methods: Mapping[str, Divided]
+    members: Mapping[str, Effect]
+    alike: bool = False
+    calibrated: bool = False
+
+    def effects(self, comparison: Comparison, method: str) -> dict[str, Effect]:
+        """Each part of the difference from the baseline, and the whole."""
+        own = comparison.calibrations.get(method, method)
+        learnt = comparison.certainties[method].method["calibration"]["method"] if own != method else ""
+        return effects_of(self, method if method in self.methods else own, learnt, comparison.methods[0])
+
+
+@cache
+def effects_of(truth: Truth, method: str, learnt: str, baseline: str) -> dict[str, Effect]:
+    """Each part of a difference, and the whole; of a method that is calibrated by what it `learnt`."""
+    one, two = truth.methods[method], truth.methods[baseline].parts
+    parts = one.calibrated(learnt in ("offsets", "both")) if learnt and not truth.calibrated else one.parts
+    gaps = {part: (parts[part] - two[part]) * (bool(learnt) or not truth.alike) for part in PARTS}
+    of_parts = {name: np.sum([gaps[part] for part in own], axis=0) for name, own in TOLD.items()}
+    whole = {WHOLE: np.sum([*gaps.values()], axis=0)}
+    return {name: Effect.of(gap) for name, gap in (whole | of_parts).items()}
 
 
 @cache
 def truth_of(name: str) -> Truth:
     """Of many rows."""
     of = WORLDS[name]
-    drawn = of.draw(random=np.random.default_rng(7), rows=MANY // (SIDE**2 if of.of_maps else 1))
-    made = {method: made_of(said, drawn.truth) for method, said in drawn.said.items()}
-    losses = {
-        method: {WHOLE: each.losses(), DISCRIMINATION: each.losses(each.beta), ACCURACY: each.plain}
-        for method, each in made.items()
+    alone = {"groups": 1} if of.in_groups else {}
+    drawn = of.draw(random=np.random.default_rng(7), rows=MANY // (SIDE**2 if of.of_maps else 1), **alone)
+    found = {
+        method: _alone(drawn.said[method], drawn.truth)
+        - min((_alone(each, drawn.truth) for each in networks), key=np.mean)
+        for method, networks in drawn.members.items()
     }
-    effects = {(method, SCALE): each.scale for method, each in made.items()}
-    for each in losses.values():
-        each[CALIBRATION] = each[WHOLE] - each[DISCRIMINATION]
-        each[ORDER] = each[DISCRIMINATION] - each[ACCURACY]
-    for method in losses:
-        for about in losses["a"] if method != "a" else ():
-            effects[method, about] = mean_of(losses[method][about] - losses["a"][about])
-    for method, networks in drawn.members.items():
-        alone = [_alone(each, drawn.truth) for each in networks]
-        if drawn.truth.dtype == np.float64:
-            together = np.mean(networks, axis=0)
-        else:
-            together = logsumexp([log_softmax(each, axis=-1) for each in networks], axis=0)
-        effects[method, TOGETHER] = mean_of(_alone(together, drawn.truth) - min(alone, key=np.mean))
-    return Truth(effects, made)
+    methods = {method: divided(said, drawn.truth) for method, said in drawn.said.items()}
+    return Truth(methods, {method: Effect.of(gap) for method, gap in found.items()}, alike=not of.cause)
 
 
 def _alone(said: Floats, truth: NDArray[Any]) -> Floats:
-    """The NLL of classes, the squared error of numbers."""
+    """(N,) the squared error of numbers, the loss of classes."""
+    return (truth - said[:, 0]) ** 2 if truth.dtype == np.float64 else _losses(said, truth)
+
+
+def _losses(said: Floats, truth: NDArray[Any]) -> Floats:
+    """(N,) the negative log-likelihood of each row, of maps the mean over positions."""
     if truth.dtype == np.float64:
-        return np.asarray((truth - said[:, 0]) ** 2)
-    return made_of(said, truth).losses()
+        return _normal_nll(truth - said[:, 0], said[:, 1])
+    of_true = np.take_along_axis(log_softmax(said, axis=-1), truth[..., None], axis=-1)
+    return -np.maximum(of_true, FLOOR).reshape(len(truth), -1).mean(axis=1)
 
 
 # --- what is told -------------------------------------------------------------------------------------
@@ -380,17 +460,19 @@ def _alone(said: Floats, truth: NDArray[Any]) -> Floats:
 
 def result_from(said: Floats, of: World, truth: NDArray[Any]) -> Any:
     """The result of one method."""
-    if of.of_maps:
-        return howsure.DenseCertainty.from_probabilities(softmax(said, axis=-1), tuple("012"))
     if truth.dtype == np.float64:
         return howsure.RegressionCertainty.from_mean_std(*said.T)
-    return howsure.Certainty.from_probabilities(softmax(said, axis=1))
+    p = softmax(said, axis=-1)
+    return (howsure.DenseCertainty if of.of_maps else howsure.Certainty).from_probabilities(p)
 
 
 def compared(of: World, drawn: Said) -> Comparison:
     """A comparison in which the members of ensembles were heard."""
     results = {name: result_from(said, of, drawn.truth) for name, said in drawn.said.items()}
-    comparison = howsure.Comparison.of_results(results, drawn.truth, calibrated=of.calibrated)
+    with warnings.catch_warnings(action="ignore", category=HowsureWarning):
+        comparison = howsure.Comparison.of_results(
+            results, drawn.truth, calibrated=not of.of_maps, groups=drawn.groups if of.given else None
+        )
     heard = {}
     for name, networks in drawn.members.items():
         numeric = drawn.truth.dtype == np.float64
@@ -401,48 +483,83 @@ def compared(of: World, drawn: Said) -> Comparison:
     return replace(comparison, members=heard)
 
 
-@cache
-def calibrated_curve(name: str, method: str, rows: int) -> CubicSpline:
-    """By how much calibration changes the NLL of many rows, by the logarithm of a temperature or factor.
+def text_of(comparison: Comparison) -> str:
+    """All that is told, and the warnings."""
+    return "\n".join([lead(comparison), *reasons(comparison).values(), *comparison.noticed])
 
-    The number of labelled rows of the fit sets how high a percentage may be.
+
+def cause_of(comparison: Comparison, method: str) -> str:
+    """The part of the difference from the baseline that is told first: its name, or nothing."""
+    said, words = because(comparison, method), comparison.words.reasons
+    if said:
+        told = {part: said.find(words[part, True]) for part in TOLD if (part, True) in words}
+        first = [part for part in told if told[part] >= 0] or [CALIBRATION]
+        return min(first, key=told.__getitem__)
+    sure = {claim.about: claim for claim in claims(comparison) if claim.method == method and claim.sure}
+    largest = max(sure_parts(sure), key=lambda claim: abs(claim.effect.value), default=None)
+    return largest.about if largest else ""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is told as sure of a method: what it is about, which sign that has, and the true effect."""
+
+    method: str
+    about: str
+    sign: int
+    effect: Effect
+
+
+def statements(comparison: Comparison, truth: Truth) -> Iterator[Statement]:
+    """All that is told as sure."""
+    sure: dict[str, dict[str, Claim]] = {}
+    for claim in claims(comparison):
+        if claim.sure:
+            sure.setdefault(claim.method, {})[claim.about] = claim
+    baseline = comparison.methods[0]
+    for method, by_part in sure.items():
+        effects = truth.effects(comparison, method)
+        effects |= {CALIBRATING: effects[WHOLE]}
+        if method in truth.members:
+            effects[TOGETHER] = truth.members[method]
+        if method in truth.methods:
+            effects[SCALE] = Effect.of(truth.methods[method].above)
+        told = [by_part[about] for about in (WHOLE, SCALE, TOGETHER) if about in by_part]
+        if comparison.calibrations.get(method) == baseline and CALIBRATING in by_part:
+            told.append(by_part[CALIBRATING])
+        for claim in (*told, *sure_parts(by_part)):
+            if claim.about in effects:
+                sign = int(np.sign(claim.effect.value))
+                yield Statement(method, claim.about, sign, effects[claim.about])
+    best = chosen(comparison)
+    if best != baseline:
+        yield Statement(best, TAKEN, -1, truth.effects(comparison, best)[WHOLE])
+
+
+def causes(comparison: Comparison, truth: Truth) -> Iterator[tuple[str, str, float, bool]]:
+    """Methods that are surely better or worse, or taken, and what is told as the cause.
+
+    Beside it, its part of the whole true difference, and whether it is the largest one.
     """
-    made = truth_of(name).made[method]
-    if isinstance(made, Normal):
-        some = Normal(made.said[:SOME], made.truth[:SOME])
-        found = [some.losses(np.exp(-log)).mean() for log in SCALES]
-    else:
-        p, of_true = softmax(made.logits[:SOME, 0], axis=1), made.truth[:SOME, 0]
-        most = np.asarray(maps_of.supported(rows))
-        found = []
-        for log in SCALES:
-            q = maps_of.mapped({"temperature": np.exp(log), "most": most}, p)
-            found.append(-np.log(q[np.arange(SOME), of_true]).mean())
-        some = Percentages(made.logits[:SOME], made.truth[:SOME])
-    return CubicSpline(SCALES, np.array(found) - some.losses().mean())
+    baseline, surely = comparison.methods[0], [each for each in claims(comparison) if each.sure]
+    sure = [claim.method for claim in surely if claim.about == WHOLE]
+    for method in dict.fromkeys((*sure, chosen(comparison))):
+        cause, effects = cause_of(comparison, method), truth.effects(comparison, method)
+        if method == baseline or not cause or effects[WHOLE].sign == 0:
+            continue
+        shares = {part: effects[part].value / effects[WHOLE].value for part in TOLD}
+        not_beside = {DISCRIMINATION} if cause != DISCRIMINATION else {*TOLD[DISCRIMINATION]}
+        among = {CALIBRATION, DISCRIMINATION, *TOLD[DISCRIMINATION]} - not_beside
+        right = shares[CALIBRATION if cause in MENDED else cause] == max(shares[part] for part in among)
+        if cause in MENDED:
+            right &= shares[cause] == max(shares[part] for part in MENDED)
+        yield method, cause, shares[cause], right
 
 
-def _true_calibrating(comparison: Comparison, name: str, of: str) -> Effect:
-    """What calibration by the fits of the folds does to many rows, on average."""
-    baseline = comparison.calibrations[name]
-    if comparison.truth.dtype == np.float64:
-        factors = np.ravel(comparison.certainties[name].method["calibration"]["folds"])
-    else:
-        p, truth = comparison.certainties[baseline].probabilities, comparison.truth
-        fold = maps_of.folds(truth, 0)
-        fits = [maps_of.fitted(p[fold != k], truth[fold != k]) for k in range(maps_of.FOLDS)]
-        factors = np.array([each["temperature"] for each in fits])
-    curve = calibrated_curve(of, baseline, round(0.8 * comparison.rows))
-    return Effect(float(np.mean(curve(np.clip(np.log(factors), SCALES[0], SCALES[-1])))), 0.0)
-
-
-ABOUT = (SCALE, CALIBRATING, WHOLE, *PARTS, DISCRIMINATION, TOGETHER)
-"""Kinds of claims, in the order in which they are shown."""
-
-SIGNS = {
-    SCALE: ("too modest", "too sure"),
-    **dict.fromkeys((CALIBRATING, WHOLE, *PARTS, DISCRIMINATION, TOGETHER), ("better", "worse")),
-}
+def found_by_t_test(drawn: Said, sign: int) -> bool:
+    """Whether a paired t-test of the losses tells the difference of the first two methods."""
+    test = ttest_rel(*(_losses(drawn.said[name], drawn.truth) for name in "ba"))
+    return bool(test.pvalue < 0.05 and np.sign(test.statistic) == sign)
 
 
 @dataclass
@@ -450,213 +567,154 @@ class Tally:
     """How often something is told in draws of a world, and how often that is false.
 
     Attributes:
-        counts: Of draws, by `told`, `false`, `true` or `found`, what it is about, its sign, and whether it is
-            sure. What is true is `found` where it is told of a method of which it is true.
-        guesses_of: By what it is about, and whether there is a true effect: how many effects there are, how
-            many have a guess, and of how many of these the sign is right.
-        lead: In how many draws no difference has an interval (`unknown`), a method is taken with a reason
-            (`told`), the reason that comes first is the largest true part (`right`), another method than the
-            one to take is called likely better (`guesses`; not where they are calibrated, too), and is not
-            (`wrong`).
+        told: Draws by what is told as sure.
+        false: Those where it is false of any method.
+        counts: Draws where the other method is surely better or worse, truly so (`found`), and where a t-test
+            finds it; of causes that are told, how many, how many are the largest true part (`right`), and
+            their parts of the whole true difference, added up (`share`); draws with a word on rows that
+            depend on each other (`warned`).
+        named: Causes that are told.
     """
 
-    counts: Counter[tuple[str, str, int, bool]] = field(default_factory=Counter)
-    guesses_of: dict[tuple[str, bool], list[int]] = field(default_factory=dict)
-    lead: Counter[str] = field(default_factory=Counter)
+    draws: int = 0
+    told: Counter[str] = field(default_factory=Counter)
+    false: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    named: Counter[str] = field(default_factory=Counter)
 
-    def add(self, comparison: Comparison, of: str) -> None:
+    def add(self, name: str, drawn: Said) -> None:
         """Count one draw."""
-        effects = dict(truth_of(of).effects)
-        for name in comparison.calibrations:
-            effects[name, CALIBRATING] = _true_calibrating(comparison, name, of)
-        told = {("true", about, each.sign, True) for (_, about), each in effects.items() if each.sign}
-        for (_, about), each in effects.items():
-            self.guesses_of.setdefault((about, each.sign != 0), [0, 0, 0])[0] += 1
-        for claim in claims(comparison):
-            sign, true = int(np.sign(claim.effect.value)), effects[claim.method, claim.about].sign
-            if not claim.sure:
-                counts = self.guesses_of[claim.about, true != 0]
-                counts[1] += 1
-                counts[2] += sign == true
-            kinds = ("told", "false" if sign != true else "found")
-            told |= {(each, claim.about, sign, claim.sure) for each in kinds}
-        self.counts.update(told)
-        others = [name for name in comparison.methods[1:] if name not in comparison.calibrations]
-        self.lead["unknown"] += not any(comparison.difference(each, "a", "nll").known for each in others)
-        self._add_lead(comparison, effects)
-
-    def _add_lead(self, comparison: Comparison, effects: Mapping[tuple[str, str], Effect]) -> None:
-        """Whether the reason that the lead gives first is the largest true part of what is better."""
-        best = chosen(comparison)
-        claim = None if comparison.calibrations else perhaps_better(comparison, best)
-        if claim is not None:
-            gap = effects[claim.method, WHOLE].value - (effects[best, WHOLE].value if best != "a" else 0.0)
-            self.lead["guesses"] += 1
-            self.lead["wrong"] += gap > -0.003
-        said = because(comparison, best) if best != "a" else ""
-        if not said:
-            return
-        self.lead["told"] += 1
-        words = comparison.words.reasons
-        if "The reason is" not in said:
-            self.lead["right"] += effects["a", SCALE].sign == (1 if "too sure" in said else -1)
-            return
-        first = min(
-            (about for about in (*PARTS, DISCRIMINATION) if words[about, True] in said),
-            key=lambda about: said.index(words[about, True]),
+        of, truth = WORLDS[name], truth_of(name)
+        comparison = compared(of, drawn)
+        told = [*statements(comparison, truth)]
+        warned = of.in_groups and not of.given and "groups=" in text_of(comparison)
+        false = {each.about for each in told if each.sign != each.effect.sign and not warned}
+        self.draws += 1
+        self.told.update({each.about for each in told})
+        self.false.update(false)
+        self.counts["warned"] += warned
+        for _, cause, share, right in causes(comparison, truth):
+            self.named[cause] += 1
+            self.counts["causes"] += 1
+            self.counts["right"] += right
+            self.counts["share"] += share
+        sign = truth.effects(comparison, "b")[WHOLE].sign
+        self.counts["found"] += any(
+            (each.method, each.about, each.sign) == ("b", WHOLE, sign) for each in told
         )
-        parts = (CALIBRATION, DISCRIMINATION) if first == DISCRIMINATION else PARTS
-        bare = comparison.calibrations.get(best, best)
-        among = [each for each in parts if bare == best or each != CALIBRATION]
-        self.lead["right"] += first == min(among, key=lambda about: effects[bare, about].value)
+        self.counts["t-test"] += found_by_t_test(drawn, sign)
 
 
 def look(name: str, sizes: Sequence[int] = SIZES, draws: int = DRAWS) -> dict[int, Tally]:
     """What is told in draws of a world, by how many rows there are; of maps only few, as these take long."""
     of, found = WORLDS[name], {}
-    for rows in sizes[: 2 if of.of_maps else None]:
+    for rows in sizes[: 1 if of.of_maps else None]:
         found[rows] = Tally()
         for seed in range(draws):
-            drawn = of.draw(random=np.random.default_rng([seed, rows]), rows=rows)
-            found[rows].add(compared(of, drawn), name)
+            found[rows].add(name, of.draw(random=np.random.default_rng([seed, rows]), rows=rows))
     return found
 
 
 def figures_of(name: str) -> dict[str, Any]:
-    """What is kept of a world: true effects, and counts by how many rows there are."""
-    found = look(name)
+    """What is kept of a world: the true difference and its parts, and counts by how many rows there are."""
+    if name in OF_MODELS:
+        from validation import reasons_of_models
+
+        return reasons_of_models.others() if name == OTHERS else reasons_of_models.figures()
     print(name, flush=True)
-    return {
-        "truth": {
-            f"{method}, {about}": {"value": float(each.value), "sign": each.sign}
-            for (method, about), each in truth_of(name).effects.items()
-        },
-        "rows": {str(rows): _counts(tally) for rows, tally in found.items()},
-    }
-
-
-COUNTS = ("sure", "false", "guesses", "wrong guesses", "true", "found")
-
-
-def _counts(tally: Tally) -> dict[str, Any]:
-    kinds = [
-        ("told", True),
-        ("false", True),
-        ("told", False),
-        ("false", False),
-        ("true", True),
-        ("found", True),
-    ]
-    claimed = {}
-    for about in ABOUT:
-        for sign, word in zip((-1, 1), SIGNS[about], strict=True):
-            counts = [tally.counts[kind, about, sign, sure] for kind, sure in kinds]
-            if any(counts):
-                claimed[f"{about}: {word}"] = dict(zip(COUNTS, counts, strict=True))
-    guesses = {
-        f"{about}, {'some' if real else 'none'}": each for (about, real), each in tally.guesses_of.items()
-    }
-    leads = {key: tally.lead[key] for key in ("told", "right", "guesses", "wrong")}
-    unknown = tally.lead["unknown"]
-    return {"draws": DRAWS, "unknown": unknown, "claims": claimed, "guesses": guesses, "lead": leads}
+    found = look(name)
+    baseline, other, *_ = truth_of(name).methods
+    effects = effects_of(truth_of(name), other, "", baseline)
+    counts = {str(rows): dict(vars(tally)) for rows, tally in found.items()}
+    return {"truth": {part: round(each.value, 4) for part, each in effects.items()}, "rows": counts}
 
 
 # --- the page -----------------------------------------------------------------------------------------
 
-HEAVY = "heavy tails"
-"""In the name of a world whose squared errors have no variance."""
+COMPARISONS, OTHERS = OF_MODELS = ("comparisons", "others")
+"""What is kept of models, and of what other packages say, beside that of worlds."""
 
 SENTENCES = {
+    TAKEN: "`Take 'b'`",
+    WHOLE: "`'b' gives the true class 10 % more than 'a'`, or less",
     SCALE: "`'a' is too sure`, or too modest",
     CALIBRATING: "`Calibrated on other rows, it gives the true class 9 % more`, or less",
-    WHOLE: "`'b' gives the true class 10 % more than 'a'`, or less",
     CALIBRATION: "`because its percentages fit better how often it is right`, or worse",
     ACCURACY: "`because it is right more often`, or less often",
     ORDER: "`because it knows better which answers are doubtful`, or less well",
-    DISCRIMINATION: "`because its percentages say more, also once both are calibrated`, or less",
+    ALTERNATIVES: "`because it knows better what else it could be`, or less well",
+    DISCRIMINATION: "`because its percentages say more, also once both are calibrated`",
     TOGETHER: "`together they give the true class 13 % more than network 1 alone`, or less",
 }
 
 
-def cells(found: Mapping[str, Any], about: str) -> list[tuple[str, int, int, dict[str, int]]]:
-    """World, rows, draws and counts of a kind of sentence, of both signs together."""
-    found_of = [(name, int(rows), each) for name, of in found.items() for rows, each in of["rows"].items()]
-    return [
-        (name, rows, each["draws"], {key: sum(one.get(key, 0) for one in both) for key in COUNTS})
-        for name, rows, each in found_of
-        for both in [[each["claims"].get(f"{about}: {word}", {}) for word in SIGNS[about]]]
-    ]
-
-
-def _per_cent(count: float, of: float) -> str:
-    return f"{100 * count / of:.1f} %" if of else "–"
+def cells(found: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """World, rows and counts."""
+    worlds = [(name, each) for name, each in found.items() if name not in OF_MODELS]
+    return [(name, rows, counts) for name, each in worlds for rows, counts in each["rows"].items()]
 
 
 def too_often(found: Mapping[str, Any]) -> list[str]:
-    """Sentences that are false in more than 5 % of the comparisons of a world and size, beyond chance."""
+    """What is false in more than 5 % of the comparisons of a world and size, beyond chance."""
     return [
-        f"{about}, {name}, {rows:,} rows: {_per_cent(each['false'], draws)}"
-        for about in ABOUT
-        for name, rows, draws, each in cells(found, about)
-        if is_too_often(each["false"] / draws, draws)
+        f"{about}, {name}, {int(rows):,} rows: {percent(each['false'][about] / each['draws'])}"
+        for name, rows, each in cells(found)
+        for about in each["false"]
+        if is_too_often(each["false"][about] / each["draws"], each["draws"])
     ]
+
+
+def most_false(found: Mapping[str, Any]) -> float:
+    """The share of false ones of the kind of sentence that is false most often."""
+    draws = sum(each["draws"] for *_, each in cells(found))
+    return max(sum(each["false"].get(about, 0) for *_, each in cells(found)) / draws for about in SENTENCES)
+
+
+def _of(cell: Mapping[str, Any], key: str, among: str = "") -> str:
+    """A count as a share of the draws, or of another count."""
+    of = cell["counts"].get(among, 0) if among else cell["draws"]
+    return percent(cell["counts"].get(key, 0) / of, 0) if of else "–"
 
 
 def parts(found: Mapping[str, Any]) -> dict[str, object]:
     """Figures and tables of the page."""
-    usual = {name: each for name, each in found.items() if HEAVY not in name}
-    lines, guesses = [], []
-    for about in ABOUT:
-        of_about = cells(usual, about)
-        name, rows, draws, worst = max(of_about, key=lambda cell: cell[3]["false"] / cell[2])
-        pooled = sum(each["false"] for *_, each in of_about), sum(draws for _, _, draws, _ in of_about)
-        sure = sum(each["sure"] for *_, each in of_about)
-        often = f"{_per_cent(worst['false'], draws)}: {name}, {rows:,} rows"
-        lines.append([SENTENCES[about], f"{sure:,}", _per_cent(*pooled), often])
-        told = [each["guesses"] for of in usual.values() for each in of["rows"].values()]
-        some, none = (
-            np.sum([each.get(f"{about}, {real}", [0, 0, 0]) for each in told], axis=0).tolist()
-            for real in ("some", "none")
+    from validation.reasons_of_models import parts_of_models
+
+    told, draws = [], sum(each["draws"] for *_, each in cells(found))
+    for about, sentence in SENTENCES.items():
+        sure, false = (sum(each[key].get(about, 0) for *_, each in cells(found)) for key in ("told", "false"))
+        name, rows, worst = max(cells(found), key=lambda cell: cell[2]["false"].get(about, 0))
+        most = percent(worst["false"].get(about, 0) / worst["draws"])
+        told.append([sentence, f"{sure:,}", percent(false / draws), f"{most}: {name}, {int(rows):,} rows"])
+    why = []
+    for name in [each for each in found if each in WORLDS and WORLDS[each].cause]:
+        at = [found[name]["rows"].get(str(rows)) for rows in SIZES]
+        power = [_of(each, "found") + f" ({_of(each, 't-test')})" if each else "–" for each in at]
+        right = [_of(each, "right", "causes") if each else "–" for each in at]
+        causes, share = (
+            sum(each["counts"].get(key, 0) for each in at if each) for key in ("causes", "share")
         )
-        guesses.append(
-            [SENTENCES[about], f"{some[1]:,}", _per_cent(some[2], some[1]), _per_cent(none[1], none[0])]
-        )
-    by_rows = [
-        [each["rows"][str(rows)] for each in usual.values() if str(rows) in each["rows"]] for rows in SIZES
-    ]
-    leads = [
-        [
-            f"{rows:,}",
-            _per_cent(sum(each["unknown"] for each in of), sum(each["draws"] for each in of)),
-            f"{sum(each['lead']['told'] for each in of):,}",
-            _per_cent(*(sum(each["lead"][key] for each in of) for key in ("right", "told"))),
-        ]
-        for rows, of in zip(SIZES, by_rows, strict=True)
-    ]
-    heavy = cells({name: each for name, each in found.items() if HEAVY in name}, SCALE)
-    tails = listed([f"{_per_cent(each['false'], draws)} with {rows:,}" for _, rows, draws, each in heavy])
-    alike = [
-        (each["lead"]["guesses"], each["draws"])
-        for name, of in usual.items()
-        if "alike" in name and "calibrated" not in name
-        for each in of["rows"].values()
-    ]
-    told = ("guesses where there is a difference", "right", "told where there is none")
-    comes = ("no difference has an interval", "reasons in the lead", "the largest true part comes first")
+        why.append([name, *power, *right, percent(share / causes, 0) if causes else "–"])
+    heads = [f"{rows:,} rows" for rows in SIZES]
+    head = (
+        "world",
+        *(f"found, {each} (t-test)" for each in heads),
+        *(f"cause right, {each}" for each in heads),
+    )
     return {
-        "too_often": "; ".join(too_often(found)) or "none",
-        "heavy": tails,
-        "sure": table(("sentence", "told as sure", "false, of all comparisons", "false most often"), *lines),
-        "guesses": table(("sentence", *told), *guesses),
-        "leads": table(("rows", *comes), *leads),
-        "perhaps": _per_cent(sum(each for each, _ in alike), sum(draws for _, draws in alike)),
+        "too_often": "\n".join(f"- {each}" for each in too_often(found)) or "none",
+        "sure": table(("sentence", "told as sure", "false, of all comparisons", "false most often"), *told),
+        "causes": table((*head, "its part"), *why),
+        **parts_of_models(found.get(COMPARISONS, {}), found.get(OTHERS, {})),
     }
 
 
 def main() -> None:
     """Draw all worlds, or those that are named, and write."""
-    PAGE.look_at(WORLDS, figures_of, parts)
-    missed = [each for each in too_often(PAGE.figures()) if HEAVY not in each]
+    if not sys.argv[1:]:
+        sys.argv += [*WORLDS, COMPARISONS]  # the others need another environment
+    PAGE.look_at([*WORLDS, *OF_MODELS], figures_of, parts)
+    missed = too_often(PAGE.figures())
     if missed:
         sys.exit(f"False in more than 5 %: {'; '.join(missed)}")
 
