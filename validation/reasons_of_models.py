@@ -348,6 +348,6 @@ def parts_of_models(found: Mapping[str, Any], beside: Mapping[str, Any]) -> dict
     says += ("scikit-learn: farthest of the curve", "scikit-learn: Brier score", "netcal: ECE")
     return {
         "models": table(heads, *lines),
-        "first": "\n".join(firsts),
+        "first": "\n".join(firsts).rstrip(),
         "others": table(says, *([name, *each] for name, each in beside.items())),
     }
