@@ -92,8 +92,8 @@ def test_a_scatter_of_another_name_is_told_of_and_no_class(name, tmp_path):
     read_result(saved(frame.rename(columns={name: "std"}), tmp_path / "t.csv"))
 
 
-def test_quantiles_are_not_called_logits_alone(tmp_path):
-    frame = pd.DataFrame({"q05": [1.5, 2.0], "q50": [2.5, 3.0], "q95": [4.0, 5.0]})
+def test_numbers_of_unknown_meaning_are_not_called_logits_alone(tmp_path):
+    frame = pd.DataFrame({"low": [1.5, 2.0], "middle": [2.5, 3.0], "high": [4.0, 5.0]})
     with pytest.raises(InputError, match=r"if they are numbers, .*from_mean_std.*columns mean and std"):
         read_result(saved(frame, tmp_path / "t.csv"))
 
