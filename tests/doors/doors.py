@@ -607,7 +607,6 @@ COMMANDS = {
     "report": Command(command_report),
 }
 COMMANDS_NOT_WALKED = {
-    "objects": "needs names of spans, or a background: tests/test_objects.py",
     "export": NOT_WALKED["export"],
     "demo": "trains a network on digits: tests/demo",
     "watch": "needs rules in a file: tests/evaluation/test_watch.py",

@@ -247,6 +247,7 @@ KEEP_NOTHING = {
     "export": "writes a file",
     "hand_over": "writes a file",
     "load": "takes no array",
+    "objects": "finds spans and parts: its arrays are its own",
     "report": "writes a file",
     "joined": "takes results",
     "from_table": "takes a table of Arrow, which nobody changes",
