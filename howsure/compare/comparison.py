@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from howsure.arguments import check_choice
 from howsure.atomic import LINES, check_ending
-from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
+from howsure.compare.parts import CALIBRATION, EVERY, MENDED, PARTS, Claims, Parts
 from howsure.compare.passes import Alone, MemberLosses
 from howsure.displayed import Displayed
 from howsure.errors import InputError
@@ -142,6 +142,9 @@ class Words(Protocol):
 
     def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
         """That `it` is too sure, or too modest, and by how much."""
+
+    def of_calibration(self, comparison: Comparison, method: str, cause: str, it: str) -> str:
+        """How `it` is miscalibrated, by the part of calibration that is the cause."""
 
     def claimed(self, claims: Claims) -> str:
         """The claims beside the truth, in short."""
@@ -419,13 +422,14 @@ class Comparison(Displayed):
     def part(self, method: str, name: str) -> Score | None:
         """A part of the difference in NLL between a method and the baseline, on the unchanged rows.
 
-        `calibration`, `accuracy` and `order` add up to the difference; `discrimination` is the sum of the
-        last two, the rest once both are calibrated. See `howsure.compare.parts`. The intervals of all parts
-        of all methods hold together in 95 % of cases.
+        `calibration`, `accuracy`, `order` and `alternatives` add up to the difference. `discrimination` is
+        the sum of the last three, the rest once both are calibrated. `sureness`, `offsets` and `zeros` add
+        up to calibration. See `howsure.compare.parts`. The intervals of all parts of all methods hold
+        together in 95 % of cases, and so do those of the parts of calibration.
 
         Args:
             method: One of the methods.
-            name: `calibration`, `accuracy`, `order` or `discrimination`.
+            name: One of these.
 
         Returns:
             The method less the baseline, nats: below 0 the method is better. None if it is not defined.
@@ -436,12 +440,35 @@ class Comparison(Displayed):
             0.035 (0.021 to 0.047)
         """
         check_choice(method, self.methods, "method")
-        check_choice(name, (*PARTS, DISCRIMINATION), "name")
+        check_choice(name, EVERY, "name")
         baseline = self.methods[0]
         if method not in self.parts or baseline not in self.parts:
             return None
         one, two = (self.parts_of(side)[name] for side in (method, baseline))
-        return one.minus(two, self._reach_of_parts)
+        return (
+            one.minus(two, self._reach_of_parts[name in MENDED])
+            if one.parts.any() or two.parts.any()
+            else None
+        )
+
+    def cause(self, method: str) -> str | None:
+        """The largest part of the difference between a method and the baseline that is sure, or None.
+
+        Only parts that go the way of the whole difference count. Where calibration is the largest, it is the
+        largest of its own parts that is sure.
+        """
+        whole = self.difference(method, self.methods[0], self.words.main).value
+        for names in (PARTS, MENDED):
+            sure = {
+                name: gap.value for name in names if (gap := self.part(method, name)) and gap.excludes_zero
+            }
+            along = [name for name, value in sure.items() if (value < 0) == (whole < 0)]
+            cause = max(along, key=lambda name: abs(sure[name]), default=None)
+            if names == MENDED:
+                return cause or CALIBRATION
+            if cause != CALIBRATION:
+                return cause
+        return None
 
     def measured(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Measured:
         """A score with the contribution of each row, and then of the masks of each method."""
@@ -467,14 +494,15 @@ class Comparison(Displayed):
         return np.concatenate(contributions)
 
     @cached_property
-    def _reach_of_parts(self) -> float:
-        """Half-width of the simultaneous intervals of all parts, in standard errors."""
+    def _reach_of_parts(self) -> list[float]:
+        """Half-width of the simultaneous intervals of all parts, and of those of calibration."""
         baseline, *others = (self.parts_of(method) for method in self.parts)
-        names = (*PARTS, DISCRIMINATION)
-        added = [parts[name].added for name in names for parts in (baseline, *others)]
-        width = 1 + len(others)
-        pairs = [(k * width, k * width + other) for k in range(len(names)) for other in range(1, width)]
-        return simultaneous_critical_value(np.stack(added), pairs) if pairs else np.nan
+        width, reaches = 1 + len(others), list[float]()
+        for names in (EVERY[: -len(MENDED)], MENDED):
+            added = np.stack([parts[name].added for name in names for parts in (baseline, *others)])
+            pairs = [(k * width, k * width + other) for k in range(len(names)) for other in range(1, width)]
+            reaches.append(simultaneous_critical_value(added, pairs) if pairs else np.nan)
+        return reaches
 
     def _reach(self, name: str, rows: str, against_baseline: bool) -> float:
         """Half-width of the simultaneous intervals, in standard errors."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.parts import DISCRIMINATION, PARTS
+from howsure.compare.parts import EVERY
 from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
 from howsure.compare.sentences import (
     CHEAP,
@@ -440,9 +440,10 @@ def score_lines(comparison: Comparison) -> list[list[Any]]:
                 add(method, rows, name, comparison.score(method, name, rows), gap)
     for method in comparison.parts:
         parts = comparison.parts_of(method)
-        for name in (*PARTS, DISCRIMINATION):
-            part = parts[name].score(0.95)
-            add(method, AS_THEY_ARE, f"nll_{name}", part, comparison.part(method, name))
+        for name in EVERY:
+            gap, part = comparison.part(method, name), parts[name].score(0.95)
+            if gap is not None:
+                add(method, AS_THEY_ARE, f"nll_{name}", part, gap)
         add(method, AS_THEY_ARE, "scale", Score(*np.exp(_ends(parts.scale.score(0.95))).tolist()))
     if comparison.has_costs:
         for method, cost in comparison.costs.items():

@@ -1,15 +1,19 @@
-"""The parts of the negative log-likelihood (NLL) of a method: calibration, accuracy and order.
+"""The parts of the negative log-likelihood (NLL) of a method: calibration, accuracy, order, alternatives.
 
-    calibration  NLL − NLL at the best temperature, or factor of the standard deviation
-    accuracy     NLL of a forecaster who knows no more than how often, or how far, the method is off
-    order        NLL at the best temperature − accuracy
+    calibration   NLL − NLL once it is mended: zeros filled, a best temperature, and best offsets of classes;
+                  of numbers a best factor of the standard deviation, and a best constant off the mean
+    accuracy      NLL of a forecaster who knows no more than how often, or how far, the method is off
+    order         what it is worth to know which answers are doubtful: of classes the NLL of "the top class is
+                  right", mended, less that of saying the same of all rows
+    alternatives  of wrong answers, the NLL of the true class among all but the top one, less log (K − 1)
 
 They add up to the NLL, so those of a difference of two methods add up to the difference. The first is what
-calibration can mend (Murphy 1973, Guo and others 2017). The other two are left after it: how good the answers
-are, and what it is worth that some are said to be surer than others.
+calibration can mend (Murphy 1973, Guo and others 2017, Alexandari and others 2020), and is divided: `zeros`,
+then `sureness` (temperature or factor) and `offsets`, each on average over both orders in which they can be
+mended (Shapley 1953). The others are left after it.
 
-A best temperature is chosen on the rows that judge it. So the loss there is too small, by J/2NI on average,
-with J the mean square of the slopes and I the mean curvature (Takeuchi 1976); this is added. A row
+What is mended best is chosen on the rows that judge it. So the loss there is too small, by tr(J I⁻¹)/2N on
+average, with J the mean square of the slopes and I the mean curvature (Takeuchi 1976); this is added. A row
 contributes what leaving it out changes (the jackknife, Tukey 1958), by one step of Newton's method: with s
 the slope of its loss, c its curvature and C that of all rows, s²/2(C − c) beside its loss, and −s/(C − c) to
 the logarithm of a scale. A row that decides the scale alone hides how much it decides without this.
@@ -18,6 +22,7 @@ the logarithm of a scale. A row that decides the scale alone hides how much it d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,11 +31,16 @@ from howsure.evaluation.temperature import LIMIT
 from howsure.sampling.outcome import Floats
 from howsure.statistics import skewed_interval, symmetric_interval
 
-CALIBRATION, ACCURACY, ORDER = PARTS = ("calibration", "accuracy", "order")
+CALIBRATION, ACCURACY, ORDER, ALTERNATIVES = PARTS = ("calibration", "accuracy", "order", "alternatives")
 """The parts, in the order in which they are told."""
 
+SURENESS, OFFSETS, ZEROS = MENDED = ("sureness", "offsets", "zeros")
+"""The parts of calibration."""
+
 DISCRIMINATION = "discrimination"
-"""Accuracy and order together: what is left once calibration is mended."""
+"""All parts but calibration: what is left once that is mended."""
+
+EVERY = (*PARTS, DISCRIMINATION, *MENDED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,35 +51,48 @@ class Claims:
         claimed: Mean percentage of the answers; of numbers, the root mean square of standard deviations.
         true: Share of right answers; of numbers, the root mean square of errors.
         within: Of numbers, the share of answers within central intervals; NaN of classes.
+        zeros: Of classes, the share of answers of which the true one had exactly 0 %.
+        tilted: The class that is claimed too often or too seldom by most, the share that it claims on
+            average, and the true one. Of numbers, by how much they are too high on average, of each target.
     """
 
     claimed: float
     true: float
     within: float = np.nan
+    zeros: float = 0.0
+    tilted: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The parts of the NLL of one method.
+    """The parts of the NLL of one method; see the module.
 
     Attributes:
         nll: The whole.
-        best: The NLL at the best temperature, or factor.
-        plain: The NLL of a forecaster who knows no more than how often, or how far, the method is off.
+        best: The NLL once calibration is mended.
+        accuracy: The NLL of a forecaster who knows no more than how often, or how far, the method is off.
+        alternatives: What it is worth to know, of wrong answers, what else it could be; 0 of numbers.
+        zeros: What it costs to give the true class exactly 0 %; 0 of numbers.
+        offsets: What it costs to give some classes too often, or numbers that are too high or too low.
         scale: Logarithm of the best temperature, or factor; above 0 where the method is too sure.
     """
 
     nll: Measured
     best: Measured
-    plain: Measured
+    accuracy: Measured
+    alternatives: Measured
+    zeros: Measured
+    offsets: Measured
     scale: Measured
 
     def __getitem__(self, name: str) -> Measured:
         if name == CALIBRATION:
             return less(self.nll, self.best)
+        if name == SURENESS:
+            return less(less(self[CALIBRATION], self.zeros), self.offsets)
         if name == ORDER:
-            return less(self.best, self.plain)
-        return self.plain if name == ACCURACY else self.best
+            return less(less(self.best, self.accuracy), self.alternatives)
+        return self.best if name == DISCRIMINATION else getattr(self, name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,41 +130,36 @@ def less(one: Measured, other: Measured) -> Mean:
     return Mean(one.value - other.value, one.parts - other.parts, mistakes)
 
 
-def at_best(losses: Floats, slopes: Floats, curvatures: Floats, mistakes: int) -> Mean:
-    """The mean of losses (N,) at the parameter that makes it least, with what the choice hides added.
+def halved(one: Measured, other: Measured) -> Mean:
+    """Half of the sum of two differences of the same rows."""
+    return Mean((one.value + other.value) / 2, (one.parts + other.parts) / 2, one.mistakes)
+
+
+def at_best(losses: Floats, steps: Floats, slopes: Floats, leverage: Floats, mistakes: int) -> Mean:
+    """The mean of losses (N,) at the parameters that make it least, with what the choice hides added.
 
     Args:
         losses: Loss of each row.
-        slopes: Their derivatives, which add up to 0.
-        curvatures: Their second derivatives.
+        steps: (N, P) C⁻¹ s, with the sum C of curvatures.
+        slopes: (N, P) their derivatives s, which add up to 0.
+        leverage: (N,) share of each row in C, tr C⁻¹c; or (N, P) where C is diagonal.
         mistakes: How many rows decide the score.
     """
-    total = float(np.sum(curvatures))
-    hidden = float(np.sum(slopes**2)) / (2 * len(losses) * total) if total > 0 else 0.0
-    without = slopes * _steps(slopes, curvatures) / 2
-    return Mean(float(np.mean(losses)) + hidden, centred(losses + without), mistakes)
+    hidden = steps * slopes / 2
+    alone = hidden * left_out(leverage).reshape(len(losses), -1)
+    return Mean(
+        float(np.mean(losses) + hidden.sum() / len(losses)), centred(losses + alone.sum(axis=1)), mistakes
+    )
 
 
-def of_scale(
-    value: float,
-    slopes: Floats,
-    curvatures: Floats,
-    mistakes: int,
-    *,
-    skewed: bool = False,
-    far: bool = False,
-) -> Scale:
-    """The logarithm of a scale, with slopes and curvatures (N,) of each loss in that logarithm.
-
-    `skewed` and `far` are those of `Scale`.
-    """
-    return Scale(value, -_steps(slopes, curvatures), mistakes, skewed, far)
+def left_out(leverage: Floats) -> Floats:
+    """How much farther parameters move without a row than one step with it; 0 where nothing else decides."""
+    return np.divide(1.0, 1 - leverage, out=np.zeros_like(leverage), where=leverage < 1 - 1e-9)
 
 
-def _steps(slopes: Floats, curvatures: Floats) -> Floats:
-    """(N,) how far the best parameter moves if a row is left out; 0 where nothing else decides it."""
-    others = np.sum(curvatures) - curvatures
-    return np.divide(slopes, others, out=np.zeros_like(slopes), where=others > 0)
+def nothing(of: Measured) -> Mean:
+    """A part that a method does not have."""
+    return Mean(0.0, np.zeros_like(of.parts), of.mistakes)
 
 
 def ends_of(value: float, parts: Floats, confidence: float) -> tuple[float, float]:

@@ -14,7 +14,18 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure.compare.comparison import AS_THEY_ARE, LEAST_CALIBRATED, Comparison
-from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS, ends_of
+from howsure.compare.parts import (
+    ACCURACY,
+    ALTERNATIVES,
+    CALIBRATION,
+    DISCRIMINATION,
+    MENDED,
+    OFFSETS,
+    ORDER,
+    PARTS,
+    ZEROS,
+    ends_of,
+)
 from howsure.compare.sentences import joined, the
 from howsure.evaluation.score import NORMAL, Measured, Score
 from howsure.sampling.outcome import Floats
@@ -79,10 +90,14 @@ def claims(comparison: Comparison) -> list[Claim]:
                 for claim in _of_part(comparison, name, part)
             }
             if CALIBRATION in parts:  # the one whose percentages fit worse is itself too sure or too modest
-                fits = (baseline if parts[CALIBRATION].better else name) in off
+                fits = (baseline if parts[CALIBRATION].better else name) in off or any(
+                    (gap := comparison.part(name, part)) is not None and gap.excludes_zero
+                    for part in (OFFSETS, ZEROS)
+                )
                 parts[CALIBRATION] = replace(parts[CALIBRATION], sure=parts[CALIBRATION].sure and fits)
-            if {ACCURACY, ORDER} <= parts.keys() and parts[ACCURACY].better is not parts[ORDER].better:
-                del parts[ORDER]  # the fewer mistakes there are, the less their order is worth
+            for part in {ORDER, ALTERNATIVES} & parts.keys() if ACCURACY in parts else ():
+                if parts[ACCURACY].better is not parts[part].better:
+                    del parts[part]  # the fewer mistakes there are, the less it is worth to know of them
             all_claims += parts.values()
         all_claims += _together(comparison, name)
     return all_claims
@@ -180,29 +195,19 @@ def reasons(comparison: Comparison) -> dict[str, str]:
 
 
 def because(comparison: Comparison, method: str) -> str:
-    """Why a method is better than the baseline, a sentence or two; empty if no part is sure."""
-    own, words = comparison.calibrations.get(method, method), comparison.words
-    sure = [claim for claim in claims(comparison) if claim.sure]
-    better = [
-        claim
-        for claim in sure_parts({claim.about: claim for claim in sure if claim.method == own})
-        if claim.better
-    ]
-    sentences = list[str]()
-    if own != method:  # which mends calibration, and leaves the other parts as they are
-        better = [claim for claim in better if claim.about != CALIBRATION]
-        off = {claim.method: claim.effect for claim in sure if claim.about == SCALE}
-        sentences = [
-            f"{upper(words.of_scale(comparison, name, off[name], the(comparison, name)))}."
-            for name in dict.fromkeys((comparison.methods[0], own))
-            if name in off
-        ]
-    better.sort(key=lambda claim: claim.effect.value)
-    if better:
-        sentences.insert(
-            0, f"The reason is that {listed([words.reasons[claim.about, True] for claim in better])}."
-        )
-    return joined(*sentences)
+    """Why a method is better or worse than the baseline, a sentence; empty if no part is sure."""
+    baseline, words = comparison.methods[0], comparison.words
+    better = comparison.difference(method, baseline, words.main).value < 0
+    cause = comparison.cause(method)
+    if cause is None:
+        gap = comparison.part(method, DISCRIMINATION)
+        if gap is None or not gap.excludes_zero or (gap.value < 0) != better:
+            return ""
+        cause = DISCRIMINATION
+    if cause in (CALIBRATION, *MENDED):
+        off = baseline if better else method
+        return f"{upper(words.of_calibration(comparison, off, cause, the(comparison, off)))}."
+    return f"The reason is that {words.reasons[cause, better]}."
 
 
 def perhaps_better(comparison: Comparison, taken: str) -> Claim | None:
@@ -314,9 +319,10 @@ def _worth(comparison: Comparison, claim: Claim) -> tuple[Score, str]:
 
     So what is told of a method adds up to the whole. Beside it, what is said of that, or nothing.
     """
-    if claim.about == ACCURACY:
-        order, both = (comparison.part(claim.method, part) for part in (ORDER, DISCRIMINATION))
-        if order and both and both.excludes_zero and (both.value < 0) == claim.better == (order.value > 0):
+    both = comparison.part(claim.method, DISCRIMINATION)
+    if claim.about == ACCURACY and both is not None and both.excludes_zero:
+        opposed = (both.value > claim.effect.value) == claim.better
+        if opposed and (both.value < 0) == claim.better:
             return both, f", with {'less' if claim.better else 'more'} left to tell apart"
     return claim.effect, ""
 

@@ -197,8 +197,6 @@ class MethodScores:
             self.against[name, which] = comparing.beside(  # type: ignore[misc]
                 self.evaluations[name, AS_THEY_ARE], results[AS_THEY_ARE], results[which]
             )
-        if name in self.calibrations:
-            return
         parts = comparing.parts(results[AS_THEY_ARE], self.truth, self.evaluations[name, AS_THEY_ARE])
         if parts is not None:
             groups = self.evaluations[name, AS_THEY_ARE]._found.groups

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import WHY, chosen, findings, is_known, lead, leading
-from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
+from howsure.compare.parts import ACCURACY, ALTERNATIVES, CALIBRATION, DISCRIMINATION, ORDER
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.compare.sentences import cost_in_words, the
 from howsure.evaluation.metrics import Metric
@@ -29,11 +29,12 @@ _TITLE = "Which method is better here?"
 UNDEFINED = "–"
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
-    WHOLE: ("In all", "the next three together"),
+    WHOLE: ("In all", "the next four together"),
     CALIBRATION: ("Calibration", "how true its claims are"),
     ACCURACY: ("Answers", "how good they are"),
-    ORDER: ("Order", "what being surer of some is worth"),
-    DISCRIMINATION: ("Once all are calibrated", "answers and order"),
+    ORDER: ("Order", "which answers are doubtful"),
+    ALTERNATIVES: ("Alternatives", "what else it could be"),
+    DISCRIMINATION: ("Once all are calibrated", "all but the first of these"),
 }
 """Heading of each part of a gain, and what it means."""
 

@@ -8,7 +8,19 @@ from scipy.stats import norm
 
 import howsure
 from howsure.compare.findings import findings, lead
-from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
+from howsure.compare.parts import (
+    ACCURACY,
+    ALTERNATIVES,
+    CALIBRATION,
+    DISCRIMINATION,
+    EVERY,
+    MENDED,
+    OFFSETS,
+    ORDER,
+    PARTS,
+    SURENESS,
+    ZEROS,
+)
 from howsure.compare.passes import MemberRecorder
 from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims
 from howsure.compare.sentences import scale_in_words
@@ -18,6 +30,9 @@ from howsure.tasks.classification import compare as class_words
 from howsure.tasks.regression import compare as numbers_words
 
 ROWS, CLASSES = 600, 4
+
+SEED = 1
+"""Of rows in which offsets gain less than numbers that mean nothing do."""
 
 
 def world(rows=ROWS, noise=1.0, scale=1.0, seed=0, signal=2.0):
@@ -50,12 +65,129 @@ def test_parts_add_up_to_the_difference():
     whole = comparison.difference("other", "base", "nll")
     assert sum(value.value for value in parts.values()) == pytest.approx(whole.value, abs=1e-12)
     assert comparison.part("other", DISCRIMINATION).value == pytest.approx(
-        parts[ACCURACY].value + parts[ORDER].value, abs=1e-12
+        parts[ACCURACY].value + parts[ORDER].value + parts[ALTERNATIVES].value, abs=1e-12
     )
 
 
+def part(comparison, method, name):
+    gap = comparison.part(method, name)
+    return 0.0 if gap is None else gap.value
+
+
+def zeros_of(true):
+    """Shares of ten votes, of which a class may have none."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.random.default_rng(3).multinomial(10, softmax(0.6 * true, axis=1)) / 10)
+
+
+def shrugged(true):
+    """The same top class and percentage, and of all others the same."""
+    p = softmax(true, axis=1)
+    top = p.max(axis=1, keepdims=True)
+    return np.log(np.where(p == top, top, (1 - top) / (CLASSES - 1)))
+
+
+@pytest.mark.parametrize(
+    ("made", "cause", "told"),
+    [
+        (lambda true: 2 * true, SURENESS, "'base' is too sure: it claims"),
+        (
+            lambda true: true + 2 * np.eye(CLASSES)[0],
+            OFFSETS,
+            "'base' gives '0' 38.5\u00a0% on average, and 22.9\u00a0% are.",
+        ),
+        (zeros_of, ZEROS, "of rows 'base' gave the true class 0\u00a0%."),
+        (shrugged, ALTERNATIVES, "The reason is that it knows better what else it could be."),
+        (
+            lambda true: world(rows=len(true), noise=1.8)[1],
+            ACCURACY,
+            "The reason is that it is right more often.",
+        ),
+    ],
+)
+def test_the_cause_is_what_a_method_was_made_to_do(made, cause, told):
+    truth, true = world(rows=1500)
+    comparison = compared(truth, base=made(true), other=true)
+    for method in ("other", "other, calibrated"):
+        assert comparison.cause(method) == cause
+        assert told in because(comparison, method)
+        assert sum(part(comparison, method, name) for name in MENDED) == pytest.approx(
+            part(comparison, method, CALIBRATION), abs=1e-12
+        )
+        whole = comparison.difference(method, "base", "nll").value
+        assert sum(part(comparison, method, name) for name in PARTS) == pytest.approx(whole, abs=1e-9)
+        others = {ACCURACY, ORDER, ALTERNATIVES} - {cause}
+        if cause not in (ACCURACY, ZEROS):
+            assert max(abs(part(comparison, method, name)) for name in others) < 0.1 * abs(whole)
+
+
+def test_order_is_what_the_top_class_being_right_is_worth_and_alternatives_the_rest():
+    """Binary and conditional NLL, by their definitions, where nothing is to be calibrated but by a fit."""
+    truth, true = world(rows=1500)
+    parts = compared(truth, base=true).parts["base"]
+    q = softmax(true / np.exp(parts.scale.value), axis=1)
+    rows, top = np.arange(1500), q.argmax(axis=1)
+    right, most = top == truth, q.max(axis=1)
+    share = right.mean()
+    binary = -np.mean(np.where(right, np.log(most / share), np.log((1 - most) / (1 - share))))
+    among = np.log((q[rows, truth] / (1 - most))[~right]) + np.log(CLASSES - 1)
+    assert parts[ORDER].value == pytest.approx(binary, abs=2 / 1500)
+    assert parts[ALTERNATIVES].value == pytest.approx(-among.sum() / 1500, abs=1e-6)
+    # Of two classes there is nothing else that it could be.
+    two = howsure.Certainty.from_probabilities(np.stack([most, 1 - most], axis=1))
+    comparison = howsure.Comparison.of_results({"a": two, "b": two}, (~right).astype(int))
+    assert comparison.parts["a"][ALTERNATIVES].value == 0
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 2.0])
+def test_calibration_is_near_that_of_isotonic_regression(scale):
+    """The miscalibration of the CORP decomposition (Dimitriadis, Gneiting and Jordan 2021)."""
+    from sklearn.isotonic import IsotonicRegression
+
+    random = np.random.default_rng(5)
+    logit = 1.5 * random.normal(size=4000)
+    truth = (random.random(4000) < 1 / (1 + np.exp(-logit))).astype(int)
+    claimed = 1 / (1 + np.exp(-scale * logit))
+    fitted = np.clip(IsotonicRegression().fit(claimed, truth).predict(claimed), 1e-9, 1 - 1e-9)
+
+    def nll(p):
+        return -np.mean(np.where(truth, np.log(p), np.log(1 - p)))
+
+    result = howsure.Certainty.from_probabilities(np.stack([1 - claimed, claimed], axis=1))
+    parts = howsure.Comparison.of_results({"a": result}, truth, calibrated=False).parts["a"]
+    # It has as many steps as it likes, so it also fits chance: that is at most 1 % of a nat here.
+    assert 0 < nll(claimed) - nll(fitted) - parts[CALIBRATION].value < 0.01
+
+
+def test_a_constant_off_the_mean_is_the_cause_and_is_told_in_the_unit_of_the_target():
+    random = np.random.default_rng(0)
+    y, std = random.normal(size=(500, 1)), np.ones((500, 1))
+    results = {
+        name: howsure.RegressionCertainty.from_mean_std(np.full((500, 1), mean), std)
+        for name, mean in (("base", 0.8 + y.mean()), ("other", y.mean()))
+    }
+    comparison = howsure.Comparison.of_results(results, y)
+    for method in ("other", "other, calibrated"):
+        assert comparison.cause(method) == OFFSETS
+        assert because(comparison, method) == "'base' is 0.80 too high on average."
+    # Half before and half after the factor, by closed forms of the normal density.
+    before, after = 0.8**2 / 2, np.log(1 + 0.8**2 / y.var()) / 2
+    assert part(comparison, "other", OFFSETS) == pytest.approx(-(before + after) / 2, abs=0.002)
+    assert part(comparison, "other", ACCURACY) == pytest.approx(0, abs=1e-9)
+
+
+def test_there_is_no_cause_where_nothing_is_sure():
+    truth, true = world(rows=100)
+    comparison = compared(
+        truth, base=true, other=true + 0.1 * np.random.default_rng(0).normal(size=true.shape)
+    )
+    assert comparison.cause("other") is None
+    assert because(comparison, "other") == ""
+    assert set(EVERY) > {*PARTS, *MENDED}
+
+
 def test_calibration_is_what_the_best_temperature_gains():
-    truth, true = world()
+    truth, true = world(seed=SEED)
     logits = 2.5 * true
     rows = np.arange(ROWS)
 
@@ -82,7 +214,7 @@ def test_calibration_is_what_the_best_temperature_gains():
 
 
 def test_the_accuracy_part_knows_no_more_than_how_often_answers_are_right():
-    truth, true = world()
+    truth, true = world(seed=SEED)
     parts = compared(truth, base=true).parts["base"]
     right = (true.argmax(axis=1) == truth).mean()
     entropy = -right * np.log(right) - (1 - right) * np.log((1 - right) / (CLASSES - 1))
@@ -101,8 +233,12 @@ def test_the_parts_of_numbers_are_those_of_normal_densities():
     comparison = howsure.Comparison.of_results(results, y, calibrated=False)
     factor = np.sqrt(np.mean((2 * y / std) ** 2))
     sure = comparison.parts["sure"]
+    y = y - np.average(y, weights=std[:, 0] ** -2, axis=0)
+    factor = np.sqrt(np.mean((2 * y / std) ** 2))
     assert sure.scale.value == pytest.approx(np.log(factor), abs=1e-12)
     hidden = np.mean((1 - (2 * y / std / factor) ** 2) ** 2) / (4 * ROWS)
+    weights = (2 / std / factor) ** 2
+    hidden += np.mean((weights * y) ** 2) / (2 * ROWS * weights.mean())
     at_best = -norm.logpdf(y, 0, std / 2 * factor).mean() + hidden
     assert sure.best.value == pytest.approx(at_best, abs=1e-9)
     flat = comparison.parts["flat"]
@@ -266,12 +402,13 @@ def test_members_that_make_different_mistakes_are_better_together():
 
 
 def test_order_is_not_held_against_a_method_with_fewer_mistakes():
-    """The order part shrinks as mistakes do: it would be worse though mistakes are told apart better."""
+    """Both parts of wrong answers shrink as mistakes do: they would be worse though the method is better."""
     (truth, weak), (_, strong) = (world(rows=2000, noise=noise) for noise in (1.5, 0.7))
     comparison = compared(truth, base=weak, other=strong)
-    assert comparison.part("other", ORDER).low > 0
+    assert comparison.part("other", ALTERNATIVES).low > 0
     assert comparison.difference("other", "base", "error_auroc").low > 0
-    assert found(comparison, "other", ORDER) is None
+    assert found(comparison, "other", ALTERNATIVES) is None
+    assert "what else" not in why(comparison) + lead(comparison)
     assert "which answers are doubtful" not in why(comparison) + lead(comparison)
     left, alone = (
         comparison.words.amount(comparison, comparison.part("other", part))

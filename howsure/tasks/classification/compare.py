@@ -6,22 +6,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparing, Comparison, ShiftWording, Wording, order_of
 from howsure.compare.parts import (
     ACCURACY,
+    ALTERNATIVES,
     CALIBRATION,
     DISCRIMINATION,
+    OFFSETS,
     ORDER,
+    SURENESS,
+    ZEROS,
     Claims,
     Parts,
+    Scale,
     at_best,
-    of_scale,
+    halved,
+    left_out,
+    less,
+    nothing,
 )
 from howsure.compare.sentences import (
     in_numbers,
@@ -32,13 +42,14 @@ from howsure.compare.sentences import (
     the,
     with_interval,
 )
-from howsure.evaluation.score import LEAST_MISTAKES, SMALLEST, Mean, Score, value_and_interval
-from howsure.evaluation.temperature import least, losses
+from howsure.evaluation.score import LEAST_MISTAKES, SMALLEST, Mean, Score, centred, value_and_interval
+from howsure.evaluation.temperature import least
 from howsure.inputs.labels import check_labels, error_if_misread
 from howsure.methods.plain import SOFTMAX
 from howsure.results.columns import WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS
 from howsure.results.result import Result
 from howsure.sampling.outcome import Floats, Integers
+from howsure.tasks.classification import maps
 from howsure.tasks.classification.calibrate import cross_calibrated
 from howsure.tasks.classification.evaluate import Evaluation, beside, evaluate_numbers
 from howsure.tasks.classification.result import Certainty
@@ -93,6 +104,8 @@ class ClassWords:
         (ACCURACY, False): "it is right less often",
         (ORDER, True): "it knows better which answers are doubtful",
         (ORDER, False): "it knows less well which answers are doubtful",
+        (ALTERNATIVES, True): "it knows better what else it could be",
+        (ALTERNATIVES, False): "it knows less well what else it could be",
         (DISCRIMINATION, True): "its percentages say more, also once both are calibrated",
         (DISCRIMINATION, False): "its percentages say less, also once both are calibrated",
     }
@@ -205,6 +218,23 @@ class ClassWords:
             sentence += f": it claims {rate(claims.claimed)} on average and is right on {rate(claims.true)}"
         return f"{sentence} {self.scale_in_words(scale)}"
 
+    def of_calibration(self, comparison: Comparison, method: str, cause: str, it: str) -> str:
+        """See `Words`."""
+        claims = comparison.claims[method, AS_THEY_ARE]
+        if cause == ZEROS:
+            share, kinds = rate(claims.zeros), f"{comparison.kind}s"
+            return f"in {share} of {kinds} {it} gave the true class 0\u00a0%"
+        if cause == OFFSETS:
+            name, claimed, true = claims.tilted
+            return f"{it} gives '{name}' {rate(claimed)} on average, and {rate(true)} are"
+        if cause == SURENESS:
+            sure = comparison.parts[method].scale.value > 0
+            sentence = f"{it} is too {'sure' if sure else 'modest'}"
+            if (claims.claimed > claims.true) == sure:
+                sentence += f": it claims {rate(claims.claimed)} and is right on {rate(claims.true)}"
+            return sentence
+        return f"the percentages of {it} do not fit how often it is right"
+
     def scale_in_words(self, scale: Score) -> str:
         """See `Words`."""
         value, low, high = scale_in_words(scale)
@@ -268,20 +298,113 @@ BY_NAME = (WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS)
 R = TypeVar("R", bound=Result[Any])
 
 
+@dataclass(frozen=True, eq=False)
+class Mended:
+    """Probabilities (N, K) once calibration is mended by θ = (β, offsets) of least NLL.
+
+    Attributes:
+        q: The probabilities.
+        loss: Their NLL, with what the choice hides.
+        theta: (P,).
+        steps: (N, P) by how far a row that counts once more moves θ, with the sign changed.
+        leverage: (N,) share of each row in the curvature.
+    """
+
+    q: Floats
+    loss: Mean
+    theta: Floats
+    steps: Floats
+    leverage: Floats
+
+    @staticmethod
+    def by(learns: Sequence[str], logs: Floats, truth: Integers, mistakes: int) -> Mended:
+        """What is learnt from log p (N, K): a temperature, offsets, or both."""
+        rows, target = len(logs), np.eye(logs.shape[1])[truth]
+        start = np.append(1.0, np.zeros(logs.shape[1] * ("offsets" in learns)))
+        theta, best = least(lambda theta: maps.objective(theta, learns, logs, target), start, maps.LIMIT)
+        slopes, inverse = best.slope[:rows], np.linalg.inv(best.curvature.sum(axis=0))
+        scores = theta[0] * logs + (theta[1:] if len(theta) > 1 else 0.0)
+        q = softmax(scores, axis=1)
+        # The curvature of a row is the covariance of (log p, its class) under q.
+        mean, square = np.sum(q * logs, axis=1, keepdims=True), inverse[0, 0] * logs**2
+        if len(theta) > 1:
+            mean, square = np.hstack([mean, q]), square + 2 * inverse[0, 1:] * logs + np.diag(inverse)[1:]
+        leverage = np.sum(q * square, axis=1) - np.einsum("np,np->n", mean @ inverse, mean)
+        steps = slopes @ inverse
+        return Mended(
+            q, at_best(best.value[:rows], steps, slopes, leverage, mistakes), theta, steps, leverage
+        )
+
+    def moved(self, slope: Floats) -> Floats:
+        """(N,) what rows contribute to a score through θ, of which it has the slope (P,)."""
+        return np.asarray(-(self.steps @ slope) * left_out(self.leverage))
+
+
 def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
-    """The parts of the NLL of (N, K) probabilities, at q ∝ p^(1/T) for the best temperature T."""
-    nll = evaluation.measured("nll")
-    logs = np.log(np.maximum(np.asarray(result.probabilities, dtype=np.float64), SMALLEST))
-    of_true = logs[np.arange(len(logs)), truth]
-    (beta,), best = least(lambda theta: losses(theta, logs, of_true), np.ones(1))
-    loss, slope, curvature = best.value, best.slope[:, 0], best.curvature[:, 0, 0]
-    right = (result.label == truth).astype(np.float64)
+    """The parts of the NLL of (N, K) probabilities."""
+    nll, p = evaluation.measured("nll"), np.asarray(result.probabilities, dtype=np.float64)
+    filled, zeros = without_zeros(p, truth, nll)
+    logs, count = np.log(np.maximum(filled, SMALLEST)), nll.mistakes
+    sureness = Mended.by(maps.METHODS["temperature"], logs, truth, count)
+    best, offsets = sureness, nothing(nll)
+    if _offsets_help(logs, truth, sureness.theta[0]):
+        best, alone = (Mended.by(maps.METHODS[learns], logs, truth, count) for learns in ("both", "offsets"))
+        offsets = halved(less(less(nll, zeros), alone.loss), less(sureness.loss, best.loss))
+    slopes = best.steps[:, 0] / best.theta[0]
     return Parts(
         nll=nll,
-        best=at_best(loss, slope, curvature, nll.mistakes),
-        plain=of_shares(right, logs.shape[1], nll.mistakes),
-        scale=of_scale(-np.log(beta), -beta * slope, beta**2 * curvature, nll.mistakes),
+        best=best.loss,
+        accuracy=of_shares((best.q.argmax(axis=1) == truth).astype(np.float64), p.shape[1], count),
+        alternatives=_alternatives(best, logs, truth, count),
+        zeros=zeros,
+        offsets=offsets,
+        scale=Scale(float(-np.log(best.theta[0])), slopes * left_out(best.leverage), count),
     )
+
+
+def without_zeros(p: Floats, truth: Integers, nll: Mean) -> tuple[Floats, Mean]:
+    """Probabilities (N, K) without any 0, and what these cost; the same where no true class got 0.
+
+    A share of each is spread evenly over the classes, the one of least NLL.
+    """
+    of_true, classes = p[np.arange(len(p)), truth], p.shape[1]
+    if of_true.all():
+        return p, nothing(nll)
+
+    def losses(share: float) -> Floats:
+        return np.asarray(-np.log((1 - share) * of_true + share / classes))
+
+    share = minimize_scalar(lambda share: losses(share).sum(), bounds=(0, 1), method="bounded").x
+    slopes = ((of_true - 1 / classes) / ((1 - share) * of_true + share / classes))[:, None]
+    curvature = np.sum(slopes**2)
+    filled = at_best(losses(share), slopes / curvature, slopes, slopes**2 / curvature, nll.mistakes)
+    return (1 - share) * p + share / classes, less(nll, filled)
+
+
+def _offsets_help(logs: Floats, truth: Integers, beta: float) -> bool:
+    """Whether offsets gain more than numbers that mean nothing (Akaike 1974), by a score test (Rao 1948)."""
+    classes = logs.shape[1]
+    at = maps.objective(
+        np.append(beta, np.zeros(classes)), maps.METHODS["both"], logs, np.eye(classes)[truth]
+    )
+    slope = at.slope.sum(axis=0)
+    return float(slope @ at.step(slope)) / 2 > classes - 1
+
+
+def _alternatives(best: Mended, logs: Floats, truth: Integers, mistakes: int) -> Mean:
+    """Of wrong answers, the NLL of the true class among all but the top one, less log (K − 1)."""
+    rows, top = np.arange(len(logs)), best.q.argmax(axis=1)
+    others = best.q.copy()
+    others[rows, top] = 0
+    left = others.sum(axis=1)
+    others /= np.maximum(left, np.finfo(np.float64).tiny)[:, None]
+    wrong = (top != truth) & (left > 0)
+    of_true = np.where(wrong, others[rows, truth], 1.0)
+    losses = np.where(wrong, -np.log(np.maximum(of_true, SMALLEST)) - np.log(max(logs.shape[1] - 1, 1)), 0.0)
+    others[rows, truth] -= 1
+    others *= wrong[:, None]
+    slope = np.append(np.sum(others * logs), others.sum(axis=0))[: len(best.theta)] / len(logs)
+    return Mean(float(losses.mean()), centred(losses) + best.moved(slope), mistakes)
 
 
 def of_shares(right: Floats, classes: int, mistakes: int) -> Mean:
@@ -297,14 +420,22 @@ def of_shares(right: Floats, classes: int, mistakes: int) -> Mean:
         lost = 0.0 if share else np.log(max(classes - 1, 1))
         return Mean(lost, np.zeros(len(right)), mistakes)
     losses = -right * np.log(share) - (1 - right) * np.log((1 - share) / max(classes - 1, 1))
-    slopes, curvature = right - share, share * (1 - share)  # in the log-odds
-    return at_best(losses, slopes, np.full(len(right), curvature), mistakes)
+    slopes, curvature = (right - share)[:, None], len(right) * share * (1 - share)  # in the log-odds
+    return at_best(losses, slopes / curvature, slopes, np.full(len(right), 1 / len(right)), mistakes)
 
 
 def claims(result: Certainty, truth: Integers, evaluation: Evaluation) -> Claims:
     """Percentages of the labels beside how often they are right."""
     del evaluation
-    return Claims(float(np.mean(result.probability, dtype=np.float64)), float(np.mean(result.label == truth)))
+    p = np.asarray(result.probabilities, dtype=np.float64)
+    claimed, true = p.mean(axis=0), np.bincount(truth, minlength=p.shape[1]) / len(p)
+    most = int(np.argmax(np.abs(claimed - true)))
+    return Claims(
+        float(np.mean(result.probability, dtype=np.float64)),
+        float(np.mean(result.label == truth)),
+        zeros=float(np.mean(p[np.arange(len(p)), truth] == 0)),
+        tilted=(result.class_names[most], float(claimed[most]), float(true[most])),
+    )
 
 
 def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:

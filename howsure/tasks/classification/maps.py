@@ -105,7 +105,7 @@ def fitted(
     target = _target(p, truth)
     unchanged = {"temperature": np.ones(()), "offsets": np.zeros(p.shape[1])}
     first = _theta(start or {name: unchanged[name] for name in learns})
-    theta, _ = least(lambda theta: _objective(theta, learns, z, target, weight), first, LIMIT)
+    theta, _ = least(lambda theta: objective(theta, learns, z, target, weight), first, LIMIT)
     learnt = {"temperature": np.asarray(1 / theta[0]), "offsets": theta[1:]}
     return {**{name: learnt[name] for name in learns}, "most": np.asarray(supported(len(p)))}
 
@@ -115,10 +115,10 @@ def _theta(fit: Parameters) -> Floats:
     return np.append(1 / fit.get("temperature", np.ones(())), fit.get("offsets", np.zeros(0)))
 
 
-def _objective(
+def objective(
     theta: Floats, learns: Collection[str], z: Floats, target: Floats, weight: Floats | None = None
 ) -> Losses:
-    """The losses of N rows at θ, and as the last one the prior of the offsets.
+    """The losses of N rows at θ, 1/T and the offsets, and as the last one the prior of the offsets.
 
     Every class counts as if one row more were of it, and the model had claimed just that row: Σ exp b − b.
     So a class that is claimed for E rows and true for n is multiplied by about (n + 1) / (E + 1), a prior as
@@ -175,7 +175,7 @@ def moves(fit: Parameters, p: Floats, truth: Integers) -> Floats:
         learns.remove("temperature")
         if "offsets" not in fit:
             return np.zeros((len(p), 1))
-    best = _objective(_theta(fit), learns, _log(p), _target(p, truth))
+    best = objective(_theta(fit), learns, _log(p), _target(p, truth))
     return -best.step(best.slope[: len(p)])
 
 

@@ -16,16 +16,29 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from howsure.compare.comparison import LEAST_CALIBRATED, Comparing, Comparison, ShiftWording, Wording
+from howsure.compare.comparison import (
+    AS_THEY_ARE,
+    LEAST_CALIBRATED,
+    Comparing,
+    Comparison,
+    ShiftWording,
+    Wording,
+)
 from howsure.compare.parts import (
     ACCURACY,
     CALIBRATION,
     DISCRIMINATION,
+    OFFSETS,
     ORDER,
+    SURENESS,
     Claims,
     Parts,
+    Scale,
     at_best,
-    of_scale,
+    halved,
+    left_out,
+    less,
+    nothing,
 )
 from howsure.compare.sentences import besides, joined, quoted_list, scale_in_words, the, with_interval
 from howsure.digits import measured, significant
@@ -205,6 +218,23 @@ class NumberWords:
         """See `Words`."""
         return f"{it} is too {'sure' if scale.value > 0 else 'modest'} {self.scale_in_words(scale)}"
 
+    def of_calibration(self, comparison: Comparison, method: str, cause: str, it: str) -> str:
+        """See `Words`."""
+        claims = comparison.claims[method, AS_THEY_ARE]
+        if cause == OFFSETS and len(claims.tilted) == 1:
+            (off,) = claims.tilted
+            return f"{it} is {significant(abs(off), 2)} too {'high' if off > 0 else 'low'} on average"
+        if cause == OFFSETS:
+            return f"{it} is too high or too low on average"
+        if cause == SURENESS:
+            larger = comparison.parts[method].scale.value > 0
+            than = (
+                f"its errors are {significant(claims.true / claims.claimed, 2)} times as large as it claims"
+            )
+            fits = (claims.true > claims.claimed) == larger
+            return f"{it} is too {'sure' if larger else 'modest'}{f': {than}' if fits else ''}"
+        return f"the standard deviations of {it} do not fit its errors"
+
     def scale_in_words(self, scale: Score) -> str:
         """See `Words`."""
         value, low, high = scale_in_words(scale)
@@ -269,33 +299,48 @@ wide. For normal errors this costs little power; docs/reasons.md covers errors w
 def parts(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Parts | None:
     """The parts of the NLL of normal distributions, targets on average; None if it is not defined.
 
-    At the best factor f of the standard deviations, f² = mean ((y − μ)/σ)², and for the plain one, which has
-    the same standard deviation in every row, σ² = mean (y − μ)².
+    At the best constant b and factor f of the standard deviations, f² = mean ((y − μ − b)/σ)², with b the
+    mean of y − μ, weighted by 1/σ². The plain one has the same standard deviation in every row.
     """
     nll, std, error = evaluation.measured("nll"), result.std, truth - result.mean
-    if not np.isfinite(nll.value) or not (std > 0).all() or not error.any(axis=0).all():
+    if not np.isfinite(nll.value) or not (std > 0).all() or not np.ptp(error, axis=0).all():
         return None
-    best, scale = _at_best_width(error, std)
-    plain, _ = _at_best_width(error, np.ones_like(std))
-    return Parts(nll=nll, best=best, plain=plain, scale=scale)
+    best, scale = _mended(error, std)
+    width, _ = _mended(error, std, middle=False)
+    middle, _ = _mended(error, std, width=False)
+    plain, _ = _mended(error, np.ones_like(std))
+    return Parts(
+        nll=nll,
+        best=best,
+        accuracy=plain,
+        alternatives=nothing(nll),
+        zeros=nothing(nll),
+        offsets=halved(less(nll, middle), less(width, best)),
+        scale=scale,
+    )
 
 
-def _at_best_width(error: Floats, std: Floats) -> tuple[Measured, Measured]:
-    """The NLL of errors (N, K) at the best factor of `std`, and its logarithm, targets on average."""
-    squares = (error / std) ** 2
-    size = squares.mean(axis=0)
-    losses = np.log(std) + (np.log(2 * np.pi * size) + squares / size) / 2
-    slopes, curvatures = 1 - squares / size, 2 * squares / size  # in log f
+def _mended(error: Floats, std: Floats, middle: bool = True, width: bool = True) -> tuple[Measured, Measured]:
+    """The NLL of errors (N, K) less their best `middle`, at the best factor of `std`, targets on average.
+
+    And the logarithm of that factor.
+    """
     rows = len(error)
-    losses_at_best = [
-        at_best(losses[:, k], slopes[:, k], curvatures[:, k], rows) for k in range(error.shape[1])
-    ]
+    off = error - np.average(error, axis=0, weights=std**-2) if middle else error
+    squares = (off / std) ** 2
+    size = squares.mean(axis=0) if width else np.ones(error.shape[1])
+    losses = np.log(std) + (np.log(2 * np.pi * size) + squares / size) / 2
+    slopes = np.stack([-off / std**2 / size * middle, (1 - squares / size) * width], axis=2)  # in b, log f
+    curvatures = np.stack([std**-2 / size, 2 * squares / size], axis=2)
+    total = curvatures.sum(axis=0)
+    mended, scales = list[Measured](), list[Measured]()
     far = bool(np.mean(squares > ndtri(FAR / 2) ** 2) >= FAR)
-    scales = [
-        of_scale(np.log(size[k]) / 2, slopes[:, k], curvatures[:, k], rows, skewed=True, far=far)
-        for k in range(error.shape[1])
-    ]
-    return Measured.mean(losses_at_best, rows), Measured.mean(scales, rows)
+    for k in range(error.shape[1]):
+        steps, leverage = slopes[:, k] / total[k], curvatures[:, k] / total[k]
+        mended.append(at_best(losses[:, k], steps, slopes[:, k], leverage, rows))
+        moved = -steps[:, 1] * left_out(leverage[:, 1])
+        scales.append(Scale(float(np.log(size[k]) / 2), moved, rows, skewed=True, far=far))
+    return Measured.mean(mended, rows), Measured.mean(scales, rows)
 
 
 def claims(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Claims | None:
@@ -307,7 +352,7 @@ def claims(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -
     unit = np.sqrt((error**2).mean(axis=0)) if truth.shape[1] > 1 else np.ones(1)
     claimed, true = (float(np.sqrt(((sizes / unit) ** 2).mean())) for sizes in (std, error))
     within = np.mean(np.abs(error) / std <= ndtri((1 + LEVEL) / 2))
-    return Claims(claimed, true, float(within))
+    return Claims(claimed, true, float(within), tilted=tuple(-error.mean(axis=0)))
 
 
 COMPARED = {name: METRICS[name] for name in ("nll", "crps", "rmse", "mae", *OUTSIDE)}

@@ -22,15 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 
 from howsure.compare.comparison import Comparing, Comparison, Wording
-from howsure.compare.parts import ACCURACY, Claims, Parts, at_best, of_scale
+from howsure.compare.parts import ACCURACY, Claims, Parts, Scale, at_best, left_out, nothing
 from howsure.compare.sentences import besides, in_numbers, joined, the
 from howsure.errors import InputError
 from howsure.evaluation.cross_fit import FitInfluence, fit_influence
 from howsure.evaluation.groups import renumbered
 from howsure.evaluation.paired import Compared, Paired, check_enough, with_outside
-from howsure.evaluation.score import OUTSIDE, SMALLEST, Measured, Score, through_cross_fits
+from howsure.evaluation.score import OUTSIDE, SMALLEST, Mean, Measured, Score, centred, through_cross_fits
 from howsure.evaluation.temperature import Losses, least
 from howsure.inputs.rows import quoted
 from howsure.methods.plain import SOFTMAX
@@ -126,14 +127,38 @@ def _nll_parts(result: DenseCertainty, truth: Any, evaluation: RowScores) -> Par
     def at(theta: Floats) -> Losses:
         return losses_in(result, truth, lambda row: theta).weighted(share)
 
-    (beta,), best = least(at, np.ones(1))
-    loss, slope, curvature = (best.value[there], best.slope[there, 0], best.curvature[there, 0, 0])
+    nll, (beta,), best = evaluation.measured("nll"), *least(at, np.ones(1))
+    loss, slopes, curvature = best.value[there], best.slope[there], best.curvature[there, 0, 0]
+    total = curvature.sum()
+    steps, leverage = slopes / total, curvature / total
     return Parts(
-        nll=evaluation.measured("nll"),
-        best=at_best(loss, slope, curvature, len(loss)),
-        plain=of_shares(counts.right / counts.counted, counts.both.shape[1], len(loss)),
-        scale=of_scale(-np.log(beta), -beta * slope, beta**2 * curvature, len(loss)),
+        nll=nll,
+        best=at_best(loss, steps, slopes, leverage, len(loss)),
+        accuracy=of_shares(counts.right / counts.counted, counts.both.shape[1], len(loss)),
+        alternatives=_alternatives(result, truth, beta, steps[:, 0] * left_out(leverage), there),
+        zeros=nothing(nll),
+        offsets=nothing(nll),
+        scale=Scale(-np.log(beta), steps[:, 0] * left_out(leverage) / beta, len(loss)),
     )
+
+
+def _alternatives(result: DenseCertainty, truth: Any, beta: float, steps: Floats, there: Any) -> Mean:
+    """At wrong positions, the NLL of the true class among all but the top one, less log (K − 1)."""
+    losses, slopes = np.zeros((2, len(result)))
+    for at, true in enumerate(truths_of(result, truth)):
+        counts = true >= 0
+        if not counts.any():
+            continue
+        logs = np.log(np.maximum(known_probabilities(result, at)[counts], SMALLEST))
+        top, of_true, each = logs.argmax(axis=1), true[counts], np.arange(len(logs))
+        wrong, others = top != of_true, beta * logs
+        others[each, top] = -np.inf
+        q, of_true_log = softmax(others, axis=1), logs[each, of_true]
+        lost = logsumexp(others, axis=1) - beta * of_true_log - np.log(max(logs.shape[1] - 1, 1))
+        losses[at] = np.sum(lost[wrong]) / len(logs)
+        slopes[at] = np.sum((np.sum(q * logs, axis=1) - of_true_log)[wrong]) / len(logs)
+    moved = -steps * slopes[there].mean()
+    return Mean(float(losses[there].mean()), centred(losses[there]) + moved, int(there.sum()))
 
 
 def _claims(result: DenseCertainty, truth: Any, evaluation: RowScores) -> Claims:
