@@ -425,7 +425,7 @@ class Comparison(Displayed):
         `calibration`, `accuracy`, `order` and `alternatives` add up to the difference. `discrimination` is
         the sum of the last three, the rest once both are calibrated. `sureness`, `offsets` and `zeros` add
         up to calibration. See `howsure.compare.parts`. The intervals of all parts of all methods hold
-        together in 95 % of cases, and so do those of the parts of calibration.
+        together in 95 % of cases. So do those of the parts of calibration, and those of calibrated versions.
 
         Args:
             method: One of the methods.
@@ -445,11 +445,9 @@ class Comparison(Displayed):
         if method not in self.parts or baseline not in self.parts:
             return None
         one, two = (self.parts_of(side)[name] for side in (method, baseline))
-        return (
-            one.minus(two, self._reach_of_parts[name in MENDED])
-            if one.parts.any() or two.parts.any()
-            else None
-        )
+        if not (one.parts.any() or two.parts.any()):
+            return None
+        return one.minus(two, self._reach_of_parts(name in MENDED, method in self.calibrations))
 
     def cause(self, method: str) -> str | None:
         """The largest part of the difference between a method and the baseline that is sure, or None.
@@ -493,16 +491,17 @@ class Comparison(Displayed):
             contributions.append(by_score.get((name, rows), none) if drawn == own else none)
         return np.concatenate(contributions)
 
-    @cached_property
-    def _reach_of_parts(self) -> list[float]:
-        """Half-width of the simultaneous intervals of all parts, and of those of calibration."""
-        baseline, *others = (self.parts_of(method) for method in self.parts)
-        width, reaches = 1 + len(others), list[float]()
-        for names in (EVERY[: -len(MENDED)], MENDED):
-            added = np.stack([parts[name].added for name in names for parts in (baseline, *others)])
-            pairs = [(k * width, k * width + other) for k in range(len(names)) for other in range(1, width)]
-            reaches.append(simultaneous_critical_value(added, pairs) if pairs else np.nan)
-        return reaches
+    def _reach_of_parts(self, mended: bool, calibrated: bool) -> float:
+        """Half-width of the simultaneous intervals of parts, or of those of calibration, of some methods."""
+        key = "", str(mended), calibrated
+        if key not in self._reaches:
+            some = [name for name in self.parts if (name in self.calibrations) == calibrated]
+            of = [self.parts_of(name) for name in dict.fromkeys((self.methods[0], *some))]
+            names = MENDED if mended else EVERY[: -len(MENDED)]
+            added = np.stack([parts[name].added for name in names for parts in of])
+            pairs = [(k * len(of), k * len(of) + at) for k in range(len(names)) for at in range(1, len(of))]
+            self._reaches[key] = simultaneous_critical_value(added, pairs) if pairs else np.nan
+        return self._reaches[key]
 
     def _reach(self, name: str, rows: str, against_baseline: bool) -> float:
         """Half-width of the simultaneous intervals, in standard errors."""

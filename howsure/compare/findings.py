@@ -441,9 +441,9 @@ def score_lines(comparison: Comparison) -> list[list[Any]]:
     for method in comparison.parts:
         parts = comparison.parts_of(method)
         for name in EVERY:
-            gap, part = comparison.part(method, name), parts[name].score(0.95)
-            if gap is not None:
-                add(method, AS_THEY_ARE, f"nll_{name}", part, gap)
+            apart, part = comparison.part(method, name), parts[name].score(0.95)
+            if apart is not None:
+                add(method, AS_THEY_ARE, f"nll_{name}", part, apart)
         add(method, AS_THEY_ARE, "scale", Score(*np.exp(_ends(parts.scale.score(0.95))).tolist()))
     if comparison.has_costs:
         for method, cost in comparison.costs.items():

@@ -410,8 +410,8 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     cheap, steady = sets(base + 0.1, base - 0.1), sets(base + 0.1, base)
     both = compared({"softmax": plain, "cheap": cheap, "steady": steady}, truth, costs=costs)
     assert lead(both) == (
-        "Take 'steady': its percentages are more accurate than those of the softmax. The reason is that it "
-        "is right more often. It costs 5 plain predictions."
+        "Take 'steady': its percentages are more accurate than those of the softmax. The softmax gives "
+        "'1' 40.9\u00a0% on average, and 0\u00a0% are. It costs 5 plain predictions."
     )
     alone = compared({"softmax": plain, "cheap": cheap}, truth)
     assert "those of the softmax, but less accurate if rows are 'noisy'." in lead(alone)

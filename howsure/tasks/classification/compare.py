@@ -42,7 +42,15 @@ from howsure.compare.sentences import (
     the,
     with_interval,
 )
-from howsure.evaluation.score import LEAST_MISTAKES, SMALLEST, Mean, Score, centred, value_and_interval
+from howsure.evaluation.score import (
+    LEAST_MISTAKES,
+    SMALLEST,
+    Mean,
+    Measured,
+    Score,
+    centred,
+    value_and_interval,
+)
 from howsure.evaluation.temperature import least
 from howsure.inputs.labels import check_labels, error_if_misread
 from howsure.methods.plain import SOFTMAX
@@ -362,7 +370,7 @@ def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
     )
 
 
-def without_zeros(p: Floats, truth: Integers, nll: Mean) -> tuple[Floats, Mean]:
+def without_zeros(p: Floats, truth: Integers, nll: Measured) -> tuple[Floats, Mean]:
     """Probabilities (N, K) without any 0, and what these cost; the same where no true class got 0.
 
     A share of each is spread evenly over the classes, the one of least NLL.
@@ -388,7 +396,7 @@ def _offsets_help(logs: Floats, truth: Integers, beta: float) -> bool:
         np.append(beta, np.zeros(classes)), maps.METHODS["both"], logs, np.eye(classes)[truth]
     )
     slope = at.slope.sum(axis=0)
-    return float(slope @ at.step(slope)) / 2 > classes - 1
+    return bool(slope @ at.step(slope) / 2 > classes - 1)
 
 
 def _alternatives(best: Mended, logs: Floats, truth: Integers, mistakes: int) -> Mean:
