@@ -138,10 +138,7 @@ class Words(Protocol):
         """`does` in the plural, for members together."""
 
     def amount(self, comparison: Comparison, gap: Score) -> str:
-        """A part of a difference in `main`, with its sign: `+8 % (4 to 12 %)`."""
-
-    def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
-        """That `it` is too sure, or too modest, and by how much."""
+        """A part of a difference in `main`, with its sign: `+8 %`."""
 
     def of_calibration(self, comparison: Comparison, method: str, cause: str, it: str) -> str:
         """How `it` is miscalibrated, by the part of calibration that is the cause."""

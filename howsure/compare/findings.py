@@ -15,7 +15,7 @@ import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.parts import EVERY
-from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
+from howsure.compare.reasons import because, in_short, one_alone, perhaps_better, reasons
 from howsure.compare.sentences import (
     CHEAP,
     cost_in_words,
@@ -30,7 +30,7 @@ from howsure.evaluation.score import OUTSIDE, Score
 from howsure.methods.plain import is_plain
 from howsure.words import UNIT, counted, listed, upper
 
-WHY = "Why?"
+WHY, SHARE = "Why?", "accuracy"
 
 
 @dataclass(frozen=True)
@@ -101,18 +101,30 @@ def _perhaps_better(comparison: Comparison, taken: str) -> str:
     if claim.sure:
         return f"{upper(name)} {does}."
     few = f"{counted(comparison.rows, comparison.kind)} are too few to be sure"
-    return joined(f"{upper(name)} is likely better: it {does}, but {few}.", needed(comparison, claim))
+    return f"{upper(name)} is likely better: it {does}, but {few}."
 
 
 def chosen(comparison: Comparison) -> str:
     """The method that `lead` names."""
     main = comparison.words.main
-    ranking, surely = comparison.ranked(main), better(comparison, main)
+    ranking, surely = comparison.ranked(main), better(comparison, main) or _right_more_often(comparison)
     if not surely:
         return comparison.methods[0]
     among = [method for method in surely if method in ranking.tied] or surely
     steady = [method for method in among if not _worse_when_changed(comparison, method)]
     return min(steady or among, key=lambda method: _price(comparison, method))
+
+
+def _right_more_often(comparison: Comparison) -> list[str]:
+    """Methods that are right more often by McNemar's exact test, where mistakes are too few for the rest."""
+    if SHARE not in comparison.comparing.metrics:
+        return []
+    known = {
+        name: comparison.difference(name, comparison.methods[0], comparison.words.main).known
+        for name in comparison.methods[1:]
+    }
+    among = better(comparison, SHARE)
+    return [name for name in among if not known[name] and name not in comparison.calibrations]
 
 
 def _price(comparison: Comparison, method: str) -> tuple[float, bool, float]:
@@ -409,6 +421,9 @@ def text_of(comparison: Comparison) -> str:
         table.append([line.method, *scores[:short], *line.values[short:]])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     text_lines = [lead(comparison), ""]
+    own = [method for method in comparison.methods if method not in comparison.calibrations]
+    why = [f"{method}: {said}" for method in own if (said := in_short(comparison, method))]
+    text_lines += [*why, ""] if why else []
     for first, *others in table:
         cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))]
         text_lines.append("  ".join(cells).rstrip())

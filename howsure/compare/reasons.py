@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtri
 
 from howsure.compare.comparison import AS_THEY_ARE, LEAST_CALIBRATED, Comparison
 from howsure.compare.parts import (
@@ -23,11 +22,12 @@ from howsure.compare.parts import (
     OFFSETS,
     ORDER,
     PARTS,
+    SURENESS,
     ZEROS,
     ends_of,
 )
 from howsure.compare.sentences import joined, the
-from howsure.evaluation.score import NORMAL, Measured, Score
+from howsure.evaluation.score import Measured, Score
 from howsure.sampling.outcome import Floats
 from howsure.words import counted, listed, upper
 
@@ -46,9 +46,6 @@ TOGETHER = "together"
 LIKELY = 0.8
 """Confidence of the interval that a guess excludes 0 by. Without an effect, one interval in five does so."""
 
-POWER = NORMAL + float(ndtri(0.8))
-"""Standard errors from 0 at which an effect is found in 8 of 10 cases."""
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -60,14 +57,12 @@ class Claim:
         effect: The method less the baseline in the main score, of which lower is better; of a scale its
             logarithm; of members all together less the best of them alone.
         sure: Whether the interval of the effect excludes 0; if not, it is the best guess.
-        rows: How many rows would be needed to be sure in 8 of 10 cases, if the effect is what it seems.
     """
 
     method: str
     about: str
     effect: Score
     sure: bool
-    rows: float = np.nan
 
     @property
     def better(self) -> bool:
@@ -104,30 +99,11 @@ def claims(comparison: Comparison) -> list[Claim]:
 
 
 def _claim(
-    rows: int,
-    method: str,
-    about: str,
-    effect: Score,
-    parts: Floats,
-    likely: tuple[float, float],
-    size: float | None = None,
+    method: str, about: str, effect: Score, parts: Floats, likely: tuple[float, float]
 ) -> Iterator[Claim]:
-    """The claim of an effect, if it is sure or likely.
-
-    Args:
-        rows: N, how many rows there are, or groups of rows that depend on each other.
-        method: See `Claim`.
-        about: See `Claim`.
-        effect: See `Claim`.
-        parts: (N + R,) what each row contributes to it, and then what masks do.
-        likely: Ends of the interval of a guess.
-        size: Size of the effect, if its interval is as wide to either side; None for its value.
-    """
+    """The claim of an effect, with what rows and masks contribute to it, if it is sure or likely."""
     if effect.known and parts.any() and (effect.excludes_zero or likely[0] > 0 or likely[1] < 0):
-        of_rows, of_masks = (float(np.sum(values**2)) for values in (parts[:rows], parts[rows:]))
-        left = ((effect.value if size is None else size) / POWER) ** 2 - of_masks
-        needed = rows * of_rows / left if left > 0 else np.inf  # more rows do not tell what masks hide
-        yield Claim(method, about, effect, effect.excludes_zero, needed)
+        yield Claim(method, about, effect, effect.excludes_zero)
 
 
 def _of_scale(comparison: Comparison, name: str) -> Iterator[Claim]:
@@ -136,15 +112,14 @@ def _of_scale(comparison: Comparison, name: str) -> Iterator[Claim]:
     scale = comparison.parts_of(name).scale
     confidence = 1 - 0.05 / (len(comparison.methods) - len(comparison.calibrations))
     effect, likely = scale.score(confidence), scale.interval(LIKELY)
-    size = float(np.expm1(scale.value))
-    yield from _claim(comparison._independent, name, SCALE, effect, scale.parts, likely, size)
+    yield from _claim(name, SCALE, effect, scale.parts, likely)
 
 
 def _compared(comparison: Comparison, name: str, other: str, about: str) -> Iterator[Claim]:
     main = comparison.words.main
     one, two = (comparison.measured(method, main) for method in (name, other))
     effect = comparison.difference(name, other, main)
-    yield from _of_difference(comparison._independent, name, about, effect, one, two)
+    yield from _of_difference(name, about, effect, one, two)
 
 
 def _of_calibration(comparison: Comparison, name: str) -> Iterator[Claim]:
@@ -161,21 +136,19 @@ def _of_part(comparison: Comparison, name: str, part: str) -> Iterator[Claim]:
     effect = comparison.part(name, part)
     if effect is not None:
         one, two = (comparison.parts_of(method)[part] for method in (name, comparison.methods[0]))
-        yield from _of_difference(comparison._independent, name, part, effect, one, two)
+        yield from _of_difference(name, part, effect, one, two)
 
 
-def _of_difference(
-    rows: int, name: str, about: str, effect: Score, one: Measured, two: Measured
-) -> Iterator[Claim]:
+def _of_difference(name: str, about: str, effect: Score, one: Measured, two: Measured) -> Iterator[Claim]:
     parts = one.parts - two.parts
-    yield from _claim(rows, name, about, effect, parts, ends_of(effect.value, parts, LIKELY))
+    yield from _claim(name, about, effect, parts, ends_of(effect.value, parts, LIKELY))
 
 
 def _together(comparison: Comparison, name: str) -> Iterator[Claim]:
     members = comparison.members.get(name)
     if members is not None:
         (effect, parts), (likely, _) = members.beside_the_best(), members.beside_the_best(LIKELY)
-        yield from _claim(len(parts), name, TOGETHER, effect, parts, (likely.low, likely.high))
+        yield from _claim(name, TOGETHER, effect, parts, (likely.low, likely.high))
 
 
 # --- sentences ----------------------------------------------------------------------------------------
@@ -210,6 +183,16 @@ def because(comparison: Comparison, method: str) -> str:
     return f"The reason is that {words.reasons[cause, better]}."
 
 
+def in_short(comparison: Comparison, method: str) -> str:
+    """What a method claims, how often it is right, why it is better or worse, and what the cause is worth."""
+    words, claims_of = comparison.words, comparison.claims.get((method, AS_THEY_ARE))
+    said = "" if claims_of is None else f"{upper(words.claimed(claims_of))}."
+    why = "" if method == comparison.methods[0] else because(comparison, method)
+    gap = comparison.part(method, comparison.cause(method) or DISCRIMINATION) if why else None
+    worth = "" if gap is None else f" (worth {words.amount(comparison, gap)})"
+    return joined(said, f"{why.removesuffix('.')}{worth}." if why else "")
+
+
 def perhaps_better(comparison: Comparison, taken: str) -> Claim | None:
     """The method that seems the best, if it is likely better than the one to take."""
     best = comparison.ranked(comparison.words.main).best
@@ -225,19 +208,18 @@ def _of_baseline(comparison: Comparison, by_method: Mapping[str, Mapping[str, Cl
         return
     scale = by_method.get(baseline, {}).get(SCALE)
     if scale is not None and scale.sure:
-        yield f"{upper(words.of_scale(comparison, baseline, scale.effect, the(comparison, baseline)))}."
+        yield f"{upper(words.of_calibration(comparison, baseline, SURENESS, the(comparison, baseline)))}."
     elif scale is not None:
-        yield joined(
+        yield (
             f"{_too_few(comparison)} to be sure whether {the(comparison, baseline)} is too sure or too "
-            f"modest. The best guess is that {words.of_scale(comparison, baseline, scale.effect, 'it')}.",
-            needed(comparison, scale),
+            f"modest. The best guess is that {words.of_calibration(comparison, baseline, SURENESS, 'it')}."
         )
     elif "calibration" not in comparison.certainties[baseline].method:  # whose rows say nothing new of it
         own = comparison.parts_of(baseline).scale.score(0.95)
         if own.known:
             yield (
                 f"Nothing in {_rows(comparison)} shows that {the(comparison, baseline)} is too sure, or too "
-                f"modest {words.scale_in_words(own)}."
+                "modest."
             )
     calibrated = next((new for new, old in comparison.calibrations.items() if old == baseline), None)
     claim = None if calibrated is None else by_method.get(calibrated, {}).get(CALIBRATING)
@@ -248,7 +230,6 @@ def _of_baseline(comparison: Comparison, by_method: Mapping[str, Mapping[str, Cl
         yield f"Calibrated on other {comparison.kind}s, it {effect}."
     else:
         yield f"Calibrated on other {comparison.kind}s, it {effect}, which may be chance."
-        yield needed(comparison, claim)
     if claim.better:
         yield words.one_number
 
@@ -279,11 +260,10 @@ def _of_method(comparison: Comparison, name: str, by_part: Mapping[str, Claim]) 
             f"{_too_few(comparison)} to be sure whether {it} is better than {baseline}. The best guess is "
             f"that it {words.does(comparison, whole.effect)}."
         )
-        sentences.append(needed(comparison, whole))
     scale = by_part.get(SCALE)
     if scale is not None and scale.sure:
         sentences.append(
-            f"{upper(words.of_scale(comparison, name, scale.effect, 'it' if sentences else it))}."
+            f"{upper(words.of_calibration(comparison, name, SURENESS, 'it' if sentences else it))}."
         )
     sentences.append(_once_calibrated(comparison, name, by_part))
     sentences.append(_of_masks(comparison, name))
@@ -307,24 +287,27 @@ def sure_parts(by_part: Mapping[str, Claim]) -> list[Claim]:
 def _clauses(comparison: Comparison, sure: list[Claim]) -> list[str]:
     """The subject of each claim and its size, the largest effect first."""
     words = comparison.words
-    worth = [(*_worth(comparison, claim), words.reasons[claim.about, claim.better]) for claim in sure]
+    worth = [(_worth(comparison, claim), words.reasons[claim.about, claim.better]) for claim in sure]
     return [
-        f"{reason} (worth {words.amount(comparison, effect)}{left})"
-        for effect, left, reason in sorted(worth, key=lambda clause: -abs(clause[0].value))
+        f"{reason} (worth {words.amount(comparison, effect)})"
+        for effect, reason in sorted(worth, key=lambda clause: -abs(clause[0].value))
     ]
 
 
-def _worth(comparison: Comparison, claim: Claim) -> tuple[Score, str]:
-    """The effect; of accuracy with that of order where it is opposed, as fewer mistakes leave less to order.
+def _worth(comparison: Comparison, claim: Claim) -> Score:
+    """The effect; of accuracy with the rest where that is opposed, as few mistakes leave less to tell apart.
 
-    So what is told of a method adds up to the whole. Beside it, what is said of that, or nothing.
+    So what is told of a method adds up to the whole.
     """
     both = comparison.part(claim.method, DISCRIMINATION)
-    if claim.about == ACCURACY and both is not None and both.excludes_zero:
-        opposed = (both.value > claim.effect.value) == claim.better
-        if opposed and (both.value < 0) == claim.better:
-            return both, f", with {'less' if claim.better else 'more'} left to tell apart"
-    return claim.effect, ""
+    if (
+        claim.about == ACCURACY
+        and both is not None
+        and both.excludes_zero
+        and (both.value < 0) == claim.better
+    ):
+        return max(both, claim.effect, key=lambda gap: gap.value if claim.better else -gap.value)
+    return claim.effect
 
 
 def _why_unknown(comparison: Comparison, guesses: list[Claim]) -> str:
@@ -385,7 +368,7 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
         yield f"{upper(_rows(comparison))} cannot tell if {networks} are better together than {best} alone."
         if claim is not None:
             does = words.does_together(comparison, claim.effect, best)
-            yield joined(f"The best guess is that together they {does}.", needed(comparison, claim))
+            yield f"The best guess is that together they {does}."
     elif claim.better:
         yield (
             f"{upper(networks)} do not all make the same mistakes: together they "
@@ -426,12 +409,3 @@ def _rows(comparison: Comparison) -> str:
 
 def _too_few(comparison: Comparison) -> str:
     return f"{upper(_rows(comparison))} are too few"
-
-
-def needed(comparison: Comparison, claim: Claim) -> str:
-    """How many rows it would take to be sure of a guess, a sentence."""
-    if not np.isfinite(claim.rows):
-        return ""
-    rows = float(f"{claim.rows:.1g}")
-    counted_rows = f"{comparison.kind}s" if comparison._independent == comparison.rows else "groups"
-    return f"About {rows:,.0f} {counted_rows} would tell." if rows > comparison._independent else ""

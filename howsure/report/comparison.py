@@ -17,7 +17,7 @@ from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import WHY, chosen, findings, is_known, lead, leading
 from howsure.compare.parts import ACCURACY, ALTERNATIVES, CALIBRATION, DISCRIMINATION, ORDER
 from howsure.compare.reasons import WHOLE, reasons
-from howsure.compare.sentences import cost_in_words, the
+from howsure.compare.sentences import cost_in_words, joined, the
 from howsure.evaluation.metrics import Metric
 from howsure.evaluation.score import LEAST_MISTAKES, OUTSIDE
 from howsure.report.notebook import Cell, ViewTable
@@ -220,7 +220,13 @@ def _reasons(comparison: Comparison) -> list[Reason]:
     plain = [method for method in comparison.methods if method not in comparison.calibrations]
     plain.sort(key=lambda method: method != comparison.calibrations.get(taken, taken))
     claims = {method: claim for (method, rows), claim in comparison.claims.items() if rows == AS_THEY_ARE}
-    short = {method: comparison.words.claimed(claim) for method, claim in claims.items()}
+    scales = {method: of.scale.score(0.95) for method, of in comparison.parts.items()}
+    short = {
+        method: joined(comparison.words.claimed(claim), comparison.words.scale_in_words(scales[method]))
+        if method in scales and scales[method].known
+        else comparison.words.claimed(claim)
+        for method, claim in claims.items()
+    }
     return [Reason(method, sentences.get(method, ""), short.get(method, "")) for method in plain]
 
 

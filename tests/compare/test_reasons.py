@@ -246,7 +246,7 @@ def test_the_parts_of_numbers_are_those_of_normal_densities():
     assert found(comparison, "flat", ORDER).sure
     assert not found(comparison, "flat", ORDER).better
     assert found(comparison, "flat", CALIBRATION).better
-    assert f"'sure' is too sure (its errors are {factor:.2f} times as large" in why(comparison)
+    assert f"'sure' is too sure: its errors are {factor:.2f} times as large" in why(comparison)
     assert "it knows less well which errors are large" in why(comparison)
 
 
@@ -267,7 +267,7 @@ def test_each_reason_is_told_where_it_is_the_reason():
     assert "The reason is that" in lead(better)
 
 
-def test_what_is_not_sure_is_a_guess_with_the_rows_that_it_would_take():
+def test_what_is_not_sure_is_a_guess():
     truth, true = world(rows=120, seed=5)
     comparison = compared(truth, base=1.2 * true)
     claim = found(comparison, "base", SCALE)
@@ -276,9 +276,7 @@ def test_what_is_not_sure_is_a_guess_with_the_rows_that_it_would_take():
     said = why(comparison)
     assert "These 120 rows are too few to be sure whether 'base' is too sure or too modest." in said
     assert "The best guess is that it is too sure" in said
-    assert "rows would tell." in said
-    error = np.linalg.norm(comparison.parts["base"].scale.parts)
-    assert claim.rows == pytest.approx(120 * (2.8 * error / np.expm1(claim.effect.value)) ** 2, rel=0.01)
+    assert "would tell" not in said
 
 
 def test_percentages_that_say_nothing_are_too_sure_however_far_the_best_temperature_lies():
@@ -414,9 +412,7 @@ def test_order_is_not_held_against_a_method_with_fewer_mistakes():
         comparison.words.amount(comparison, comparison.part("other", part))
         for part in (DISCRIMINATION, ACCURACY)
     )
-    assert f"because it is right more often (worth {left}, with less left to tell apart)" in why(
-        comparison
-    ), "as all else is calibration"
+    assert f"because it is right more often (worth {left})" in why(comparison), "as all else is calibration"
     assert alone not in why(comparison)
 
 

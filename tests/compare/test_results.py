@@ -144,3 +144,30 @@ def test_rounding_of_float32_is_no_difference():
     assert "closer" not in str(comparison)
     gap = howsure.evaluate(results["other"], y).minus(howsure.evaluate(results["one"], y))
     assert gap["rmse"] == gap["nll"] == howsure.Score(0.0, 0.0, 0.0)
+
+
+def test_a_method_with_few_mistakes_is_taken_where_it_is_right_more_often():
+    """By McNemar's exact test, as percentages of fewer than five mistakes tell nothing."""
+    truth, random = np.zeros(120, dtype=int), np.random.default_rng(0)
+    often, seldom = 0.9 - 0.2 * random.random((2, 120))
+    often[:3], seldom[:40] = 0.2, 0.3
+    results = {
+        name: howsure.Certainty.from_probabilities(np.stack([p, 1 - p], axis=1))
+        for name, p in (("kNN", seldom), ("other", often))
+    }
+    comparison = Comparison.of_results(results, truth)
+    assert lead(comparison).startswith("Take 'other': it is right on 97.5\u00a0%, and 'kNN' on 66.7\u00a0%.")
+    assert "kNN: Right on 66.7\u00a0%, claimed" in str(comparison)
+    back = Comparison.of_results({"other": results["other"], "kNN": results["kNN"]}, truth)
+    assert lead(back).startswith("Take 'other': ")
+
+
+def test_no_ratio_is_told_that_the_floor_of_a_logarithm_decides():
+    truth, random = np.zeros(300, dtype=int), np.random.default_rng(0)
+    right = (random.random(300) < 0.5).astype(float)
+    never = howsure.Certainty.from_probabilities(np.stack([right, 1 - right], axis=1))
+    some = howsure.Certainty.from_probabilities(np.tile([0.6, 0.4], (300, 1)))
+    comparison = Comparison.of_results({"never": never, "some": some}, truth)
+    text = str(comparison) + " ".join(finding.answer for finding in findings(comparison))
+    assert "more than 1,000 times as much" in text
+    assert "of rows 'never' gave the true class 0\u00a0%." in text

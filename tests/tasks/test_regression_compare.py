@@ -280,3 +280,13 @@ def test_a_method_that_is_better_is_found():
     assert [taken(world, seed)[0] for seed in range(5)].count("b") >= 4
     comparison = Comparison.of_results({"rough": ROUGH, "exact": EXACT}, Y, calibrated=False)
     assert chosen(comparison) == "exact"
+
+
+@pytest.mark.parametrize(("freedom", "told"), [(2.5, True), (None, False)])
+def test_heavy_tails_of_a_difference_are_told(freedom, told):
+    random = np.random.default_rng(1)
+    y = random.normal(size=(4000, 1)) if freedom is None else random.standard_t(freedom, size=(4000, 1))
+    mean = np.zeros((4000, 1))
+    narrow, wide = (RegressionCertainty.from_mean_std(mean, np.full((4000, 1), std)) for std in (0.3, 1.0))
+    said = lead(Comparison.of_results({"narrow": narrow, "wide": wide}, y, calibrated=False))
+    assert ("Few rows decide this (heavy tails): others may say otherwise." in said) is told

@@ -125,7 +125,11 @@ class ClassWords:
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
         """See `Words`."""
-        than = the(comparison, comparison.methods[0])
+        than, baseline = the(comparison, comparison.methods[0]), comparison.methods[0]
+        if not comparison.difference(method, baseline, self.main).known:
+            rates = (comparison.score(name, "accuracy").value for name in (method, baseline))
+            more, less = (rate(each) for each in rates)
+            return f"Take {the(comparison, method)}: it is right on {more}, and {than} on {less}."
         sentence = f"Take {the(comparison, method)}: its percentages are more accurate than those of {than}"
         where = f", but less accurate if {comparison.kind}s are {quoted_list(worse)}" if worse else ""
         return f"{sentence}{where}."
@@ -156,7 +160,9 @@ class ClassWords:
         """By how much the best method is better than another, from the difference of their scores."""
         if name == "nll":
             factor = factor_of(gap)
-            if factor.value < 2:
+            if factor.value > MOST_TIMES:
+                value, interval, amount, word = "", "", f"more than {MOST_TIMES:,} times as much", "as"
+            elif factor.value < 2:
                 value, interval = in_numbers(percent_more(factor), UNIT)
                 amount, word = f"{value} more", "than"
             else:
@@ -196,7 +202,9 @@ class ClassWords:
     def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
         """See `Words`."""
         factor = factor_of(gap)
-        if not 0.5 < factor.value < 2:
+        if factor.value > MOST_TIMES:
+            value, interval, amount, word = "", "", f"more than {MOST_TIMES:,} times as much", "as"
+        elif not 0.5 < factor.value < 2:
             value, interval = in_numbers(factor, mark=1.0)
             amount, word = f"{value} times as much", "as"
         else:
@@ -214,17 +222,8 @@ class ClassWords:
     def amount(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`: in per cent of what the true class gets, or as a factor, as parts multiply."""
         factor = factor_of(gap)
-        amount = _more(percent_more(factor)) if 0.5 < factor.value < 2 else _times(factor)
-        return ", ".join(filter(None, amount))
-
-    def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
-        """See `Words`: its mean percentage beside how often it is right, where the two agree with that."""
-        claims = comparison.claims[method, AS_THEY_ARE]
-        sure = scale.value > 0
-        sentence = f"{it} is too {'sure' if sure else 'modest'}"
-        if (claims.claimed > claims.true) == sure:
-            sentence += f": it claims {rate(claims.claimed)} on average and is right on {rate(claims.true)}"
-        return f"{sentence} {self.scale_in_words(scale)}"
+        amount, _ = _more(percent_more(factor)) if 0.5 < factor.value < 2 else _times(factor)
+        return amount
 
     def of_calibration(self, comparison: Comparison, method: str, cause: str, it: str) -> str:
         """See `Words`."""
@@ -258,8 +257,13 @@ class ClassWords:
 
 _TIMES = "×\u00a0"
 
+MOST_TIMES = 1000
+"""Ratio of percentages above which it is only said to be larger: there the floor of the NLL decides it."""
+
 
 def _times(factor: Score) -> tuple[str, str]:
+    if factor.value > MOST_TIMES:
+        return f"> {_TIMES}{MOST_TIMES:,}", ""
     value, interval = in_numbers(factor, mark=1.0)
     return _TIMES + value, interval
 
