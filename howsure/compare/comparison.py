@@ -449,8 +449,8 @@ class Comparison(Displayed):
     def cause(self, method: str) -> str | None:
         """The largest part of the difference between a method and the baseline that is sure, or None.
 
-        Only parts that go the way of the whole difference count. Where calibration is the largest, it is the
-        largest of its own parts that is sure.
+        Only parts that go the way of the whole difference count. Instead of calibration, it names the largest
+        of its own parts that is sure.
         """
         whole = self.difference(method, self.methods[0], self.words.main).value
         for names in (PARTS, MENDED):

@@ -12,7 +12,7 @@ calibration can mend (Murphy 1973, Guo and others 2017, Alexandari and others 20
 then `sureness` (temperature or factor) and `offsets`, each on average over both orders in which they can be
 mended (Shapley 1953). The others are left after it.
 
-What is mended best is chosen on the rows that judge it. So the loss there is too small, by tr(J I⁻¹)/2N on
+The rows that choose a temperature also judge it. So the loss there is too small, by tr(J I⁻¹)/2N on
 average, with J the mean square of the slopes and I the mean curvature (Takeuchi 1976); this is added. A row
 contributes what leaving it out changes (the jackknife, Tukey 1958), by one step of Newton's method: with s
 the slope of its loss, c its curvature and C that of all rows, s²/2(C − c) beside its loss, and −s/(C − c) to
@@ -51,7 +51,7 @@ class Claims:
         claimed: Mean percentage of the answers; of numbers, the root mean square of standard deviations.
         true: Share of right answers; of numbers, the root mean square of errors.
         within: Of numbers, the share of answers within central intervals; NaN of classes.
-        zeros: Of classes, the share of answers of which the true one had exactly 0 %.
+        zeros: Share of rows whose true class got exactly 0 %; 0 of numbers.
         tilted: The class that is claimed too often or too seldom by most, the share that it claims on
             average, and the true one. Of numbers, by how much they are too high on average, of each target.
     """
@@ -71,9 +71,9 @@ class Parts:
         nll: The whole.
         best: The NLL once calibration is mended.
         accuracy: The NLL of a forecaster who knows no more than how often, or how far, the method is off.
-        alternatives: What it is worth to know, of wrong answers, what else it could be; 0 of numbers.
-        zeros: What it costs to give the true class exactly 0 %; 0 of numbers.
-        offsets: What it costs to give some classes too often, or numbers that are too high or too low.
+        alternatives: The NLL of other classes where the top one is wrong; 0 of numbers.
+        zeros: The cost of exactly 0 % for the true class; 0 of numbers.
+        offsets: The cost of classes that are given too often, or of numbers that are too high or too low.
         scale: Logarithm of the best temperature, or factor; above 0 where the method is too sure.
     """
 

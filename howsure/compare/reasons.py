@@ -184,7 +184,7 @@ def because(comparison: Comparison, method: str) -> str:
 
 
 def in_short(comparison: Comparison, method: str) -> str:
-    """What a method claims, how often it is right, why it is better or worse, and what the cause is worth."""
+    """The claims of a method beside the truth, why it is better or worse, and the worth of the cause."""
     words, claims_of = comparison.words, comparison.claims.get((method, AS_THEY_ARE))
     said = "" if claims_of is None else f"{upper(words.claimed(claims_of))}."
     why = "" if method == comparison.methods[0] else because(comparison, method)

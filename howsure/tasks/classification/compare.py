@@ -330,7 +330,7 @@ class Mended:
 
     @staticmethod
     def by(learns: Sequence[str], logs: Floats, truth: Integers, mistakes: int) -> Mended:
-        """What is learnt from log p (N, K): a temperature, offsets, or both."""
+        """Learn a temperature, offsets, or both, from log p (N, K)."""
         rows, target = len(logs), np.eye(logs.shape[1])[truth]
         start = np.append(1.0, np.zeros(logs.shape[1] * ("offsets" in learns)))
         theta, best = least(lambda theta: maps.objective(theta, learns, logs, target), start, maps.LIMIT)
@@ -404,7 +404,7 @@ def _offsets_help(logs: Floats, truth: Integers, beta: float) -> bool:
 
 
 def _alternatives(best: Mended, logs: Floats, truth: Integers, mistakes: int) -> Mean:
-    """Of wrong answers, the NLL of the true class among all but the top one, less log (K − 1)."""
+    """The NLL of the true class among all but the top one, less log (K − 1), where that is wrong."""
     rows, top = np.arange(len(logs)), best.q.argmax(axis=1)
     others = best.q.copy()
     others[rows, top] = 0
