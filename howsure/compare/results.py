@@ -197,11 +197,13 @@ class MethodScores:
             self.against[name, which] = comparing.beside(  # type: ignore[misc]
                 self.evaluations[name, AS_THEY_ARE], results[AS_THEY_ARE], results[which]
             )
-        parts = comparing.parts(results[AS_THEY_ARE], self.truth, self.evaluations[name, AS_THEY_ARE])
+        own, evaluation = results[AS_THEY_ARE], self.evaluations[name, AS_THEY_ARE]
+        of_rows = evaluation
+        if self.groups is not None:  # parts are of rows first, and then of groups
+            of_rows = comparing.scored(own, self.truth, self._seed, through.get(AS_THEY_ARE))
+        parts = comparing.parts(own, self.truth, of_rows)
         if parts is not None:
-            groups = self.evaluations[name, AS_THEY_ARE]._found.groups
-            others = {part: measured for part, measured in vars(parts).items() if part != "nll"}
-            self.parts[name] = Parts(nll=parts.nll, **by_group(others, groups))
+            self.parts[name] = Parts(**by_group(vars(parts), evaluation._found.groups))
 
     def _fitted(
         self, fit: Callable[..., tuple[list[Any], list[Any], list[Any]]], results: Mapping[str, Any]

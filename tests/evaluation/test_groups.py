@@ -318,6 +318,32 @@ def test_comparisons_of_groups(kind):
     assert str(by_group)
 
 
+def test_offsets_of_groups_are_a_part_of_a_difference():
+    """They were computed from parts of groups and of rows, which do not fit together."""
+    random = np.random.default_rng(0)
+    p = np.repeat(random.dirichlet([1, 1, 1], 60), 10, axis=0)
+    truth = np.array([random.choice(3, p=of_row) for of_row in p])
+    shifted = p * [1.0, 1.0, 6.0]
+    classes = {
+        "shifted": howsure.Certainty.from_probabilities(shifted / shifted.sum(axis=1, keepdims=True)),
+        "true": howsure.Certainty.from_probabilities(p),
+    }
+    y = random.normal(size=600)
+    numbers = {
+        "shifted": howsure.RegressionCertainty.from_mean_std(np.full(600, 0.8), np.ones(600)),
+        "true": howsure.RegressionCertainty.from_mean_std(np.zeros(600), np.ones(600)),
+    }
+    for results, labels in ((classes, truth), (numbers, y)):
+        groups = np.arange(600) // 10
+        by_group = howsure.Comparison.of_results(results, labels, groups=groups, calibrated=False)
+        alone = howsure.Comparison.of_results(results, labels, calibrated=False)
+        offsets, of_rows = by_group.part("true", "offsets"), alone.part("true", "offsets")
+        assert offsets.value == pytest.approx(of_rows.value)
+        assert offsets.high < 0
+        assert offsets.low != of_rows.low
+        assert by_group.cause("true") == "offsets"
+
+
 @pytest.mark.filterwarnings("ignore:Each of these:howsure.HowsureWarning")
 def test_a_comparison_of_copies_tells_as_much_as_one_of_the_rows():
     results = {"a": classes(), "b": classes(1).with_truth(classes().truth)}
