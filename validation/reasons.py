@@ -489,15 +489,9 @@ def text_of(comparison: Comparison) -> str:
 
 
 def cause_of(comparison: Comparison, method: str) -> str:
-    """The part of the difference from the baseline that is told first: its name, or nothing."""
-    said, words = because(comparison, method), comparison.words.reasons
-    if said:
-        told = {part: said.find(words[part, True]) for part in TOLD if (part, True) in words}
-        first = [part for part in told if told[part] >= 0] or [CALIBRATION]
-        return min(first, key=told.__getitem__)
-    sure = {claim.about: claim for claim in claims(comparison) if claim.method == method and claim.sure}
-    largest = max(sure_parts(sure), key=lambda claim: abs(claim.effect.value), default=None)
-    return largest.about if largest else ""
+    """The part of the difference from the baseline that is told: its name, or nothing."""
+    told = comparison.cause(method)
+    return told or (DISCRIMINATION if because(comparison, method) else "")
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Claims:
         within: Of numbers, the share of answers within central intervals; NaN of classes.
         zeros: Share of rows whose true class got exactly 0 %; 0 of numbers.
         tilted: The class that is claimed too often or too seldom by most, the share that it claims on
-            average, and the true one. Of numbers, by how much they are too high on average, of each target.
+            average, and the true one; or, for each target, how far its numbers are too high on average.
     """
 
     claimed: float

@@ -264,6 +264,8 @@ def _learned(comparison: Comparison) -> str:
 
 def apart(gap: Score) -> tuple[str, str]:
     """A difference of two scores in words and its interval: `0.12 lower` and `0.08 to 0.16`."""
+    if not any((gap.value, gap.low, gap.high)):
+        return "0", ""
     if gap.value > 0:
         value, interval = in_unit(gap)
         return f"{value} higher", interval
