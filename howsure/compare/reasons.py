@@ -29,7 +29,7 @@ from howsure.compare.parts import (
 from howsure.compare.sentences import joined, the
 from howsure.evaluation.score import Measured, Score
 from howsure.sampling.outcome import Floats
-from howsure.words import counted, listed, upper
+from howsure.words import counted, listed, rate, upper
 
 WHOLE = "whole"
 """The claim that a method is better or worse than the baseline."""
@@ -167,8 +167,14 @@ def reasons(comparison: Comparison) -> dict[str, str]:
     return {name: text for name, text in sentences.items() if text}
 
 
-def because(comparison: Comparison, method: str) -> str:
-    """Why a method is better or worse than the baseline, a sentence; empty if no part is sure."""
+def because(comparison: Comparison, method: str, it: str | None = None) -> str:
+    """Why a method is better or worse than the baseline, a sentence; empty if no part is sure.
+
+    Args:
+        comparison: The comparison.
+        method: Name of the method.
+        it: The word for the method. Default: its name.
+    """
     baseline, words = comparison.methods[0], comparison.words
     better = comparison.difference(method, baseline, words.main).value < 0
     cause = comparison.cause(method)
@@ -179,7 +185,8 @@ def because(comparison: Comparison, method: str) -> str:
         cause = DISCRIMINATION
     if cause in (CALIBRATION, *MENDED):
         off = baseline if better else method
-        return f"{upper(words.of_calibration(comparison, off, cause, the(comparison, off)))}."
+        named = the(comparison, off) if better or it is None else it
+        return f"{upper(words.of_calibration(comparison, off, cause, named))}."
     return f"The reason is that {words.reasons[cause, better]}."
 
 
@@ -187,7 +194,9 @@ def in_short(comparison: Comparison, method: str) -> str:
     """The claims of a method beside the truth, why it is better or worse, and the worth of the cause."""
     words, claims_of = comparison.words, comparison.claims.get((method, AS_THEY_ARE))
     said = "" if claims_of is None else f"{upper(words.claimed(claims_of))}."
-    why = "" if method == comparison.methods[0] else because(comparison, method)
+    why = "" if method == comparison.methods[0] else because(comparison, method, "it")
+    if claims_of is not None and all(rate(share) in why for share in (claims_of.claimed, claims_of.true)):
+        why = why.partition(":")[0]  # which are said already
     gap = comparison.part(method, comparison.cause(method) or DISCRIMINATION) if why else None
     worth = "" if gap is None else f" (worth {words.amount(comparison, gap)})"
     return joined(said, f"{why.removesuffix('.')}{worth}." if why else "")

@@ -415,7 +415,7 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     both = compared({"softmax": plain, "cheap": cheap, "steady": steady}, truth, costs=costs)
     assert lead(both) == (
         "Take 'steady': its percentages are more accurate than those of the softmax. The softmax gives "
-        "'1' 40.9\u00a0% on average, and 0\u00a0% are. It costs 5 plain predictions."
+        "'1' 40.9\u00a0% on average, and it is true in 0\u00a0%. It costs 5 plain predictions."
     )
     alone = compared({"softmax": plain, "cheap": cheap}, truth)
     assert "those of the softmax, but less accurate if rows are 'noisy'." in lead(alone)

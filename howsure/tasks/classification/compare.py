@@ -233,7 +233,7 @@ class ClassWords:
             return f"in {share} of {kinds} {it} gave the true class 0\u00a0%"
         if cause == OFFSETS:
             name, claimed, true = claims.tilted
-            return f"{it} gives '{name}' {rate(claimed)} on average, and {rate(true)} are"
+            return f"{it} gives '{name}' {rate(claimed)} on average, and it is true in {rate(true)}"
         if cause == SURENESS:
             sure = comparison.parts[method].scale.value > 0
             sentence = f"{it} is too {'sure' if sure else 'modest'}"

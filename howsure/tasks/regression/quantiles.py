@@ -74,7 +74,7 @@ def check_levels(levels: Any) -> tuple[float, ...]:
 
 
 def checked(values: Any, levels: tuple[float, ...]) -> Floats:
-    """(N, K, L) quantiles in ascending order. Where they cross, they are sorted, and a warning says so.
+    """(N, K, L) quantiles in ascending order. It sorts those that cross, and warns.
 
     Args:
         values: (N, L), (N, K · L) with the levels of a target side by side, or (N, K, L).
