@@ -118,6 +118,9 @@ def test_rules_of_other_numbers_are_refused_and_nothing_is_written(exported, tmp
     howsure.export("plain.onnx", "decided.onnx", rules=rules)
     with pytest.raises(howsure.InputError, match="has rules already"):
         howsure.export("decided.onnx", "out.onnx", rules=rules)
+    names = np.array(["a", "b", "c"])
+    with pytest.raises(howsure.InputError, match=r"gets rules, and nothing else.*Received: class_names="):
+        howsure.export("plain.onnx", "out.onnx", rules=rules, class_names=names)
     with pytest.raises(howsure.InputError, match=r"gets rules, and nothing else.*Received: seed="):
         howsure.export("plain.onnx", "out.onnx", rules=rules, seed=3)
     assert not (tmp_path / "out.onnx").exists()

@@ -46,6 +46,7 @@ def test_a_classifier(name):
     model = CLASSIFIERS[name]().fit(x[:200], y[:200])
     exported = howsure.export(model, "plain.onnx", x=x[:200])
     assert (exported.passes, exported.cost, exported.plan) == (1, 1.0, None)
+    assert str(exported).startswith("'plain.onnx': the plain prediction in ")
     result, expected = (howsure.assess(*pair) for pair in (("plain.onnx", x), (model, x)))
     plain = howsure.assess(model, x, method=howsure.PlainPrediction())
     np.testing.assert_allclose(result.probabilities, plain.probabilities, atol=1e-5)
