@@ -297,7 +297,7 @@ class LastLayerLaplace(OwnMethod):
     def settings(self) -> dict[str, Any]:
         """Name and settings, as saved with a result."""
         words = {
-            "pass": "the network with other weights in its last layer",
+            "pass": "your model with other weights in its last layer",
             "more": "passes={passes}",
             "shows": "its passes tell what the training rows leave open in the last layer",
         }

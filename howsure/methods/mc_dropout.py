@@ -180,9 +180,9 @@ class MCDropout(OwnMethod):
         if not self.keep_off:
             del settings["keep_off"]
         words = {
-            "pass": "one thinned network: the same network with some of its units left out",
+            "pass": "your model with other units dropped",
             "more": "max_passes={passes}" if self.passes is None else "passes={passes}",
-            "shows": "its passes tell how far thinned networks disagree, which one plain prediction cannot",
+            "shows": "it tells how far such networks disagree",
         }
         return {"name": DRAWN, **settings, "words": words}
 

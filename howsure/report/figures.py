@@ -120,57 +120,6 @@ def reliability(probability: Floats, correct: NDArray[np.bool_]) -> Reliability:
     )
 
 
-BANDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
-"""Ends of the bands in which percentages are held against the truth; each leaves less doubt."""
-
-
-@dataclass(frozen=True)
-class Band:
-    """Rows whose top probability lies in one band.
-
-    Attributes:
-        low: Lower end; it belongs to the band.
-        high: Upper end; it belongs to the next band, but for 1.
-        claim: Mean top probability.
-        right: Share of right rows.
-        off: −1 where fewer are right than claimed by more than chance, 1 where more are, else 0.
-    """
-
-    low: float
-    high: float
-    claim: float
-    right: Proportion
-    off: int
-
-    @property
-    def in_words(self) -> str:
-        """`80 to 90 %`, `99.9 % or more`, `less than 50 %`."""
-        if self.high == 1:
-            return f"{rate(self.low)} or more"
-        if self.low == 0:
-            return f"less than {rate(self.high, 0)}"
-        return f"{100 * self.low:g} to {100 * self.high:g} %"
-
-
-def bands(probability: Floats, correct: NDArray[np.bool_]) -> list[Band]:
-    """The claims of rows and their shares of right answers, as `reliability` takes them, in common bands.
-
-    Returns:
-        A band for each of `BANDS` that has rows, the highest first. All tests together err in one of twenty
-        cases at most.
-    """
-    where = np.clip(np.searchsorted(BANDS, probability, side="right") - 1, 0, len(BANDS) - 2)
-    result = []
-    present = np.unique(where)[::-1].tolist()
-    for number in present:
-        members = where == number
-        claim = float(probability[members].mean())
-        right = proportion(int(correct[members].sum()), int(members.sum()))
-        off = differs_from_claim(claim, right, among=len(present))
-        result.append(Band(BANDS[number], BANDS[number + 1], claim, right, off))
-    return result
-
-
 @dataclass(frozen=True)
 class RiskCoverage:
     """The gain from setting the least certain rows aside.

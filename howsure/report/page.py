@@ -19,6 +19,7 @@ from howsure.evaluation.score import Score, value_and_interval
 from howsure.report.looks import Looks, looks_of
 from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
+from howsure.results.origin import DECIDED
 from howsure.tasks.printed import id_name_of, kind_of, lead_of
 from howsure.tasks.sentences import words_of
 from howsure.tasks.task import task_of
@@ -113,6 +114,7 @@ def whole(
     asked: PageOptions,
     sections: Mapping[str, str],
     details: Mapping[str, str],
+    tolerance: str = "",
     **context: Any,
 ) -> str:
     """A template that extends `page.html.j2`, filled in.
@@ -123,12 +125,15 @@ def whole(
         asked: The arguments of `render`.
         sections: Headings of the sections by anchor, in their order; the comparison comes after them.
         details: The same of what is closed, at the end; the audit is added.
+        tolerance: Meaning of the `tolerance` that `fit_rules` needs for such answers; empty for none.
         **context: Other values for the template.
     """
     comparison, sections, details = asked.comparison, dict(sections), dict(details)
     words = words_of(getattr(result, "method", {}))
     if comparison is not None:
         sections["methods"] = "Which method is better here?"
+    if len(result):
+        sections["next"] = "The next step"
     if asked.audit is not None:
         details["audit"] = "What is random in the model"
     common = {
@@ -145,6 +150,7 @@ def whole(
         "missing": asked.missing,
         "learnt": None if result.truth is None else learnt_in_words(result),
         "audit": asked.audit,
+        "next": _next_step(result, tolerance),
         "compared": None if comparison is None else [lead(comparison), *findings(comparison)],
         "made_with": made_with(result),
         "with_values": bool(asked.looks.columns),
@@ -154,6 +160,24 @@ def whole(
         "details": details,
     }
     return environment().get_template(template).render(common | context)
+
+
+def _next_step(result: Any, tolerance: str) -> tuple[str, str]:
+    """The step after reading the page, in a sentence or two, and the line to type for it."""
+    kinds = f"{kind_of(result)}s"
+    if getattr(result, "hand_over", None) is not None:
+        step = 'howsure.hand_over(result, result.hand_over, "to_check.csv")'
+        return f"Give the {kinds} that the rules hand over to a person. This writes them as a table.", step
+    if DECIDED in result.method:
+        return "Follow the promise of the rules while new labels come.", "watch = howsure.watch(rules)"
+    if result.truth is None:
+        return f"Label some {kinds}, and see how far the model can be trusted.", (
+            "print(howsure.evaluate(result, labels))"
+        )
+    said = f"Learn rules from these labels. They correct the model, and promise something about new {kinds}."
+    if not tolerance:
+        return said, "rules = howsure.fit_rules(result)"
+    return f"{said} The tolerance is {tolerance}.", "rules = howsure.fit_rules(result, tolerance=tolerance)"
 
 
 def scores_of(result: Any, **wishes: Any) -> ViewTable | None:

@@ -11,7 +11,16 @@ import pytest
 from howsure.report.page import render
 from howsure.words import UNIT
 from tests.report.comparisons import PAGES as COMPARED
-from tests.report.made import Page, check_landmarks, check_tables, make_certainty
+from tests.report.made import (
+    Lazily,
+    Page,
+    check_landmarks,
+    check_tables,
+    make_certainty,
+    make_dense,
+    make_multilabel,
+    make_numbers,
+)
 from tests.report.pages import AUDIT, PAGES, images
 
 
@@ -110,6 +119,37 @@ def test_no_page_shows_a_number_that_is_none(html: str) -> None:
 def test_ten_thousand_images_fit() -> None:
     page = render(make_certainty(10_000), images(10_000), audit=AUDIT)
     assert len(page.encode()) <= 3_000_000
+
+
+SIZES = Lazily(
+    {
+        "classes": lambda: (make_certainty(2_500, ids=np.arange(2_500), id_name="file"), PHOTO),
+        "labels": lambda: (make_multilabel(2_500, 10), PHOTO),
+        "number": lambda: (make_numbers(2_500), np.ones((2_500, 30))),
+        "numbers": lambda: (make_numbers(2_500, 10), np.ones((2_500, 30))),
+        "positions": lambda: (make_dense(2_500, (12, 16), 5), PHOTO),
+    }
+)
+"""Results of 2,500 rows, with rows that do not compress."""
+
+PHOTO = np.broadcast_to(
+    np.random.default_rng(0).integers(256, size=(96, 128, 3), dtype=np.uint8), (2_500, 96, 128, 3)
+)
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_a_page_of_2500_rows_can_be_sent_and_read(kind: str) -> None:
+    html = render(*SIZES[kind])
+    assert len(html.encode()) <= 400_000
+    assert len(Page(html).words.split()) <= 8_000
+
+
+def test_no_sentence_is_long(html: str) -> None:
+    body = re.sub(r'<article class="map-card".*?</article>', "", html, flags=re.DOTALL)
+    texts = re.findall(r"<(p|dd|figcaption)\b[^>]*>(.*?)</\1>", body, re.DOTALL)
+    for _, text in texts:
+        for sentence in re.split(r"(?<=[.:?])\s+", Page(f"<p>{text}</p>").words):
+            assert len(sentence.split()) <= 25, sentence
 
 
 def test_large_images_and_many_points_fit() -> None:

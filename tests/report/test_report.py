@@ -20,7 +20,7 @@ from howsure.tasks.classification.cards import coin_flip_positions, line_of
 from howsure.tasks.printed import summary_of
 from howsure.tasks.verdict import COIN_FLIP, SURE, VERDICTS
 from tests.made import certainty_of
-from tests.report.made import Page, make_certainty
+from tests.report.made import Page, make_certainty, make_numbers
 from tests.report.pages import PAGES, images
 from tests.report.test_figures import exact
 
@@ -89,25 +89,22 @@ def test_one_pass_gives_no_reason_and_waits_for_no_more() -> None:
     words = Page(render(flips)).words
     assert "Nothing was drawn, so no verdict waits for more passes." in words
     assert "Percentages alone do not show more about the doubt." in words
-    assert "Where the doubt lies" not in words
     assert "There is none: the percentages are the same every time" in words
     assert "probabilitynone a plain prediction is the same every time" in words
-    assert "A pass is the network’s plain prediction." in words
 
 
-def test_how_much_of_the_doubt_is_disagreement_is_said() -> None:
+def test_whether_networks_disagree_is_said() -> None:
     p = [[0.55, 0.45]] * 3 + [[0.99, 0.01]]
     doubt = entropy_of(np.array(p))
-    certainty = certainty_of(p, expected_entropy=doubt * [0.9, 0.8, 0.3, 0.1])
-    assert (
-        "In half of the 3 rows it is not sure of, disagreement between the passes is at most 20.0 % of the "
-        "doubt; in 1 of them it is more than half of it."
-    ) in Page(render(certainty)).words
-    ensemble = dataclasses.replace(certainty[:1], method=dict(Ensemble([object()]).settings))
-    words = Page(render(ensemble)).words
-    assert "disagreement between the members of the ensemble is 10.0 % of the doubt." in words
-    assert "this is the stronger reason" in words
-    assert "this is the stronger reason" not in Page(render(certainty)).words
+    for shares, said in (
+        ([0.9, 0.8, 0.3, 0.1], "The networks mostly agree, also where they are unsure: more of them"),
+        ([0.1, 0.2, 0.9, 0.9], "The networks mostly contradict each other where the model is unsure."),
+    ):
+        assert said in Page(render(certainty_of(p, expected_entropy=doubt * shares))).words
+    unsettled = certainty_of(p, expected_entropy=doubt * 0.9, mc_error=0.1)
+    assert "also where they are unsure. " in Page(render(unsettled)).words
+    ensemble = certainty_of(p, expected_entropy=doubt * 0.9, method=dict(Ensemble([object()]).settings))
+    assert "The members mostly agree, also where they are unsure" in Page(render(ensemble)).words
 
 
 def test_a_line_says_what_a_row_is_or_could_be() -> None:
@@ -177,12 +174,12 @@ def test_findings_are_computed_and_not_fixed() -> None:
     half = np.arange(200) % 2
     too_sure = Page(render(certainty_of(probabilities, truth=half))).words
     assert "On average it says 90 % and is right on 50 % (43 to 57 %)" in too_sure
-    assert "it is too sure, by 40 points." in too_sure
+    assert "It is too sure, by 40 points." in too_sure
     modest = Page(render(certainty_of(probabilities, truth=np.zeros(200, dtype=int)))).words
-    assert "it is more modest than it need be, by 10.0 points." in modest
+    assert "It is more modest than it need be, by 10.0 points." in modest
     assert "Here no answer is wrong" in modest
     fair = Page(render(certainty_of(probabilities, truth=(np.arange(200) % 10 == 0).astype(int)))).words
-    assert "chance may explain the difference." in fair
+    assert "Chance may explain the difference." in fair
     spread = np.linspace(0.7, 0.94, 200)
     blind = certainty_of(np.stack([spread, 1 - spread], axis=1).tolist(), truth=half)
     text = "Setting the least certain 10.0 % aside removes 10 of the 100 mistakes"
@@ -216,10 +213,7 @@ def test_rows_of_another_length_are_refused() -> None:
 
 def test_percentages_that_are_off_name_what_mends_them() -> None:
     modest = certainty_of([[0.7, 0.3]] * 100, truth=[0] * 90 + [1] * 10)
-    said = (
-        "it is more modest than it need be, by 20 points. "
-        "howsure.calibrate corrects that, from labelled rows."
-    )
+    said = "It is more modest than it need be, by 20 points. howsure.calibrate(result, labels) corrects that."
     assert said in Page(render(modest)).words.replace("\u00a0", " ")
 
 
@@ -246,3 +240,21 @@ def test_rows_that_are_shown_without_coin_flips(rows, words):
     shown, said = coin_flip_positions(howsure.Certainty.from_probabilities([[0.9, 0.1]] * rows))
     assert len(shown) == rows
     assert said == words
+
+
+@pytest.mark.parametrize(
+    ("truth", "risk", "line"),
+    [
+        (False, None, "print(howsure.evaluate(result, labels))"),
+        (True, None, "rules = howsure.fit_rules(result)"),
+        (True, 0.2, 'howsure.hand_over(result, result.hand_over, "to_check.csv")'),
+    ],
+)
+def test_the_page_ends_with_the_step_that_is_not_yet_done(truth: bool, risk: float | None, line: str) -> None:
+    result = make_certainty(400, 3, truth=truth)
+    if risk is not None:
+        result = howsure.fit_rules(result, risk=risk)(result)
+    section = render(result).split('<section id="next"')[1].split("</section>")[0]
+    assert line in Page(section).words
+    decided = howsure.fit_rules(make_numbers(400), risk=None)(make_numbers(90))
+    assert "watch = howsure.watch(rules)" in Page(render(decided)).words

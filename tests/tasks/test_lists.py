@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Any
 
@@ -12,55 +11,31 @@ from scipy.stats import binomtest
 
 import howsure
 from howsure.errors import InputError
-from howsure.report.figures import BANDS, bands
 from howsure.report.looks import looks_of
 from howsure.report.page import render
-from howsure.tasks.classification.page import MOST_LISTED, asking_for_a_look, classes_of
-from howsure.tasks.multilabel.printed import answers_of
+from howsure.tasks.classification.page import classes_of
 from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE
 from tests.made import certainty_of
-from tests.report.made import Page, make_certainty, make_multilabel
+from tests.report.made import Page, make_certainty, make_dense, make_multilabel, make_numbers
 from tests.report.pages import images
 from tests.report.test_report import table_rows
 
-# --- lists ----------------------------------------------------------------------------------------
+# --- rows that are shown -----------------------------------------------------------------------------
 
 
-def test_all_rows_that_ask_for_a_look_are_listed() -> None:
-    certainty = make_certainty(300).with_familiarity(np.linspace(0.001, 1, 300), share=0.02)
-    certainty = dataclasses.replace(certainty, mc_error=certainty.mc_error * 4)
-    assert certainty.truth is not None
-    asks = (certainty.verdict != SURE) | ~certainty.settled | certainty.unfamiliar
-    asks |= certainty.label != certainty.truth
-    order = [position for position in np.argsort(certainty.gap, kind="stable") if asks[position]]
-    expected = sorted(order, key=lambda position: not certainty.unfamiliar[position])
-    assert certainty.unfamiliar[expected[0]]
-    found = table_rows(render(certainty), "The list of images")
-    assert [int(cells[0]) for cells in found] == expected[:MOST_LISTED]
-    for cells, position in zip(found, expected, strict=False):
-        row = certainty[int(position)]
-        right = "right" if row.truth == row.label else f"wrong: it is '{row.truth}'"
-        assert cells[-3:] == [row.said, row.reason or "–", right]
+def test_the_least_familiar_rows_are_shown_the_strangest_first() -> None:
+    familiarity = np.linspace(0.02, 0.001, 300)
+    html = render(make_certainty(300).with_familiarity(familiarity, share=0.01))
+    section = html.split('<section id="unfamiliar"')[1].split("</section>")[0]
+    rows = [int(row) for row in re.findall(r'<span class="called">image (\d+)', section)]
+    assert rows == list(range(299, 287, -1))
+    assert f"The 12 strangest of {np.sum(familiarity <= 0.01)}:" in Page(section).words
+    assert 'id="unfamiliar"' not in render(make_certainty(300))
 
 
-def test_of_long_lists_the_page_says_how_many_it_shows() -> None:
-    html = render(make_certainty(9_000))
-    assert len(table_rows(html, "The list of images")) == MOST_LISTED
-    assert re.search(rf"The page shows {MOST_LISTED} of [\d,]+; a saved table has all", Page(html).words)
-    assert len(html.encode()) <= 3_000_000
-    assert 'id="lists"' not in render(certainty_of([[0.99, 0.01]] * 30))
-    assert 'id="lists"' not in render(certainty_of([[0.51, 0.49]] * 3))
-
-
-def test_answers_of_several_labels_are_listed_with_their_label() -> None:
-    several = make_multilabel(60, 3, ids=[f"scan-{k}" for k in range(60)], id_name="file")
-    html = render(several)
-    found = table_rows(html, "The list of answers")
-    assert len(found) == len(asking_for_a_look(answers_of(several)))
-    for row, id, label, says, *_ in found:
-        p = several.probabilities[int(row), several.label_names.index(label)]
-        assert (id, says) == (f"scan-{row}", "yes" if p > 0.5 else "no")
-    assert "Label by label" in Page(html).words
+def test_the_page_says_how_to_get_all_rows() -> None:
+    for result in (make_certainty(90), make_multilabel(60, 3), make_numbers(60), make_dense(14, (4, 4))):
+        assert f'result.save("table.csv") writes all {result.kind}s' in Page(render(result)).words
 
 
 def test_classes_are_counted_and_held_against_the_truth() -> None:
@@ -86,34 +61,12 @@ def test_classes_are_counted_and_held_against_the_truth() -> None:
     assert "Class by class" not in Page(render(make_multilabel(30, 3))).words
 
 
-def test_percentages_are_held_against_the_truth_band_by_band() -> None:
-    random = np.random.default_rng(0)
-    claims = np.concatenate([random.uniform(0.3, 1, 900), [0.95, 0.99, 1.0, 0.8]])
-    right = random.random(904) < claims
-    found = bands(claims, right)
-    assert [band.low for band in found] == sorted((band.low for band in found), reverse=True)
-    assert sum(band.right.total for band in found) == 904
-    for band in found:
-        members = (claims >= band.low) & ((claims < band.high) | (band.high == 1))
-        assert band.right.total == members.sum()
-        assert band.right.count == right[members].sum()
-        assert band.claim == pytest.approx(claims[members].mean())
-    assert {band.low for band in found} < set(BANDS)
-    rows = table_rows(render(make_certainty(900)), "What it says and what is right")
-    assert rows[0][0] == "99.9 % or more"
+def test_percentages_are_held_against_the_truth_group_by_group() -> None:
+    rows = table_rows(render(make_certainty(900)), "Reliability as a table")
+    assert len(rows) == 10
     assert all(cells[4] in ("within chance", "too sure", "too modest") for cells in rows)
-
-
-def test_bands_of_true_claims_are_rarely_called_off() -> None:
-    called = 0
-    for seed in range(60):
-        random = np.random.default_rng(seed)
-        claims = random.uniform(0.3, 1, 2_000)
-        called += any(band.off for band in bands(claims, random.random(2_000) < claims))
-    assert binomtest(called, 60, 0.05, alternative="greater").pvalue > 0.001
-    claims = np.full(500, 0.97)
-    assert [band.off for band in bands(claims, np.arange(500) % 4 > 0)] == [-1]
-    assert [band.off for band in bands(np.full(500, 0.85), np.ones(500, dtype=bool))] == [1]
+    too_sure = certainty_of([[0.97, 0.03]] * 500, truth=(np.arange(500) % 4 == 0).astype(int))
+    assert [cells[4] for cells in table_rows(render(too_sure), "Reliability as a table")] == ["too sure"]
 
 
 # --- names on every row ---------------------------------------------------------------------------
@@ -134,7 +87,7 @@ def test_a_card_says_once_where_most_networks_lie() -> None:
         assert re.findall(r"&#39;(\d)&#39;: most passes say (\d+) to (\d+) %", card) == [
             (row.label_name, low, high)
         ]
-    assert "about nine in ten of them lie within the percentages" in top(html)["What is ±?"]
+    assert "‘most passes say’ gives that" in top(html)["What is ±?"]
     without = render(make_certainty(40))
     assert "ost networks say" not in Page(without).words
 
@@ -207,10 +160,10 @@ def test_the_top_says_what_to_check_first() -> None:
     assert said([sure, sure]) == "It is sure of every row. The least certain"
     assert said([sure, flip]) == "The one coin flip. See them"
     assert said([sure, wrong, lean, lean, flip, flip, flip]) == (
-        "The 3 coin flips, then the one it is sure of and gets wrong, then the 2 it leans on. See them"
+        "The 3 coin flips. Then the one it is sure of and gets wrong. Then the 2 it leans on. See them"
     )
     assert (
-        said([wrong, wrong, lean]) == "The 2 it is sure of and gets wrong, then the one it leans on. See them"
+        said([wrong, wrong, lean]) == "The 2 it is sure of and gets wrong. Then the one it leans on. See them"
     )
     assert said([wrong, wrong, lean], truth=False) == "The one it leans on. See them"
     assert "Check these first" not in Page(render(certainty_of([sure, sure]))).words
@@ -225,7 +178,7 @@ def test_the_top_counts_each_row_once() -> None:
     said = top(render(certainty))["What to check first"]
     assert (
         said
-        == "The 2 coin flips, then the other 2 that are unfamiliar, then the other one it leans on. See them"
+        == "The 2 coin flips. Then the other 2 that are unfamiliar. Then the other one it leans on. See them"
     )
     counts = [int(each) for each in re.findall(r"\d+", said.replace(" one ", " 1 "))]
     needs = (certainty.verdict != SURE) | certainty.unfamiliar

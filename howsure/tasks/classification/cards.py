@@ -17,10 +17,10 @@ from howsure.words import counted, rate
 
 _MOST_CLASSES = 5
 _LEAST_PROBABILITY = 0.01
-_MOST_COIN_FLIPS = 48
+_MOST_COIN_FLIPS = 24
 _FEW_COIN_FLIPS = 10
 _FILLED_UP_TO = 12
-_MOST_MISTAKES = 12
+_MOST_OTHERS = 12
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,15 @@ def mistake_positions(certainty: Certainty) -> tuple[NDArray[np.int64], int]:
     """The rows that are sure and wrong, the most certain first and at most 12, and how many there are."""
     wrong = np.flatnonzero((certainty.verdict == SURE) & (certainty.label != certainty.truth))
     order = np.argsort(-certainty.probability[wrong], kind="stable")
-    return wrong[order][:_MOST_MISTAKES], len(wrong)
+    return wrong[order][:_MOST_OTHERS], len(wrong)
+
+
+def unfamiliar_positions(certainty: Certainty) -> NDArray[np.int64]:
+    """The unfamiliar rows, the least familiar first and at most 12."""
+    strange = np.flatnonzero(certainty.unfamiliar)
+    if certainty.familiarity is not None:
+        strange = strange[np.argsort(certainty.familiarity[strange], kind="stable")]
+    return strange[:_MOST_OTHERS]
 
 
 def cards(

@@ -8,6 +8,7 @@ from howsure.report.drawing import Drawing, dot, line, odds_axis, paths, share_a
 from howsure.report.figures import (
     RiskCoverage,
     beside,
+    differs_from_claim,
     interval_of,
     proportion,
     reliability,
@@ -21,6 +22,9 @@ from howsure.tasks.verdict import SURE
 from howsure.words import rate, upper
 
 _MOST_POINTS = 400
+OFF_WORDS = ("within chance", "too modest", "too sure")
+"""Whether percentages differ from shares of right answers, by what `differs_from_claim` gives."""
+
 _COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
@@ -39,9 +43,10 @@ def draw_reliability(certainty: Certainty) -> Drawing:
         x, share, interval = axis.place(claim), share_of(right), interval_of(right)
         marks.append(line("span", (x, axis.place(right.low)), (x, axis.place(right.high))))
         marks.append(dot(x, axis.place(right.share)))
-        cells.append([rate(claim, 2), share, interval, f"{right.total:,}"])
+        off = OFF_WORDS[differs_from_claim(claim, right, among=len(groups.right))]
+        cells.append([rate(claim, 2), share, interval, f"{right.total:,}", off])
         description += f"Claims {beside(claim, right)}, right {share} ({interval}). "
-    head = ["Claimed", "Right", "95 % interval", f"{upper(certainty.kind)}s"]
+    head = ["Claimed", "Right", "95 % interval", f"{upper(certainty.kind)}s", "Percentages"]
     return Drawing(
         id="reliability",
         title="Reliability diagram",

@@ -13,9 +13,7 @@ from howsure.compare.findings import chosen, lead
 from howsure.compare.sentences import the
 from howsure.report.drawing import Pictures, drawn
 from howsure.report.figures import (
-    Band,
     Proportion,
-    bands,
     beside,
     differs_from_claim,
     interval_of,
@@ -25,23 +23,27 @@ from howsure.report.figures import (
 )
 from howsure.report.notebook import Cell, TableColumn, TextColumn, ViewTable
 from howsure.report.page import PageOptions, whole
-from howsure.sampling.outcome import Floats, Integers
+from howsure.sampling.outcome import Floats
 from howsure.tasks.classification import words
-from howsure.tasks.classification.cards import cards, coin_flip_positions, mistake_positions, row_and_label
-from howsure.tasks.classification.drawings import draw_reliability, draw_risk_coverage
+from howsure.tasks.classification.cards import (
+    cards,
+    coin_flip_positions,
+    mistake_positions,
+    unfamiliar_positions,
+)
+from howsure.tasks.classification.drawings import OFF_WORDS, draw_reliability, draw_risk_coverage
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import found_of
-from howsure.tasks.classification.sentence import Row
 from howsure.tasks.classification.words import claim_in_words, rare_in_words, tells_networks
 from howsure.tasks.probabilities import are_alone
-from howsure.tasks.sentences import percent, words_of
-from howsure.tasks.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
+from howsure.tasks.sentences import words_of
+from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 from howsure.words import UNIT, counted, rate, upper
 
 _SHOWN_AT_ONCE = 12
 
-_FLIPS, _MISTAKES = 1_000_000, 400_000
-"""Characters that the pictures of coin flips and of mistakes may take."""
+_FLIPS, _OTHERS = 160_000, 50_000
+"""Characters that the pictures of coin flips may take, and those of mistakes or of unfamiliar rows."""
 
 PICTURES: Pictures = {"trust": (draw_reliability, draw_risk_coverage)}
 """By section, the functions that draw its pictures, also on the page of labels."""
@@ -118,28 +120,19 @@ def page_of(
         }
         all_sure = bool(np.all(answers.verdict == SURE))
         sections["coin-flips"] = "The least certain" if all_sure else "Check these first"
-        shown_rows = set(positions.tolist())
         if answers.truth is not None:
             positions, mistakes = mistake_positions(answers)
-            shown_rows |= set(positions.tolist())
-            context["mistakes"] = cards(answers, looks, positions.tolist(), _MISTAKES, labels)
+            context["mistakes"] = cards(answers, looks, positions.tolist(), _OTHERS, labels)
             context |= _with_truth(answers, mistakes)
             if mistakes:
                 sections["mistakes"] = "Sure and wrong"
-        asking = asking_for_a_look(answers)
-        if len(asking) > len(shown_rows):
-            context |= {
-                "asking": len(asking),
-                "listed": _rows_table(answers, asking[:MOST_LISTED], options.kind, labels),
-            }
-            sections["lists"] = f"Every {answers.kind} that asks for a look"
+        if len(positions := unfamiliar_positions(answers)):
+            context["unfamiliar"] = cards(answers, looks, positions.tolist(), _OTHERS, labels)
+            sections["unfamiliar"] = "The least familiar"
         if len(answers) > 1:
             sections["classes"] = wording["heading"]
         if answers.truth is not None and len(result) > 1:
             sections["trust"] = "Can the percentages be trusted?"
-        context["reasons"] = _reasons(answers, options.kind, wording["outcome"])
-        if context["reasons"]:
-            sections["reasons"] = "Where the doubt lies"
         context["pictures"] = drawn(PICTURES, sections, answers)
         if not alone:
             details["passes"] = "Passes and their error"
@@ -187,46 +180,13 @@ def _groups(certainty: Certainty) -> list[VerdictGroup]:
 
 def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
     is_right = certainty.label == certainty.truth
-    groups, claim = reliability(certainty.probability, is_right), float(certainty.probability.mean())
+    groups = reliability(certainty.probability, is_right)
     overall = proportion(int(is_right.sum()), len(certainty))
     return {
         "mistakes_of_sure": proportion(mistakes, int(np.sum(certainty.verdict == SURE))),
         "overall": overall,
-        "bands": _bands_table(certainty.kind, bands(certainty.probability, is_right)),
-        "reliability_words": words.reliability_in_words(groups, claim, overall),
+        "reliability_words": words.reliability_in_words(groups),
     }
-
-
-@dataclass(frozen=True)
-class ReasonCount:
-    """How many rows of each verdict have a reason, what was seen, and what would tell more."""
-
-    reason: str
-    means: str
-    tells: str
-    count: int
-    share: float
-    of_verdict: dict[str, int]
-
-
-def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]:
-    """The reasons that rows have, with what they mean; none for a method of one pass."""
-    with_reason = int(np.sum(certainty.reason != None))  # noqa: E711  # of each element
-    reasons = []
-    for reason in REASONS:
-        members = certainty.reason == reason
-        count = int(members.sum())
-        if not count:
-            continue
-        means, tells = words.WHAT_A_REASON_MEANS[reason]
-        kinds = {"kind": kind, "kinds": f"{kind}s", "outcome": outcome, **words_of(certainty.method)}
-        of_verdict = {word: int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS}
-        reasons.append(
-            ReasonCount(
-                reason, means.format(**kinds), tells.format(**kinds), count, count / with_reason, of_verdict
-            )
-        )
-    return reasons
 
 
 def _passes_and_errors(certainty: Certainty) -> dict[str, Any]:
@@ -244,63 +204,6 @@ def _passes_and_errors(certainty: Certainty) -> dict[str, Any]:
         "settled": int(certainty.settled.sum()),
         "pilot": (certainty.plan or {}).get("pilot"),
     }
-
-
-# --- the list of rows ---------------------------------------------------------------------------------
-
-
-MOST_LISTED = 200
-"""Rows that the page lists; the table that a result saves has all."""
-
-
-def asking_for_a_look(answers: Certainty) -> Integers:
-    """Positions of rows that are unfamiliar, not sure, not settled or wrong.
-
-    Unfamiliar ones come first, and then the most undecided.
-    """
-    asks = answers.unfamiliar | (answers.verdict != SURE) | ~answers.settled
-    if answers.truth is not None:
-        asks = asks | (answers.label != answers.truth)
-    order = np.lexsort((answers.gap, ~answers.unfamiliar))
-    return np.asarray(order[asks[order]])
-
-
-def _rows_table(answers: Certainty, positions: Integers, kind: str, asked: Sequence[str]) -> ViewTable:
-    """Rows of a kind at some positions as a table; `asked` as for `cards.cards`."""
-    rows = [answers[position] for position in positions.tolist()]
-    columns = [TableColumn(upper(kind), [str(row.row) for row in rows])]
-    if answers.ids is not None:
-        columns.append(TextColumn(answers.id_name, [str(row.id) for row in rows]))
-    if asked:
-        labels = [row_and_label(position, answers, asked)[1] for position in positions.tolist()]
-        columns.append(TextColumn("Label", labels))
-    tops = [percent(row.probability, float(row.mc_error[row.label])) for row in rows]
-    columns += [
-        TextColumn("Says", [row.label_name for row in rows]),
-        TableColumn("Probability", tops),
-        TextColumn("Or", [row.runner_up_name for row in rows]),
-        TableColumn("Its probability", [_rival_text(row) for row in rows]),
-        TextColumn("Verdict", [row.said for row in rows]),
-        TextColumn("Reason", [row.reason or "–" for row in rows]),
-    ]
-    if answers.truth is not None:
-        names = answers.truth_name[positions]  # type: ignore[index]
-        truths = [
-            "right" if row.truth == row.label else f"wrong: it is '{name}'"
-            for row, name in zip(rows, names, strict=True)
-        ]
-        columns.append(TextColumn("Truth", truths))
-    return ViewTable.of(f"The list of {answers.kind}s", columns)
-
-
-def _rival_text(row: Row) -> str:
-    more = max(0, len(row.candidates) - 2)
-    rival = percent(float(row.probabilities[row.runner_up]), float(row.mc_error[row.runner_up]))
-    return f"{rival}, and {more:,} more class{'' if more == 1 else 'es'} as likely" if more else rival
-
-
-OFF_WORDS = ("within chance", "too modest", "too sure")
-"""Whether percentages differ from shares of right answers, by `off` of a `ClassLine` or a `Band`."""
 
 
 def _class_table(lines: Sequence[ClassLine], kinds: str, wording: Mapping[str, str]) -> ViewTable:
@@ -326,19 +229,6 @@ def _class_table(lines: Sequence[ClassLine], kinds: str, wording: Mapping[str, s
 
 def _with_interval(share: Proportion) -> Cell:
     return Cell(share_of(share), interval_of(share) if share.total else "")
-
-
-def _bands_table(kind: str, all_bands: Sequence[Band]) -> ViewTable:
-    columns = [
-        TextColumn("Where it says", [band.in_words for band in all_bands]),
-        TableColumn("on average", [beside(band.claim, band.right) for band in all_bands]),
-        TableColumn(
-            "it is right on", [_with_interval(band.right) for band in all_bands], f"95{UNIT} interval"
-        ),
-        TableColumn(f"{upper(kind)}s", [f"{band.right.total:,}" for band in all_bands]),
-        TextColumn("Percentages", [OFF_WORDS[band.off] for band in all_bands]),
-    ]
-    return ViewTable.of("What it says and what is right", columns)
 
 
 @dataclass(frozen=True)
@@ -447,7 +337,7 @@ def _what_to_check(certainty: Certainty) -> Point:
         if count:
             which = of_one if count == 1 else several
             parts.append(f"the {'other ' if again else ''}{'one' if count == 1 else f'{count:,}'} {which}")
-    sentence = f"{upper(', then '.join(parts))}." if parts else f"It is sure of every {kind}."
+    sentence = f"{upper('. Then '.join(parts))}." if parts else f"It is sure of every {kind}."
     link = "coin-flips", "See them" if parts else "The least certain"
     return Point("What to check first", sentence, link=link)
 
@@ -491,11 +381,13 @@ def method_point(
         sentence = f"{upper(name)}: {words['pass']}."
     else:
         number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
-        sentence = f"{upper(name)}: the mean over {number} passes, each {words['pass']}."
+        given = words["passes"] != "passes"
+        each = words["passes"] if given else f"{words['between']}, each {words['pass']}"
+        sentence = f"{upper(name)}: the mean over {number} {each}."
     if words["shows"]:
         sentence += f" It is shown because {words['shows']}."
     if comparison is None:
-        sentence += f" Only a comparison can say whether another method has {better} here."
+        sentence += f" howsure.compare says whether another method has {better} here."
         return Point("Which method, and why?", sentence)
     best = chosen(comparison)
     believed = comparison.certainties[best].method
@@ -519,8 +411,7 @@ def _meaning_of_margin(certainty: Certainty) -> Point:
     of_networks = ""
     if tells_networks(certainty):
         between = words_of(certainty.method)["between"]
-        of_networks = f"It is not the range of the {between}: about nine in ten of them lie within the "
-        of_networks += f"percentages after ‘most {between} say’, or more if a higher share stands there."
+        of_networks = f"It is not the range of the {between}: ‘most {between} say’ gives that."
     return margin_point(certainty.method, certainty.mc_error, "percentage", of_networks)
 
 
@@ -548,7 +439,7 @@ def margin_point(
         sentence = f"There is none: the {number}s are the same every time, which does not make them true."
     else:
         sentence = (
-            f"± says how far a {number} would move with endlessly many passes, at 95{UNIT}. It does not say "
-            f"{open_question}."
+            f"How far a {number} would move with endlessly many {words_of(method)['between']}, at 95{UNIT}. "
+            f"It does not say {open_question}."
         )
     return Point("What is ±?", f"{sentence} {of_networks}".rstrip())

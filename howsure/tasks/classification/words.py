@@ -19,30 +19,8 @@ from howsure.tasks import verdict as verdicts
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import constant_of, found_of
 from howsure.tasks.probabilities import are_alone, nothing_drawn
-from howsure.tasks.sentences import compared, more_of, percent, words_of
+from howsure.tasks.sentences import more_of, words_of
 from howsure.words import counted, rate
-
-WHAT_A_REASON_MEANS = {
-    verdicts.WITHIN_PASSES: (
-        "The {passes} themselves find that more than one {outcome} is likely: disagreement between them is "
-        "the smaller part of the doubt. {agreement}",
-        "{others}A second look, which tells whether the answer can be seen at all.{familiarity}",
-    ),
-    verdicts.DISAGREEMENT: (
-        "The {passes} contradict each other: disagreement between them is the larger part of the doubt.",
-        "{others}A second look, which tells whether the answer can be seen at all.",
-    ),
-    verdicts.TOO_FEW_PASSES: (
-        "A threshold lies within the error of the finite number of passes, so the verdict may still change.",
-        "More passes; the note below the verdicts says how many.",
-    ),
-    verdicts.UNFAMILIAR: (
-        "Hardly any held-out {kinds} are as unfamiliar to the network, so what it says of such {kinds} was "
-        "hardly tested.",
-        "A second look.",
-    ),
-}
-"""Meaning of each reason, and what would show more; the words of the method fill the gaps."""
 
 
 def settled_in_words(certainty: Certainty) -> str:
@@ -67,50 +45,39 @@ def tells_networks(certainty: Certainty) -> bool:
 
 
 def doubt_in_words(certainty: Certainty) -> str:
-    """How much of the doubt is disagreement between passes, where the model is not sure; else empty."""
+    """Whether networks disagree where the model is not sure, a sentence; else empty."""
     unsure = certainty.verdict != verdicts.SURE
     if np.all(verdicts.are_votes(certainty.expected_entropy[unsure])) and not np.all(certainty.passes == 1):
         return ""
     shares = certainty.disagreement[unsure]
-    kind, passes = certainty.kind, words_of(certainty.method)["passes"]
     if not len(shares):
         return ""
-    if are_alone(certainty.method):
-        return "Percentages alone do not show more about its doubt."
-    if np.all(certainty.passes == 1):
+    if are_alone(certainty.method) or np.all(certainty.passes == 1):
         return "Percentages alone do not show more about the doubt."
-    if len(shares) == 1:
-        return (
-            f"In the one {kind} it is not sure of, disagreement between the {passes} is "
-            f"{_on_one_line(float(shares[0]), float(certainty.disagreement_error[unsure][0]))} of the doubt."
-        )
     # The rows share their passes, so their errors go together and do not average out.
-    median = float(np.median(shares)), float(np.median(certainty.disagreement_error[unsure]))
-    larger = int(np.sum(shares > 0.5))
-    half = f"in {larger:,} of them it is" if larger else "in none of them is it"
-    return (
-        f"In half of the {counted(len(shares), kind)} it is not sure of, disagreement between the {passes} "
-        f"is {compared('at most', _on_one_line(*median))} of the doubt; {half} more than half of it."
-    )
-
-
-def _on_one_line(share: float, error: float) -> str:
-    """A share with its error, of which no part goes to the next line."""
-    return percent(share, error).replace(" ", "\u00a0")
+    errors = np.nan_to_num(certainty.disagreement_error[unsure])
+    share, margin = float(np.median(shares)), 1.96 * float(np.median(errors))
+    between = words_of(certainty.method)["between"]
+    if share + margin < 0.5:
+        so = ": more of them will not help" if certainty.settled.all() else ""
+        return f"The {between} mostly agree, also where they are unsure{so}."
+    if share - margin > 0.5:
+        return f"The {between} mostly contradict each other where the model is unsure."
+    return f"Disagreement between the {between} is about half of the doubt."
 
 
 def claim_in_words(claim: float, right: Proportion) -> str:
     """The mean percentage and the share of right answers, a sentence."""
     sentence = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
-    sentence += f"({interval_of(right)}): "
+    sentence += f"({interval_of(right)}). "
     off = differs_from_claim(claim, right)
     if not off:
-        return sentence + "chance may explain the difference."
-    words = "it is too sure" if off < 0 else "it is more modest than it need be"
+        return sentence + "Chance may explain the difference."
+    words = "It is too sure" if off < 0 else "It is more modest than it need be"
     by = abs(100 * (claim - right.share))
     return (
         f"{sentence}{words}, by {by:.{decimals(right)}f}\u00a0points. "
-        "howsure.calibrate corrects that, from labelled rows."
+        "howsure.calibrate(result, labels) corrects that."
     )
 
 
@@ -144,21 +111,20 @@ def rare_in_words(certainty: Certainty) -> str:
     return sentence
 
 
-def reliability_in_words(groups: Reliability, claim: float, right: Proportion) -> str:
-    """The reliability diagram in two sentences. `claim` is the mean top probability."""
-    overall = claim_in_words(claim, right)
+def reliability_in_words(groups: Reliability) -> str:
+    """The reliability diagram in a sentence; empty of one group."""
     pairs = list(zip(groups.confidence.tolist(), groups.right, strict=True))
     if len(pairs) == 1:
-        return overall
+        return ""
     off = [differs_from_claim(claim, group, among=len(pairs)) for claim, group in pairs]
     below, above = off.count(-1), off.count(1)
     if not above + below:
-        return f"{overall} No group of the {len(pairs)} is off the diagonal by more than chance."
+        return f"No group of the {len(pairs)} is off the diagonal by more than chance."
     missed = [f"{below} below it (too sure)"] if below else []
     missed += [f"{above} above it (too modest)"] if above else []
     verb = "is" if above + below == 1 else "are"
     return (
-        f"{overall} Of {len(pairs)} groups {above + below} {verb} off the diagonal by more than chance: "
+        f"{above + below} of {len(pairs)} groups {verb} off the diagonal by more than chance: "
         f"{' and '.join(missed)}."
     )
 

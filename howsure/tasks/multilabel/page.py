@@ -31,8 +31,7 @@ def page(certainty: MultilabelCertainty, options: PageOptions) -> str:
         **_WORDING,
         "standfirst": f"An answer is a yes or a no: one for each of {labels}, for each of "
         f"{counted(len(certainty), kind)}.",
-        "dependent": " It takes answers to be independent, and so does whether a percentage is off by more "
-        f"than chance; where labels of one {kind} go wrong together, it is too narrow.",
+        "dependent": f" It is too narrow where labels of one {kind} go wrong together.",
     }
     answers, names = answers_of(certainty), certainty.label_names
     return page_of(certainty, answers, lines_of(certainty), options, wording, labels=names)

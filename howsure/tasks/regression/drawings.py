@@ -16,9 +16,10 @@ from scipy.special import bdtrik, ndtr
 
 from howsure.digits import significant
 from howsure.report.drawing import Drawing, TickedAxis, line, number_axis, paths, share_axis
+from howsure.report.figures import interval_of, share_of
 from howsure.report.notebook import ViewTable
 from howsure.sampling.outcome import Floats, Integers
-from howsure.tasks.regression.printed import made_of_in_words
+from howsure.tasks.regression.printed import levels_of, made_of_in_words
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.sentence import OF_NETWORKS, SHOWN
 from howsure.tasks.sentences import words_of
@@ -147,11 +148,10 @@ def draw_calibration(result: RegressionCertainty) -> Drawing | None:
     # From the corner to the corner, where every share of answers is known without looking.
     corners = np.concatenate([[[0.0, 0.0]], np.stack([low, high], axis=-1), [[1.0, 1.0]]])
     chance = _band_path(np.concatenate([[0.0], at, [100.0]]), corners, axis)
-    cells, description = [], ""
-    for number, (level, *ends) in enumerate(zip(LEVELS, shares, low, high, strict=True)):
-        share, least, most = (rate(float(end)) for end in ends)
-        cells.append([rate(level, 0), share, f"{least} to {most}"])
-        description += f"{share} below the {rate(level, 0)} quantile. " if number % 4 == 1 else ""
+    description = "".join(
+        f"{rate(float(share))} below the {rate(level, 0)} quantile. "
+        for level, share in zip(LEVELS[1::4], shares[1::4], strict=True)
+    )
     return Drawing(
         id="calibration",
         title="Calibration of quantiles",
@@ -169,9 +169,26 @@ def draw_calibration(result: RegressionCertainty) -> Drawing | None:
         ],
         note=f"In the pale band lie 95{UNIT} of the shares of quantiles that are exact, level by level. "
         "About one level in twenty leaves it by chance, and neighbours go together.",
-        numbers=ViewTable("Calibration as a table", ["Level", "Below", "By chance"], cells, numeric=range(3)),
+        numbers=_levels_table(result),
         is_square=True,
     )
+
+
+def _levels_table(result: RegressionCertainty) -> ViewTable:
+    """Level by level, how many true answers lie in their intervals, and how wide these are."""
+    cells = [
+        [
+            f"{rate(level.level, 0)} of answers",
+            f"{share_of(level.found)} ({interval_of(level.found)})",
+            f"{level.found.total:,}",
+            f"±\u00a0{significant(level.half, 2)}",
+            ("within chance", "wider than need be", "too narrow")[level.off],
+        ]
+        for level in levels_of(result, 0)
+    ]
+    head = ["Intervals for", "contain", f"{upper(result.kind)}s", "Width", "Intervals are"]
+    asides = {1: f"95{UNIT} interval", 3: "median"}
+    return ViewTable("Intervals and true answers", head, cells, numeric=(1, 2, 3), asides=asides)
 
 
 def width_in_words(result: RegressionCertainty) -> str:

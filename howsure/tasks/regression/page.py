@@ -84,7 +84,7 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
             context |= {"table": _targets_table(result), "first_name": names[0], "numbers": len(names)}
             sections["targets"] = "Number by number"
         elif len(result) > 1:
-            between, levels = words["between"], _levels_table(result)
+            between = words["between"]
             sections["intervals"] = "The predictions"
             if context["with_noise"]:
                 sections["intervals"] = (
@@ -92,8 +92,8 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
                 )
             elif "networks" in rows_to_draw(result):
                 sections["intervals"] = f"Where {between} lie"
-            if levels is not None:
-                context |= {"levels": levels, "coverage": coverage_in_words(result)}
+            if levels_of(result, 0):
+                context["coverage"] = coverage_in_words(result)
                 sections["trust"] = "Can the intervals be trusted?"
         context["scores"] = scores_of(result)
         if context["scores"] is not None:
@@ -103,7 +103,8 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
             details["passes"] = "Passes and their error"
         context["pictures"] = drawn(PICTURES, sections, result)
     details["reading"] = "How to read this page"
-    return whole("regression/page.html.j2", result, options, sections, details, **context)
+    off = "how far a number may be off"
+    return whole("regression/page.html.j2", result, options, sections, details, off, **context)
 
 
 def brief(result: RegressionCertainty, options: PageOptions) -> list[Point]:
@@ -162,23 +163,6 @@ def _meaning_of_margin(result: RegressionCertainty) -> Point:
         )
         of_networks += "do not make it smaller."
     return margin_point(result.method, result.mc_error, "number", of_networks, "where a new answer lies")
-
-
-def _levels_table(result: RegressionCertainty) -> ViewTable | None:
-    cells = [
-        [
-            f"{rate(level.level, 0)} of answers",
-            f"{share_of(level.found)} ({interval_of(level.found)})",
-            f"{level.found.total:,}",
-            f"±\u00a0{significant(level.half, 2)}",
-            ("within chance", "wider than need be", "too narrow")[level.off],
-        ]
-        for level in levels_of(result, 0)
-    ]
-    head = ["Intervals for", "contain", f"{upper(result.kind)}s", "Width", "Intervals are"]
-    asides = {1: f"95{UNIT} interval", 3: "median"}
-    table = ViewTable("Intervals and true answers", head, cells, numeric=(1, 2, 3), asides=asides)
-    return table if cells else None
 
 
 def _targets_table(result: RegressionCertainty) -> ViewTable:

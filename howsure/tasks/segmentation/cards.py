@@ -31,7 +31,7 @@ from howsure.tasks.segmentation.sentence import DenseRow, ends_in_words, overlap
 from howsure.tasks.sentences import percent, words_of
 from howsure.words import UNIT, counted, rate, upper
 
-MOST_CARDS = 12
+MOST_CARDS = 8
 """Rows that are shown with their maps."""
 
 MOST_REGIONS = 8
@@ -41,13 +41,13 @@ LEAST_SHARE = 0.0005
 """Smallest share of the positions that a class, or a region after the first, is listed with: less rounds to
 0.0 %."""
 
-CHARACTERS = 200_000
+CHARACTERS = 24_000
 """That the pictures of one row may take, at most, unless they take more at the shortest edge."""
 
 RIGHT = 0.4
 """Opacity of true classes where the label is right, as a share of that where it is wrong."""
 
-_OF_IMAGE = 80_000
+_OF_IMAGE = 10_000
 """Characters that its image may take of these, before it becomes a JPEG."""
 
 _EDGES = (512, 384, 256, 192, 128)

@@ -36,7 +36,7 @@ CIVIDIS = (
 )
 """A scale whose steps look equal, also with defective colour vision (Nuñez, Anderton and Renslow 2018)."""
 
-MOST_CHARACTERS = 24_000
+MOST_CHARACTERS = 8_000
 """That the outlines of one map may take; of more, the largest areas are outlined."""
 
 LETTER, LINE = 0.024, 0.05

@@ -27,13 +27,9 @@ from howsure.tasks.segmentation.drawings import (
 )
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import share_of
-from howsure.tasks.segmentation.sentence import share_in_words
 from howsure.tasks.sentences import percent, words_of
 from howsure.tasks.verdict import VERDICTS
 from howsure.words import UNIT, counted, points, rate, upper
-
-MOST_LISTED = 200
-"""Rows in the list of all; a saved table has more."""
 
 SHARES_AT_ONCE, SCORES_AT_ONCE = 8, 24
 """Classes of a row, and scores, that are shown before a reader asks for more."""
@@ -88,9 +84,6 @@ def page(result: DenseCertainty, options: PageOptions) -> str:
         if shown is not None and len(result.positions) > 1:
             context["script"] = script()
         sections["worst"] = "Check these first" if len(result) > 1 else f"The {result.kind}"
-        if len(result) > MOST_CARDS:
-            context |= {"listed": _rows_table(result, order[MOST_CARDS:][:MOST_LISTED])}
-            sections["rows"] = f"The other {result.kind}s"
         sections["classes"] = "Class by class"
         if counts.known.any() or len(result) >= LEAST_IN_HISTOGRAM:
             sections["doubt"] = "Does doubt tell mistakes?" if counts.known.any() else "How doubt is spread"
@@ -100,7 +93,8 @@ def page(result: DenseCertainty, options: PageOptions) -> str:
         details["made"] = "How this was made"
         context["pictures"] = drawn(PICTURES, sections, result, counts)
     details["reading"] = "How to read this page"
-    return whole("segmentation/page.html.j2", result, options, sections, details, **context)
+    off = "how far a mean Dice may be off"
+    return whole("segmentation/page.html.j2", result, options, sections, details, off, **context)
 
 
 def brief(
@@ -150,7 +144,7 @@ def _whether_to_trust(result: DenseCertainty, counts: PositionCounts, background
         sentence += f" (95{UNIT} interval over {result.kind}s {interval})"
     if counts.known[:, 0].any():
         sure, within = share_over_rows(counts.right[:, 0], counts.known[:, 0])
-        sentence += f"; of those it is sure of, {sure}{f' ({within})' if within else ''}"
+        sentence += f". Of those it is sure of, {sure}{f' ({within})' if within else ''}"
     dice = counts.dice if background is None else np.delete(counts.dice, background)
     if np.isfinite(dice).any():
         sentence += f". The mean Dice of {averaged(result, background)} is {np.nanmean(dice):.2f}"
@@ -163,33 +157,6 @@ def _meaning_of_margin(result: DenseCertainty) -> Point:
         of_networks = f"About nine in ten {words_of(result.method)['between']} give a share in the interval "
         of_networks += "beside it; more passes do not narrow it."
     return margin_point(result.method, result.share_error, "share", of_networks)
-
-
-def _rows_table(result: DenseCertainty, positions: Integers) -> ViewTable:
-    """Rows in the list: number, id, doubt, coin flips, right positions, and the largest class."""
-    part = result[positions]
-    columns = [TableColumn(upper(result.kind), list(map(str, part.row.tolist())))]
-    if part.ids is not None:
-        columns.append(TextColumn(result.id_name, list(map(str, part.ids.tolist()))))
-    columns.append(TableColumn("Doubt", [f"{100 * doubt:.0f}{UNIT}" for doubt in part.doubt]))
-    columns.append(
-        TableColumn("Coin flips", [f"{share_in_words(float(share))}{UNIT}" for share in part.undecided])
-    )
-    if part.truth is not None:
-        columns.append(TableColumn("Right", [_share_right(part, at) for at in range(len(part))]))
-    largest = [
-        f"{share_in_words(float(shares.max()))}{UNIT} {result.class_names[int(np.argmax(shares))]}"
-        for shares in part.share
-    ]
-    columns.append(TextColumn("Largest class", largest))
-    return ViewTable.of(f"The other {result.kind}s", columns)
-
-
-def _share_right(result: DenseCertainty, at: int) -> str:
-    truth = np.asarray(result.truth[at])  # type: ignore[index]
-    is_known = truth >= 0
-    hits = np.asarray(result.label[at])[is_known] == truth[is_known]
-    return rate(float(hits.mean())) if hits.size else "–"
 
 
 # --- an overview --------------------------------------------------------------------------------------
