@@ -28,7 +28,7 @@ from benchmarks.docs import Page, table
 from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
-from howsure.tasks.classification.words import claim_in_words, doubt_in_words, reliability_in_words
+from howsure.tasks.classification.words import claim_in_words, reliability_in_words
 from howsure.tasks.verdict import DISAGREEMENT, WITHIN_PASSES, judge
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain, thinned
@@ -183,9 +183,6 @@ def told_of_passes(tally: Tally) -> None:
         for passes, positions in asked.items():
             more = howsure.MCDropout(max_passes=passes)
             tally["settles"] += howsure.assess(one.model, one.x[positions], method=more).settled.tolist()
-        unsure = certainty.verdict != "sure"
-        said, half = doubt_in_words(certainty), float(np.median(one.disagreement[unsure])) < 0.5
-        tally["median"].append("about half" in said or ("mostly agree" in said) == half)
 
 
 def told_of_labels(tally: Tally) -> None:
@@ -451,7 +448,6 @@ FACTS = (
     ("within", "`most of the doubt is in every pass`", ENUMERATED, FACT),
     ("disagree", "`the passes disagree`", ENUMERATED, FACT),
     ("share", "`(12 ± 3 % is disagreement)`", ENUMERATED, INTERVAL),
-    ("median", "`The networks mostly agree`, or `contradict each other`", ENUMERATED, FACT),
     ("label", "`'wind': 52 ± 3 % yes`, and in groups", ENUMERATED, INTERVAL),
     ("label verdict", "`coin flip` of a label, where settled", ENUMERATED, FACT),
     ("groups of labels", "`at most 12 ± 3 %`, `at least 61 ± 2 %` of several labels", ENUMERATED, FACT),

@@ -45,25 +45,19 @@ def tells_networks(certainty: Certainty) -> bool:
 
 
 def doubt_in_words(certainty: Certainty) -> str:
-    """Whether networks disagree where the model is not sure, a sentence; else empty."""
-    unsure = certainty.verdict != verdicts.SURE
-    if np.all(verdicts.are_votes(certainty.expected_entropy[unsure])) and not np.all(certainty.passes == 1):
+    """Whether networks disagree where the model is not sure, a sentence; empty where that is not known."""
+    unsure, words = certainty.verdict != verdicts.SURE, words_of(certainty.method)
+    count, kind, between = int(unsure.sum()), certainty.kind, words["between"]
+    is_single = bool(np.all(certainty.passes == 1))
+    if not count or (np.all(verdicts.are_votes(certainty.expected_entropy[unsure])) and not is_single):
         return ""
-    shares = certainty.disagreement[unsure]
-    if not len(shares):
-        return ""
-    if are_alone(certainty.method) or np.all(certainty.passes == 1):
+    if is_single or are_alone(certainty.method):
         return "Percentages alone do not show more about the doubt."
-    # The rows share their passes, so their errors go together and do not average out.
-    errors = np.nan_to_num(certainty.disagreement_error[unsure])
-    share, margin = float(np.median(shares)), 1.96 * float(np.median(errors))
-    between = words_of(certainty.method)["between"]
-    if share + margin < 0.5:
-        so = ": more of them will not help" if certainty.settled.all() else ""
-        return f"The {between} mostly agree, also where they are unsure{so}."
-    if share - margin > 0.5:
-        return f"The {between} mostly contradict each other where the model is unsure."
-    return f"Disagreement between the {between} is about half of the doubt."
+    disagree = int(np.sum(certainty.disagreement[unsure] > 0.5))
+    if disagree:
+        return f"The {between} disagree on {disagree:,} of the {counted(count, kind)} it is not sure of."
+    agree = f"The {between} mostly agree, also where the model is not sure"
+    return f"{agree}: more {words['passes']} will not help." if certainty.settled.all() else f"{agree}."
 
 
 def claim_in_words(claim: float, right: Proportion) -> str:
