@@ -168,7 +168,7 @@ def _next_step(result: Any, tolerance: str) -> tuple[str, str]:
     if getattr(result, "hand_over", None) is not None:
         step = 'howsure.hand_over(result, result.hand_over, "to_check.csv")'
         return f"Give the {kinds} that the rules hand over to a person. This writes them as a table.", step
-    if DECIDED in result.method:
+    if DECIDED in getattr(result, "method", {}):
         return "Follow the promise of the rules while new labels come.", "watch = howsure.watch(rules)"
     if result.truth is None:
         return f"Label some {kinds}, and see how far the model can be trusted.", (

@@ -246,7 +246,7 @@ def test_no_clear_answer_among_many():
     page = render(found)
     assert "'0' or '1': no clear answer" in page.replace("&#39;", "'")
     assert "There are 2 coin flips, the most undecided first. 1 of them has no clear answer" in page
-    assert "The one coin flip, then the one without a clear answer." in page
+    assert "The one coin flip. Then the one without a clear answer." in page
     assert "is flipping" not in render(found[:1])
 
 
