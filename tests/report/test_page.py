@@ -124,10 +124,14 @@ def test_ten_thousand_images_fit() -> None:
 SIZES = Lazily(
     {
         "classes": lambda: (make_certainty(2_500, ids=np.arange(2_500), id_name="file"), PHOTO),
+        "a thousand classes": lambda: (make_certainty(2_500, 1_000), PHOTO),
         "labels": lambda: (make_multilabel(2_500, 10), PHOTO),
+        "eighty labels": lambda: (make_multilabel(2_500, 80), PHOTO),
         "number": lambda: (make_numbers(2_500), np.ones((2_500, 30))),
         "numbers": lambda: (make_numbers(2_500, 10), np.ones((2_500, 30))),
+        "sixty numbers": lambda: (make_numbers(2_500, 60), np.ones((2_500, 30))),
         "positions": lambda: (make_dense(2_500, (12, 16), 5), PHOTO),
+        "many classes of positions": lambda: (make_dense(30, (12, 16), 150), PHOTO[:30]),
     }
 )
 """Results of 2,500 rows, with rows that do not compress."""

@@ -40,7 +40,8 @@ from howsure.tasks.sentences import words_of
 from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 from howsure.words import UNIT, counted, rate, upper
 
-_SHOWN_AT_ONCE = 12
+_SHOWN_AT_ONCE, _MOST_LINES = 12, 60
+"""Cards, and lines of a table, that are shown before a reader asks for more; and lines that a table has."""
 
 _FLIPS, _OTHERS = 160_000, 50_000
 """Characters that the pictures of coin flips may take, and those of mistakes or of unfamiliar rows."""
@@ -103,7 +104,8 @@ def page_of(
         "LEANING": LEANING,
         "COIN_FLIP": COIN_FLIP,
         "VERDICTS": VERDICTS,
-        "classes": _class_table(lines, f"{answers.kind}s", wording),
+        "classes": _class_table(lines[:_MOST_LINES], f"{answers.kind}s", wording),
+        "all_lines": len(lines),
     }
     # In the order of the page; the details at its end are closed.
     sections: dict[str, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ from howsure.tasks.sentences import words_of
 from howsure.words import UNIT, counted, rate, upper
 
 MOST_IN_TABLE = 60
-"""Targets in the table."""
+"""Targets, or scores, in a table."""
 
 SHOWN_AT_ONCE, SCORES_AT_ONCE = 8, 24
 """Lines of a list, and scores, that are shown before a reader asks for more."""
@@ -95,8 +96,10 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
             if levels_of(result, 0):
                 context["coverage"] = coverage_in_words(result)
                 sections["trust"] = "Can the intervals be trusted?"
-        context["scores"] = scores_of(result)
-        if context["scores"] is not None:
+        scores = scores_of(result)
+        if scores is not None:
+            context["scores"] = replace(scores, rows=scores.rows[:MOST_IN_TABLE])
+            context["all_scores"] = len(scores.rows)
             sections["scores"] = "Scores"
         if context["with_passes"]:
             context |= {"passes": _passes_and_errors(result), "passes_words": passes_in_words(result)}

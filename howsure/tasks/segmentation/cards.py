@@ -37,6 +37,9 @@ MOST_CARDS = 8
 MOST_REGIONS = 8
 """Regions of a row that are numbered and listed."""
 
+MOST_SHARES = 24
+"""Classes of a row that are listed."""
+
 LEAST_SHARE = 0.0005
 """Smallest share of the positions that a class, or a region after the first, is listed with: less rounds to
 0.0 %."""
@@ -239,7 +242,8 @@ def _regions_table(row: DenseRow, least: float) -> ViewTable | None:
 def _shares_table(row: DenseRow, colours: Sequence[str], truth: Integers | None) -> ViewTable:
     """The classes that a row has, the largest first, and their true shares where these are given."""
     known_truth = np.zeros(0) if truth is None else truth[truth >= 0]
-    shown_classes = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
+    order = np.argsort(-row.share, kind="stable")[:MOST_SHARES].tolist()
+    shown_classes = [k for k in order if row.share[k] >= LEAST_SHARE]
     cells = []
     for k in shown_classes:
         ends = ends_in_words(*row.share_interval[k].tolist())

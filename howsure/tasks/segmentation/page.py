@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,9 @@ from howsure.words import UNIT, counted, points, rate, upper
 SHARES_AT_ONCE, SCORES_AT_ONCE = 8, 24
 """Classes of a row, and scores, that are shown before a reader asks for more."""
 
+MOST_IN_TABLE = 60
+"""Classes, or scores, in a table."""
+
 LEAST_IN_HISTOGRAM = 5
 """Rows that a histogram of doubt takes; of fewer, the cards tell all."""
 
@@ -59,6 +62,7 @@ def page(result: DenseCertainty, options: PageOptions) -> str:
         "thresholds": result.thresholds,
         "shares_at_once": SHARES_AT_ONCE,
         "scores_at_once": SCORES_AT_ONCE,
+        "all_classes": len(result.class_names),
         "named": len(result.class_names) > len(OKABE_ITO),
         "brief": [],
     }
@@ -87,8 +91,10 @@ def page(result: DenseCertainty, options: PageOptions) -> str:
         sections["classes"] = "Class by class"
         if counts.known.any() or len(result) >= LEAST_IN_HISTOGRAM:
             sections["doubt"] = "Does doubt tell mistakes?" if counts.known.any() else "How doubt is spread"
-        context["scores"] = scores_of(result, background=options.background)
-        if context["scores"] is not None:
+        scores = scores_of(result, background=options.background)
+        if scores is not None:
+            context["scores"] = replace(scores, rows=scores.rows[:MOST_IN_TABLE])
+            context["all_scores"] = len(scores.rows)
             sections["scores"] = "Scores"
         details["made"] = "How this was made"
         context["pictures"] = drawn(PICTURES, sections, result, counts)
@@ -328,7 +334,7 @@ def class_table(result: DenseCertainty, counts: PositionCounts, colours: tuple[s
     bounded by the mean of the errors.
     """
     share, error = result.share.mean(axis=0), result.share_error.mean(axis=0)
-    order, truly = np.argsort(-share, kind="stable").tolist(), int(counts.truly.sum())
+    order, truly = np.argsort(-share, kind="stable")[:MOST_IN_TABLE].tolist(), int(counts.truly.sum())
     spread, overlap = (
         [_mean_of_known(values[:, k]) for k in order] for values in (result.share_spread, result.overlap)
     )
