@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from howsure.inputs.loaders import first, in_order, length
 from howsure.inputs.rows import Rows
 from howsure.inputs.transforms import Layout, RowTransform, Transform, is_transform
 from howsure.methods.augmentation import Changed
-from howsure.methods.choices import possible_methods, redirect_method_kwargs
+from howsure.methods.choices import check_method, possible_methods, redirect_method_kwargs
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import SOFTMAX, Softmax
@@ -57,7 +58,7 @@ def compare(
     x: Any,
     labels: Any = None,
     *,
-    methods: Mapping[str, Method] | None = None,
+    methods: Mapping[str, Method] | Sequence[Method] | None = None,
     shifts: Mapping[str, Shift | Any] | None = None,
     outside: Mapping[str, Any] | None = None,
     calibrated: bool = True,
@@ -86,8 +87,9 @@ def compare(
         x: (N, …) rows that it was not trained on, as for `assess`.
         labels: (N,) true classes, (N, K) true numbers, or (N, *P) true classes at positions, in any form that
             `with_truth` of the result takes. Default: those in `x`.
-        methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. Default: that one
-            and, if the model has dropout, `MCDropout()`.
+        methods: By name, or a list, where each has the `name` of its `settings`, such as 'plain prediction',
+            and the second of one name is 'MC dropout 2'. The first is the baseline, best the plain
+            prediction, `Softmax()`. Default: that one and, if the model has dropout, `MCDropout()`.
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
             themselves. `howsure.shifts.STANDARD` turns, moves, blurs images and adds noise. With a class at
             each position, a change is a pair (do, undo), 'flip' or 'turn', as in `Augmentation`, and outputs
@@ -155,7 +157,7 @@ def compare(
             few = fed(rows.x, request)
             chosen = default_methods(model, few, request=request)
         else:
-            chosen = check_by_name(methods, "methods")
+            chosen = check_by_name(_by_name(methods), "methods")
         _check_names(chosen)
         sets = _sets_of(model, rows, {} if shifts is None else shifts, outside, layout, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
@@ -193,6 +195,19 @@ def _probe(model: Any, rows: Rows, request: Request) -> tuple[Any, Layout | None
     # Warnings come again when all are assessed, but for those that labels answer.
     with deduplicated_warnings(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
         return next(streamed(model, few, Probing(), request)), layouts[0]
+
+
+def _by_name(methods: Any) -> Any:
+    """A list by the names in settings; a number follows that of the second of one name. All else stays."""
+    if not isinstance(methods, (list, tuple)):
+        return methods
+    by_name, counts = dict[str, Method](), Counter[str]()
+    for method in methods:
+        check_method(method)
+        name = method.settings["name"]
+        counts[name] += 1
+        by_name[name if counts[name] == 1 else f"{name} {counts[name]}"] = method
+    return by_name
 
 
 def _check_names(methods: Mapping[str, Method]) -> None:

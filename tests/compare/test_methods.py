@@ -117,6 +117,15 @@ def test_the_ranking_follows_from_paired_intervals(comparison):
             assert reported == (method not in ranking.tied)
 
 
+def test_a_list_of_methods_is_compared_as_a_dict_with_their_names(labelled):
+    model, x, labels = labelled
+    plain, few, more = howsure.Softmax(), howsure.MCDropout(passes=5), howsure.MCDropout(passes=9)
+    listed = howsure.compare(model, x, labels, methods=[plain, few, more])
+    named = {"plain prediction": plain, "MC dropout": few, "MC dropout 2": more}
+    assert {name: listed.kinds[name] for name in named} == named
+    assert str(listed) == str(howsure.compare(model, x, labels, methods=named))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,6 +135,9 @@ def test_the_ranking_follows_from_paired_intervals(comparison):
             "name of a calibrated method",
         ),
         ({"methods": {"a": "softmax"}}, "`method` cannot be used"),
+        ({"methods": []}, "no method to compare"),
+        ({"methods": ["softmax"]}, "`method` cannot be used"),
+        ({"methods": howsure.Softmax()}, "`methods` cannot be used"),
         ({"shifts": {"fewer": lambda x: x[:3]}}, "not the same rows"),
         ({"shifts": {"a": lambda x: x}, "outside": {"a": np.zeros((2, 4))}}, "have the name 'a'"),
         ({"labels": [0, 1]}, "do not fit the rows"),
