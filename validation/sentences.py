@@ -122,7 +122,6 @@ def holds(said: str, exact: float) -> bool:
     return abs(100 * exact - float(value)) <= float(margin or 0) + half
 
 
-NAMES = r"((?:'\d'(?:, | and )?)+)"
 SHARE = r"((?:[<>] |over |under |0 to )?[\d.]+(?: ± [\d.]+)? %)"
 
 
@@ -159,7 +158,7 @@ def told_of_passes(tally: Tally) -> None:
                 reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
                 exact = 100 * float(one.p[position, row.runner_up])
                 tally["rival"].append(abs(exact - float(rival[1])) <= reach)
-            apart = re.search(r"Most networks say (.+?) %(?: \((\d+) % of them\))?", text)
+            apart = re.search(r"most networks say (.+?) %(?: \((\d+) % of them\))?", row.explain())
             if apart is not None:
                 first, *last = re.findall(r"[\d.]+", apart[1])
                 inside = int(apart[2] or 90) / 100
@@ -172,14 +171,11 @@ def told_of_passes(tally: Tally) -> None:
                 tally["verdict"].append(row.verdict == exact_verdict[position])
             if row.reason == WITHIN_PASSES:
                 tally["within"].append(share <= 0.5)
-                tally["share"].append(
-                    holds(found_in(rf"in every pass \({SHARE} is disagreement", text), share)
-                )
             if row.reason == DISAGREEMENT:
                 tally["disagree"].append(share > 0.5)
-                tally["share"].append(holds(found_in(rf"that is {SHARE} of", text), share))
             if not row.settled:
-                asked[int(found_in(r"try max_passes=(\d+)\.", text))].append(position)
+                more = int(found_in(r"needs about ([\d,]+) more passes", text).replace(",", ""))
+                asked[row.passes + more].append(position)
         for passes, positions in asked.items():
             more = howsure.MCDropout(max_passes=passes)
             tally["settles"] += howsure.assess(one.model, one.x[positions], method=more).settled.tolist()
@@ -203,22 +199,6 @@ def told_of_labels(tally: Tally) -> None:
                     continue
                 for name, said in re.findall(rf"'(\d)' \({SHARE}", text):
                     tally["label"].append(holds(said, one.p[position, int(name)]))
-                for words, least in (
-                    ("For {}, most of the doubt is in every pass \\(at most", False),
-                    ("For {}, the passes disagree: that is at least", True),
-                ):
-                    found_share = re.search(rf"{words.format(NAMES)} {SHARE}", text)
-                    if found_share is None:
-                        continue
-                    shares = one.disagreement[position, [int(k) for k in re.findall(r"\d", found_share[1])]]
-                    if found_share[2].startswith(("over", "under", "0 to")):
-                        tally["groups of labels"].append(all(holds(found_share[2], each) for each in shares))
-                        continue
-                    value, _, margin = found_share[2].removesuffix(" %").lstrip("<> ").partition(" ± ")
-                    reach = (float(margin or 0) + 0.5) / 100
-                    limit = float(value) / 100
-                    true = shares.min() >= limit - reach if least else shares.max() <= limit + reach
-                    tally["groups of labels"].append(bool(true))
 
 
 # --- shares and percentages: answers are drawn ---------------------------------------------------------
@@ -283,7 +263,7 @@ def told_of_strangers(tally: Tally) -> None:
     certainty = howsure.assess(model, rows.x[2_000:], method=howsure.Softmax())
     certainty = certainty.with_familiarity(fitted.percentile(part[2]), share=fitted.share)
     for position in np.flatnonzero(certainty.unfamiliar):
-        said = float(found_in(r"At most ([\d.]+).% of held-out rows", str(certainty[int(position)])))
+        said = float(found_in(r"At most ([\d.]+).% of held-out rows", certainty[int(position)].explain()))
         tally["unfamiliar"].append(bool(100 * np.mean(held_out <= scores[position]) <= said))
 
 
@@ -442,15 +422,13 @@ FACT, INTERVAL, HALF = "fact", "95 % interval", "half or more"
 FACTS = (
     ("top", "`51 ± 1 % '8'`", ENUMERATED, INTERVAL),
     ("rival", "`or '6' (46 %)`", ENUMERATED, "within 1.96 `mc_error`"),
-    ("between", "`Most networks say 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
+    ("between", "`most networks say 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
     ("verdict", "`coin flip.`, where settled", ENUMERATED, FACT),
-    ("settles", "`400 passes do not settle it: try max_passes=1500.`", "so many passes", HALF),
-    ("within", "`most of the doubt is in every pass`", ENUMERATED, FACT),
-    ("disagree", "`the passes disagree`", ENUMERATED, FACT),
-    ("share", "`(12 ± 3 % is disagreement)`", ENUMERATED, INTERVAL),
+    ("settles", "`needs about 200 more passes`", "so many passes", HALF),
+    ("within", "`The networks mostly agree`", ENUMERATED, FACT),
+    ("disagree", "`The networks disagree`", ENUMERATED, FACT),
     ("label", "`'wind': 52 ± 3 % yes`, and in groups", ENUMERATED, INTERVAL),
     ("label verdict", "`coin flip` of a label, where settled", ENUMERATED, FACT),
-    ("groups of labels", "`at most 12 ± 3 %`, `at least 61 ± 2 %` of several labels", ENUMERATED, FACT),
     ("unfamiliar", "`at most 0.4 % of held-out images are as unfamiliar`", "held-out rows", FACT),
     ("false alarm", "`Chance may explain the difference`", DRAWN, FACT),
     ("direction", "`It is too sure`, `It is more modest than it need be`", FALSE, FACT),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar
 
@@ -50,7 +50,7 @@ class AnswerRow(Displayed):
         """The row as plain numbers, texts and lists, which JSON can hold; None for NaN.
 
         Names are those of the table's columns, with the names of the K classes, labels or targets. `id` is
-        the caller's name for the row, and `sentence` what printing it says.
+        the caller's name for the row, `sentence` what printing it says, and `explain` what `explain` says.
 
         Example:
             >>> howsure.assess(model, x)[89].to_dict()["verdict"]
@@ -58,7 +58,23 @@ class AnswerRow(Displayed):
         """
         names = [item.name for item in fields(self) if item.name not in SETTINGS]
         values = {name: plain(getattr(self, name)) for name in (*names, *self._beside)}
-        return {**values, "sentence": str(self)}
+        return {**values, "sentence": str(self), "explain": self.explain()}
+
+    def explain(self) -> str:
+        """What the sentence leaves out, with what to do about it; empty if there is nothing to add.
+
+        It says how far single networks go, and where the doubt lies.
+
+        Example:
+            >>> print(result[17].explain())
+            With other units dropped, most networks say 21 to 77 %. The networks mostly agree: more passes
+            will not help.
+        """
+        return " ".join(f"{upper(part)}." for part in self._explained() if part)
+
+    def _explained(self) -> Iterable[str]:
+        """Clauses of `explain`; empty ones are left out."""
+        raise NotImplementedError
 
 
 def plain(value: Any) -> Any:
@@ -72,7 +88,17 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-REASON_IN_WORDS = {
+ADVICE = {
+    verdicts.WITHIN_PASSES: "the {between} mostly agree: more {passes} will not help",
+    verdicts.DISAGREEMENT: (
+        "the {between} disagree: an ensemble tells whether networks from other seeds doubt it too"
+    ),
+    verdicts.TOO_FEW_PASSES: "try {more}",
+    verdicts.UNFAMILIAR: "at most {unlike} of held-out {kind}s are as unfamiliar: let a person look at it",
+}
+"""What a reason says, and what to do about it. None says where the doubt comes from."""
+
+WORDS = {
     verdicts.WITHIN_PASSES: "most of the doubt is in {every} ({share} is disagreement)",
     verdicts.DISAGREEMENT: "the {passes} disagree: that is {share} of the doubt",
     verdicts.TOO_FEW_PASSES: "{spent} {passes} do not settle it: try {more}",
@@ -135,8 +161,13 @@ def words_of(method: Mapping[str, Any]) -> dict[str, str]:
 
 def more_of(method: Mapping[str, Any], passes: int) -> str:
     """The option of a method that gives so many passes, rounded up to two digits: `max_passes=1500`."""
-    step = 10 ** max(0, math.floor(math.log10(passes)) - 1)
-    return words_of(method)["more"].replace("{passes}", str(math.ceil(passes / step) * step))
+    return words_of(method)["more"].replace("{passes}", str(two_digits(passes)))
+
+
+def two_digits(number: int) -> int:
+    """A positive number rounded up to two digits."""
+    step: int = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
+    return math.ceil(number / step) * step
 
 
 def passes_needed(passes: Any, error: Any, target: Any) -> int:
@@ -150,47 +181,48 @@ def passes_needed(passes: Any, error: Any, target: Any) -> int:
     return math.ceil(float(np.max(passes * np.square(error / target))))
 
 
-def explained(answer: str, *clauses: str) -> str:
-    """An answer, a full stop, and the clauses that explain it; empty clauses are left out.
+def unsettled(method: Mapping[str, Any], passes: int, needed: int, error: float) -> str:
+    """How many more passes settle it, in brackets after a verdict: `; needs about 200 more passes`.
 
-    Example:
-        >>> explained("51 % '8', or '6' (47 %): coin flip", "most networks say 21 to 77 %", "")
-        "51 % '8', or '6' (47 %): coin flip. Most networks say 21 to 77 %."
+    Args:
+        method: Name and settings of the method that produced the passes.
+        passes: Passes spent on the row.
+        needed: Passes with which it is settled in half of all cases or more.
+        error: Standard error that tells how many are needed; where it is unknown, no number is given.
     """
-    said = "; ".join(clause for clause in clauses if clause)
-    return f"{answer}. {upper(said)}." if said else f"{answer}."
+    called = words_of(method)["passes"]
+    if not math.isfinite(error):
+        return f"; {passes:,} {called} do not settle it"
+    return f"; needs about {two_digits(needed - passes):,} more {called}"
 
 
-def reason_in_words(
-    reason: str | None,
-    method: Mapping[str, Any],
-    *,
-    share: str,
-    passes: int,
-    passes_to_settle: int,
-    kind: str,
-    familiarity: float | None = None,
+def dropped(method: Mapping[str, Any]) -> str:
+    """What makes single networks of MC dropout differ, before what they say; empty for other methods."""
+    return "with other units dropped, " if method.get("name") in (verdicts.DRAWN, verdicts.GRAPH) else ""
+
+
+def advice(
+    reason: str | None, method: Mapping[str, Any], *, needed: int, kind: str, familiarity: float | None = None
 ) -> str:
-    """A reason of `howsure.tasks.verdict.REASONS` as a clause; empty without a reason.
+    """A reason of `howsure.tasks.verdict.REASONS`, and what to do about it; empty where nothing helps.
 
     Args:
         reason: The reason, or None.
         method: Name and settings of the method that produced the passes.
-        share: The share of the doubt that is disagreement, in words.
-        passes: Passes spent on the row.
-        passes_to_settle: Passes with which it is settled in half of all cases or more.
+        needed: Passes with which it is settled in half of all cases or more.
         kind: Name of one row in sentences, `image` or `row`.
         familiarity: Share of held-out rows that are no more familiar; only `unfamiliar` needs it.
     """
-    if reason is None:
+    words = words_of(method)
+    has_no_advice = (reason == verdicts.DISAGREEMENT and not words["others"]) or (
+        reason == verdicts.TOO_FEW_PASSES and "{passes}" not in words["more"]
+    )
+    if reason is None or has_no_advice:
         return ""
-    called = words_of(method)["passes"]
-    return REASON_IN_WORDS[reason].format(
-        passes=called,
-        every="every pass" if called == WORDS["passes"] else f"each of the {called}",
-        share=share,
-        spent=f"{passes:,}",
-        more=more_of(method, passes_to_settle),
+    return ADVICE[reason].format(
+        between=words["between"],
+        passes=words["passes"],
+        more=more_of(method, needed),
         unlike="" if familiarity is None else at_most(familiarity),
         kind=kind,
     )

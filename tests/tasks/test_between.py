@@ -144,33 +144,34 @@ def test_quantiles_that_fall_are_refused():
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [
-        (0.401, 0.618, " Most networks say 40 to 62 %."),
-        (0.508, 0.512, " Most networks say 51 %."),
-        (0.004, 0.9996, " Most networks say 0.4 to > 99.9 %."),
-        (0.0001, 0.9951, " Most networks say < 0.1 to 99.5 %."),
-        (0.0, 1.0, " Most networks say < 0.1 to > 99.9 %."),
+        (0.401, 0.618, "Most networks say 40 to 62 %."),
+        (0.508, 0.512, "Most networks say 51 %."),
+        (0.004, 0.9996, "Most networks say 0.4 to > 99.9 %."),
+        (0.0001, 0.9951, "Most networks say < 0.1 to 99.5 %."),
+        (0.0, 1.0, "Most networks say < 0.1 to > 99.9 %."),
         (np.nan, 0.62, ""),
-        (0.5096, 0.62, " Most networks say 51 to 62 %."),
-        (0.5104, 0.62, " Most networks say 51 to 62 %."),
-        (0.514, 0.62, " Most networks say 51 to 62 %."),
+        (0.5096, 0.62, "Most networks say 51 to 62 %."),
+        (0.5104, 0.62, "Most networks say 51 to 62 %."),
+        (0.514, 0.62, "Most networks say 51 to 62 %."),
         (0.516, 0.62, ""),
         (0.4, 0.504, ""),
-        (0.4, 0.506, " Most networks say 40 to 51 %."),
+        (0.4, 0.506, "Most networks say 40 to 51 %."),
     ],
 )
 def test_a_row_says_between_what_networks_lie(low, high, words):
-    assert str(with_ends(low, high)[0]) == f"51 ± 1 % '8', or '6' (46 %): coin flip.{words}"
+    row = with_ends(low, high)[0]
+    assert (str(row), row.explain()) == ("51 ± 1 % '8', or '6' (46 %): coin flip.", words)
 
 
 @pytest.mark.parametrize(
     ("below", "mean", "words"),
     [
         # shares of networks at 0.1, the others at 0.9997: 90, 95 or 99 % of them hold the mean, or none does
-        (0.06, "94.6 %", " Most members say 10 to > 99.9 %."),
-        (0.03, "97.3 %", " Most members say 10 to > 99.9 % (95 % of them)."),
-        (0.01, "99.1 %", " Most members say 10 to > 99.9 % (99 % of them)."),
+        (0.06, "94.6 %", "Most members say 10 to > 99.9 %."),
+        (0.03, "97.3 %", "Most members say 10 to > 99.9 % (95 % of them)."),
+        (0.01, "99.1 %", "Most members say 10 to > 99.9 % (99 % of them)."),
         (0.004, "99.6 %", ""),
-        (0.0, "> 99.9 %", " Most members say > 99.9 %."),
+        (0.0, "> 99.9 %", "Most members say > 99.9 %."),
     ],
 )
 def test_no_mean_is_said_outside_of_where_its_networks_lie(below, mean, words):
@@ -178,23 +179,25 @@ def test_no_mean_is_said_outside_of_where_its_networks_lie(below, mean, words):
     top = 0.1 * below + 0.9997 * (1 - below)
     p = np.array([[top, (1 - top) * 0.6, (1 - top) * 0.4]])
     method = {"name": "ensemble", "words": {"between": "members"}}
-    said = str(one(quantiles, probabilities=p, mc_error=np.zeros_like(p), method=method)[0])
+    row = one(quantiles, probabilities=p, mc_error=np.zeros_like(p), method=method)[0]
+    said = str(row)
     assert (
         re.sub(r", then '6' and '3' \(.*? each\)", "", said).replace("leaning", "sure")
-        == f"{mean} '8': sure.{words}"
+        == f"{mean} '8': sure."
     )
+    assert row.explain().replace("% '8'.", "%.") == words
 
 
 def test_no_rounding_takes_the_mean_out_of_where_its_networks_lie():
     p = np.array([[0.976, 0.014, 0.01]])
     found = one(np.full((1, 11), 0.9758), probabilities=p, mc_error=np.full(p.shape, 0.001))
-    assert str(found[0]) == "97.6 ± 0.2 % '8': sure. Most networks say 97.6 %."
+    assert found[0].explain() == "Most networks say 97.6 %."
 
 
 def test_a_method_says_what_lies_apart():
     quantiles = np.linspace(0.3, 0.7, 11)[None]
-    said = str(one(quantiles, method={"name": "ensemble", "words": {"between": "members"}})[0])
-    assert said.endswith(" Most members say 38 to 62 %.")
+    row = one(quantiles, method={"name": "ensemble", "words": {"between": "members"}})[0]
+    assert row.explain() == "Most members say 38 to 62 %."
 
 
 def test_nothing_is_said_where_nothing_is_told():

@@ -236,7 +236,8 @@ def test_no_rows_and_one_row(classes):
 
 
 def sentence(probabilities, mc_error=0.001, share=0.5, **arguments):
-    return str(make([probabilities], mc_error, share, **arguments)[0])
+    row = make([probabilities], mc_error, share, **arguments)[0]
+    return f"{row} {row.explain()}".rstrip()
 
 
 def test_sentence_of_the_design():
@@ -245,7 +246,7 @@ def test_sentence_of_the_design():
     p[8], p[6] = 0.51, 0.46
     text = sentence(p, mc_error=0.005, share=0.9, class_names=names, kind="image")
     assert text == (
-        "51 ± 1 % '8', or '6' (46 %): coin flip. Most of the doubt is in every pass (10.0 % is disagreement)."
+        "51 ± 1 % '8', or '6' (46 %): coin flip. The networks mostly agree: more passes will not help."
     )
 
 
@@ -260,35 +261,36 @@ def test_sentence_of_the_design():
             0.9,
             "row",
             "50.0 ± 0.2 % 'a', or 'b' (50 %): coin flip. "
-            "Most of the doubt is in every pass (10.0 % is disagreement).",
+            "The networks mostly agree: more passes will not help.",
         ),
         (
             [0.3, 0.7],
             0.01,
             0.1,
             "image",
-            "70 ± 2 % 'b', or 'a' (30 %): leaning. The passes disagree: that is 90.0 % of the doubt.",
+            "70 ± 2 % 'b', or 'a' (30 %): leaning. "
+            "The networks disagree: an ensemble tells whether networks from other seeds doubt it too.",
         ),
         (
             [0.96, 0.04],
             0.02,
             0.9,
             "image",
-            "96 ± 4 % 'a': probably sure. 20 passes do not settle it: try more passes.",
+            "96 ± 4 % 'a': probably sure; needs about 180 more passes.",
         ),
         (
             [0.6, 0.4],
             0.05,
             0.9,
             "image",
-            "60 ± 10 % 'a', or 'b' (40 %): coin flip. 20 passes do not settle it: try more passes.",
+            "60 ± 10 % 'a', or 'b' (40 %): coin flip; needs about 180 more passes.",
         ),
         (
             [0.6, 0.4],
             np.nan,
             0.9,
             "row",
-            "60.0 % 'a', or 'b' (40 %): coin flip. 20 passes do not settle it: try more passes.",
+            "60.0 % 'a', or 'b' (40 %): coin flip; 20 passes do not settle it.",
         ),
     ],
 )
@@ -299,32 +301,32 @@ def test_sentences(probabilities, mc_error, share, kind, text):
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        (howsure.MCDropout(), "20 passes do not settle it: try max_passes=130."),
-        (howsure.MCDropout(passes=20), "20 passes do not settle it: try passes=130."),
+        (howsure.MCDropout(), "; needs about 110 more passes. Try max_passes=130."),
+        (howsure.MCDropout(passes=20), "; needs about 110 more passes. Try passes=130."),
         (
             howsure.Ensemble([object()]),
-            "20 members of the ensemble do not settle it: try an ensemble of 130 members.",
+            "; needs about 110 more members of the ensemble. Try an ensemble of 130 members.",
         ),
         (
             howsure.Ensemble([object()], each=howsure.MCDropout()),
-            "20 passes do not settle it: try more members.",
+            "; needs about 110 more passes.",
         ),
-        (howsure.Augmentation([abs]), "20 answers to changed versions do not settle it: try more changes."),
+        (howsure.Augmentation([abs]), "; needs about 110 more answers to changed versions."),
     ],
 )
 def test_what_is_not_settled_names_the_option_of_its_method(method, said):
     # 0.65 is 0.01/0.0128 = 0.78 standard errors from 0.66: (1.96/0.78)² = 6.3 times 20 passes are 126.
     p, thresholds = [0.66, 0.34], Thresholds(sure=0.65)
     row = make([p], 0.0128, thresholds=thresholds, method=dict(method.settings))
-    assert str(row[0]).endswith(said)
+    assert f"{row[0]} {row[0].explain()}".rstrip().endswith(said)
     assert row.passes_to_settle.tolist() == [126]
 
 
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        (howsure.MCDropout(passes=9), "9 passes do not settle it: try passes=18."),
-        (howsure.MCDropout(budget=5), "4 passes do not settle it: try max_passes=10."),
+        (howsure.MCDropout(passes=9), "; needs about 9 more passes. Try passes=18."),
+        (howsure.MCDropout(budget=5), "; needs about 6 more passes. Try max_passes=10."),
         (howsure.Ensemble([object()]), None),
         (howsure.Ensemble([object()], each=howsure.MCDropout()), None),
     ],
@@ -333,18 +335,17 @@ def test_nine_passes_that_were_drawn_settle_nothing_and_nine_members_do(method, 
     passes = np.array([4 if method == howsure.MCDropout(budget=5) else 9])
     row = make([[0.99, 0.01]], 0.001, method=dict(method.settings), passes=passes)
     assert row.settled.tolist() == [said is None]
-    assert str(row[0]).endswith(said or "sure.")
+    assert f"{row[0]} {row[0].explain()}".rstrip().endswith(said or "sure.")
     assert row.verdict.tolist() == ["sure"]
 
 
 def test_what_is_seen_of_doubt_is_said_of_what_the_passes_are():
     settings = dict(howsure.Ensemble([object()]).settings)
     text = sentence([0.55, 0.45], share=0.8, method=settings, expected_entropy_error=np.array([0.005]))
-    assert "Most of the doubt is in each of the members of the ensemble (20" in text
+    assert "The members mostly agree: more members of the ensemble will not help." in text
     one = make([[0.55, 0.45]], share=0.8, **{name: np.array([0.005]) for name in ERRORS})
     # E = .8 H, I = .2 H, H = .688: (E + I) · .005 / H² = .0074, and 1.96 of it are 1.5 points.
     assert one.disagreement_error.tolist() == pytest.approx([0.005 / entropy_of(np.array([0.55, 0.45]))])
-    assert str(one[0]).endswith(" in every pass (20 ± 1 % is disagreement).")
 
 
 def test_sentence_with_an_unlikely_rival():
@@ -450,8 +451,9 @@ def test_an_unfamiliar_row_says_so_whatever_its_verdict():
     assert measured.unfamiliar.tolist() == [True, True, False]
     assert measured.reason.tolist() == ["unfamiliar", "unfamiliar", c.reason[2]]
     assert measured.verdict.tolist() == c.verdict.tolist()
-    assert str(measured[0]).endswith(
-        "sure. At most 1.0 % of held-out images are as unfamiliar, so such percentages are hardly tested."
+    assert str(measured[0]).endswith("sure.")
+    assert measured[0].explain() == (
+        "At most 1.0 % of held-out images are as unfamiliar: let a person look at it."
     )
     single = dataclasses.replace(measured, passes=np.ones(3, dtype=int))
     assert single.reason.tolist() == ["unfamiliar", "unfamiliar", None]

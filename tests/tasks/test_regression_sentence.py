@@ -45,9 +45,11 @@ def numbers_in(said: str) -> list[float]:
 
 def test_the_sentence_of_the_contract() -> None:
     row = one_row(4.21, 0.02, spread=0.8 / 3.92, noise=np.sqrt(2.6**2 - 0.8**2) / 3.92)[0]
-    first, _, clause = str(row).partition(". ")
-    assert first == "4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks: 3.8 to 4.6)"
-    assert clause == "Most of the variance is noise (9.5 % is disagreement between networks)."
+    assert str(row) == "4.21 ± 0.02; 95 % of answers between 2.9 and 5.5."
+    assert row.explain() == (
+        "95 % of networks lie between 3.8 and 4.6. "
+        "Most of the variance is noise: more passes will not narrow the interval."
+    )
 
 
 def test_without_noise_networks_are_told_and_without_networks_answers() -> None:
@@ -132,14 +134,14 @@ def test_significant_digits() -> None:
 
 def test_what_the_variance_is_made_of_is_said_where_it_is_known() -> None:
     for spread, clause in (
-        (0.2, "Most of the variance is noise (3.8 ± 0.3 % is disagreement between networks)."),
-        (3.0, "The networks disagree: that is 90.0 ± 0.7 % of the variance."),
-        (1.0, "Disagreement between networks is 50 ± 2 % of the variance."),
+        (0.2, "Most of the variance is noise: more passes will not narrow the interval."),
+        (3.0, "The networks disagree: an ensemble tells whether networks from other seeds do too."),
+        (1.0, "95 % of networks lie between -2.0 and 2.0."),
     ):
         row = one_row(0.0, spread=spread, noise=1.0, spread_error=spread * 0.02)[0]
-        assert str(row).endswith(f". {clause}")
-    assert "variance" not in str(one_row(0.0, spread=1.0)[0])
-    assert "variance" not in str(one_row(0.0, spread=1.0, noise=1.0, spread_error=np.nan)[0])
+        assert row.explain().endswith(clause)
+    assert not one_row(0.0, spread=1.0)[0].explain()
+    assert "variance" not in one_row(0.0, spread=0.2, noise=1.0, spread_error=np.nan)[0].explain()
 
 
 def test_the_error_of_the_share_of_disagreement_is_its_scatter() -> None:
@@ -153,10 +155,8 @@ def test_the_error_of_the_share_of_disagreement_is_its_scatter() -> None:
 def test_too_few_passes_are_said_where_the_method_stops_by_itself() -> None:
     asked = {"method": dict(MCDropout().settings)}
     open_row = one_row(4.2, 1.96 * 0.1, spread=1.0, **asked)[0]
-    assert str(open_row).endswith(
-        "With 100 passes the error of the mean is 0.1 standard deviations, more than 0.05: "
-        "try max_passes=400."
-    )
+    assert str(open_row).endswith("; needs about 300 more passes.")
+    assert open_row.explain() == "Try max_passes=400."
     for row in (
         one_row(4.2, 1.96 * 0.05, spread=1.0, **asked)[0],
         one_row(4.2, 1.96 * 0.1, spread=1.0, noise=2.0, **asked)[0],
@@ -164,17 +164,19 @@ def test_too_few_passes_are_said_where_the_method_stops_by_itself() -> None:
         one_row(4.2, 1.96 * 0.1, spread=1.0, method=dict(MCDropout(passes=100).settings))[0],
         one_row(4.2, 1.96 * 4.2 * ROUNDING, spread=1e-7, **asked)[0],  # which no pass makes smaller
     ):
-        assert "try" not in str(row)
+        assert "needs" not in str(row)
 
 
 def test_an_unfamiliar_row_is_said_to_be_one() -> None:
     result = make_numbers(2, 2).with_familiarity([0.004, 0.5], share=0.01)
-    assert str(result[0]).endswith(
-        "At most 0.4 % of held-out rows are as unfamiliar, so such intervals are hardly tested."
+    assert (
+        result[0]
+        .explain()
+        .endswith("At most 0.4 % of held-out rows are as unfamiliar: let a person look at it.")
     )
-    assert str(result[0]).count("unfamiliar") == 1
-    assert "unfamiliar" not in str(result[1])
-    assert "unfamiliar" in str(result.with_familiarity([0.004, 0.5], share=0.5)[1])
+    assert result[0].explain().count("unfamiliar") == 1
+    assert "unfamiliar" not in result[1].explain()
+    assert "unfamiliar" in result.with_familiarity([0.004, 0.5], share=0.5)[1].explain()
 
 
 def test_passes_that_do_not_tell_95_per_cent_of_networks_tell_90() -> None:
@@ -182,10 +184,10 @@ def test_passes_that_do_not_tell_95_per_cent_of_networks_tell_90() -> None:
     assert row.quantiles is not None
     few = dataclasses.replace(row, quantiles=np.where(np.isin(LEVELS, (0.005, 0.025)), np.nan, row.quantiles))
     low, high = 4.21 + 0.2 * norm.ppf([0.05, 0.95])
-    assert f"(90 % of networks: {low:.1f} to {high:.1f})" in str(few[0])
+    assert f"90 % of networks lie between {low:.1f} and {high:.1f}." in few[0].explain()
     alone = dataclasses.replace(few, noise=row.noise * np.nan, std=row.std * np.nan)
     assert f"; 90 % of networks between {low:.1f} and {high:.1f}." in str(alone[0])
-    assert "90 % of networks" in Page(html_of(few[0])).words
+    assert "90 % of networks" in Page(html_of(alone[0])).words
 
 
 # --- all rows -------------------------------------------------------------------------------------

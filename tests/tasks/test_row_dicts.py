@@ -8,7 +8,7 @@ import pytest
 from tests.golden.master import case
 from tests.kinds import KINDS
 
-BESIDE = {"id", "sentence", "share_interval", "regions", "mc_error"}
+BESIDE = {"id", "sentence", "explain", "share_interval", "regions", "mc_error"}
 """Names that are no columns of all kinds."""
 
 

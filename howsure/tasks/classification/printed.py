@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from howsure.report.figures import interval_of, proportion, share_of
+from howsure.report.figures import beside, interval_of, proportion, share_of
 from howsure.tasks import verdict as verdicts
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.words import doubt_in_words, settled_in_words
@@ -63,7 +63,7 @@ def lines(certainty: Certainty, count: int | None) -> Lines:
 
 
 def summary(certainty: Certainty) -> str:
-    """How many rows got which verdict, how often it was right, whether all is settled, what the doubt is."""
+    """What it claims and how often it is right; how many rows got which verdict; what to do about doubt."""
     if not len(certainty):
         return lead(certainty)
     parts, whole = list[str](), f" of {counted(len(certainty), certainty.kind)}"
@@ -78,8 +78,10 @@ def summary(certainty: Certainty) -> str:
             right = int(np.sum(chosen & (certainty.label == certainty.truth)))
             summary_text += f" (right on {right:,}, {share_of(proportion(right, count))})"
         parts.append(summary_text)
-    text = f"The model {listed(parts)}. "
-    if certainty.truth is not None:
-        overall = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
-        text += f"Over all it is right on {share_of(overall)} ({interval_of(overall)}). "
-    return f"{text}{settled_in_words(certainty)} {doubt_in_words(certainty)}".rstrip()
+    text = f"The model {listed(parts)}. {settled_in_words(certainty)} {doubt_in_words(certainty)}".rstrip()
+    if certainty.truth is None:
+        return text
+    right = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
+    claim = beside(float(certainty.probability.mean()), right)
+    lead_text = f"On average the model claims {claim} and is right on {share_of(right)}"
+    return f"{lead_text} ({interval_of(right)}). {text}"

@@ -1,9 +1,9 @@
-"""One row of a `Certainty` as sentences that anyone can read: first the answer, then what explains it."""
+"""One row of a `Certainty` as a sentence that anyone can read, and what explains it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,9 +14,10 @@ from howsure.sampling.outcome import Floats
 from howsure.tasks import verdict as verdicts
 from howsure.tasks.sentences import (
     AnswerRow,
-    explained,
+    advice,
+    dropped,
     percent,
-    reason_in_words,
+    unsettled,
     words_of,
 )
 from howsure.words import listed, upper
@@ -27,7 +28,7 @@ MOST_NAMED = 4
 
 @dataclass(frozen=True)
 class Row(AnswerRow):
-    """One row of a `Certainty`; printed, it says the answer, how sure it is, and why.
+    """One row of a `Certainty`; printed, it says the answer and how sure it is.
 
     An attribute that has the name of a column of `Certainty` holds that column's value for this row: a
     number, a text or None, or an array if the column has several values for a row. NaN means unknown.
@@ -108,24 +109,22 @@ class Row(AnswerRow):
         return [int(k) for k in order[:count]]
 
     def __str__(self) -> str:
-        return sentence_of(self)
+        error = float(self.mc_error[self.label])
+        more = "" if self.settled else unsettled(self.method, self.passes, self.passes_to_settle, error)
+        return f"{_answer(self)}{more}."
 
-
-def sentence_of(row: Row) -> str:
-    """The row in a sentence: most probable class, other candidates and certainty; then the reason."""
-    reason = reason_in_words(
-        row.reason,
-        row.method,
-        share=percent(row.disagreement, row.disagreement_error),
-        passes=row.passes,
-        passes_to_settle=row.passes_to_settle,
-        kind=row.kind,
-        familiarity=row.familiarity,
-    )
-    single = single_in_words(row)
-    if single and _are_alike(row):
-        single = f"for '{row.label_name}', {single}"
-    return explained(_answer(row), single, reason)
+    def _explained(self) -> Iterable[str]:
+        if single := single_in_words(self):
+            yield dropped(self.method) + (
+                f"{single} '{self.label_name}'" if len(self.candidates) > 2 else single
+            )
+        yield advice(
+            self.reason,
+            self.method,
+            needed=self.passes_to_settle,
+            kind=self.kind,
+            familiarity=self.familiarity,
+        )
 
 
 def _answer(row: Row) -> str:

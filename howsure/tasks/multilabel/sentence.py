@@ -1,7 +1,8 @@
-"""One row of a `MultilabelCertainty` as sentences: first the answers, then what explains them."""
+"""One row of a `MultilabelCertainty` as sentences: the answers, and what explains them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.tasks import verdict as verdicts
-from howsure.tasks.sentences import AnswerRow, compared, explained, percent, reason_in_words
+from howsure.tasks.sentences import AnswerRow, advice, percent, unsettled
 from howsure.words import listed
 
 FEW_LABELS = 5
@@ -53,9 +54,18 @@ class MultilabelRow(AnswerRow):
     def __str__(self) -> str:
         return sentences_of(self)
 
+    def _explained(self) -> Iterable[str]:
+        few = len(self.label_names) <= FEW_LABELS
+        order = np.argsort(-self.probabilities, kind="stable").tolist()
+        for reason in verdicts.REASONS:
+            members = [k for k in (sorted(order) if few else order) if self.reason[k] == reason]
+            needed = int(self.passes_to_settle[members].max(initial=1))
+            if members and (text := advice(reason, self.method, needed=needed, kind=self.kind)):
+                yield f"for {listed(_quoted_names(self, members))}, {text}"
+
 
 def sentences_of(row: MultilabelRow) -> str:
-    """The row in sentences: labels that hold, labels that do not, and how sure that is; then the reasons.
+    """The row in sentences: labels that hold, labels that do not, and how sure that is.
 
     Up to `FEW_LABELS` labels have a sentence each: `'rain': 97 ± 1 % yes, sure.` More labels are grouped by
     verdict: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Labels that surely
@@ -65,16 +75,14 @@ def sentences_of(row: MultilabelRow) -> str:
     order = np.argsort(-row.probabilities, kind="stable").tolist()
     few = len(labels) <= FEW_LABELS
     sentences = [f"{_answer(row, k)}." for k in labels] if few else _in_groups(row, order)
-    for reason in verdicts.REASONS:
-        members = [k for k in (labels if few else order) if row.reason[k] == reason]
-        if members:
-            sentences.append(f"For {listed(_quoted_names(row, members))}, {_reason(row, members)}.")
+    if not few and (open_labels := int(np.sum(~row.settled))):
+        sentences.append(f"Not settled: {open_labels} of {len(labels)} labels.")
     return " ".join(sentences)
 
 
 def sentence_of_label(row: MultilabelRow, k: int) -> str:
-    """The sentence about label k, as in `'wind': 52 ± 3 % yes, coin flip. The passes disagree: …`."""
-    return explained(_answer(row, k), _reason(row, [k]))
+    """The sentence about label k, as in `'wind': 52 ± 3 % yes, coin flip.`."""
+    return f"{_answer(row, k)}."
 
 
 def _answer(row: MultilabelRow, k: int) -> str:
@@ -83,7 +91,9 @@ def _answer(row: MultilabelRow, k: int) -> str:
     if verdict == verdicts.SURE and not row.settled[k]:
         verdict = verdicts.PROBABLY_SURE
     top = max(float(row.probabilities[k]), 1 - float(row.probabilities[k]))
-    return f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {verdict}"
+    error, needed = float(row.mc_error[k]), int(row.passes_to_settle[k])
+    more = "" if row.settled[k] else unsettled(row.method, row.passes, needed, error)
+    return f"'{row.label_names[k]}': {percent(top, error)} {answer}, {verdict}{more}"
 
 
 def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
@@ -119,18 +129,3 @@ def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
 def _quoted_names(row: MultilabelRow, members: list[int]) -> list[str]:
     named = [f"'{row.label_names[k]}'" for k in members[:MOST_NAMED]]
     return [*named, f"{len(members) - MOST_NAMED} more"] if len(members) > MOST_NAMED else named
-
-
-def _reason(row: MultilabelRow, members: list[int]) -> str:
-    """The reason that some labels share, with the share of the doubt nearest to a half; empty without one."""
-    about, of = ("at least", min) if row.reason[members[0]] == verdicts.DISAGREEMENT else ("at most", max)
-    nearest = of(members, key=lambda k: float(row.disagreement[k]))
-    share = percent(float(row.disagreement[nearest]), float(row.disagreement_error[nearest]))
-    return reason_in_words(
-        row.reason[members[0]],
-        row.method,
-        share=share if len(members) == 1 else compared(about, share),
-        passes=row.passes,
-        passes_to_settle=int(row.passes_to_settle[members].max()),
-        kind=row.kind,
-    )

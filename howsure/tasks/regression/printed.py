@@ -27,11 +27,9 @@ from howsure.tasks.regression.sentence import (
     level_of,
     level_of_answers,
     number_in_words,
-    reasons_in_words,
-    unfamiliar_in_words,
     written_of,
 )
-from howsure.tasks.sentences import compared, explained, more_of, passes_needed, words_of
+from howsure.tasks.sentences import compared, more_of, passes_needed, words_of
 from howsure.words import UNIT, counted, listed, rate, upper
 
 ALONE = "Nothing says how far {it} may be off."
@@ -95,8 +93,7 @@ def told_of(row: NumbersRow, k: int) -> str:
     names = row.target_names
     if len(names) <= FEW_TARGETS:
         return str(row)
-    text = explained(number_in_words(row, k), *reasons_in_words(row, k), unfamiliar_in_words(row))
-    return f"'{names[k]}', the least certain of {counted(len(names), 'number')}: {text}"
+    return f"'{names[k]}', the least certain of {counted(len(names), 'number')}: {number_in_words(row, k)}."
 
 
 def truth_of(row: NumbersRow) -> str | None:

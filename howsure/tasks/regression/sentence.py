@@ -1,7 +1,8 @@
-"""One row of a `RegressionCertainty` as sentences: the numbers, where answers and networks lie, and why."""
+"""One row of a `RegressionCertainty` as a sentence, and what explains it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,14 +23,14 @@ from howsure.tasks.regression.doubt import (
 )
 from howsure.tasks.sentences import (
     AnswerRow,
-    at_most,
-    explained,
+    advice,
+    dropped,
     more_of,
     passes_needed,
-    percent,
+    unsettled,
     words_of,
 )
-from howsure.words import upper
+from howsure.tasks.verdict import UNFAMILIAR
 
 SHOWN = 0.95
 """Share of new answers, and of networks, in the intervals of a sentence."""
@@ -45,7 +46,7 @@ FEW_TARGETS = 5
 
 @dataclass(frozen=True)
 class NumbersRow(AnswerRow):
-    """One row of a `RegressionCertainty`; printed, it says how far answers may lie from its numbers, and why.
+    """One row of a `RegressionCertainty`; printed, it says how far answers may lie from its numbers.
 
     An attribute that has the name of a column of `RegressionCertainty` holds its values for this row.
 
@@ -85,14 +86,17 @@ class NumbersRow(AnswerRow):
 
     def __str__(self) -> str:
         count = len(self.target_names)
-        strange = unfamiliar_in_words(self)
         if count == 1:
-            return explained(number_in_words(self, 0), *reasons_in_words(self, 0), strange)
-        sentences = []
-        for k, name in enumerate(self.target_names):
-            reasons = reasons_in_words(self, k) if count <= FEW_TARGETS else ()
-            sentences.append(f"'{name}': {explained(number_in_words(self, k), *reasons)}")
-        return " ".join([*sentences, f"{upper(strange)}."] if strange else sentences)
+            return f"{number_in_words(self, 0)}."
+        return " ".join(f"'{name}': {number_in_words(self, k)}." for k, name in enumerate(self.target_names))
+
+    def _explained(self) -> Iterable[str]:
+        names = self.target_names
+        for k, name in enumerate(names if len(names) <= FEW_TARGETS else ()):
+            of = "" if len(names) == 1 else f"for '{name}', "
+            parts = networks_in_words(self, k), disagreement_in_words(self, k), _option_in_words(self, k)
+            yield from (of + part for part in parts if part)
+        yield unfamiliar_in_words(self)
 
 
 def written_of(row: NumbersRow, k: int, level: float) -> Written:
@@ -132,72 +136,71 @@ def _ends_or_none(ends: Floats) -> tuple[float, float] | None:
 
 
 def number_in_words(row: NumbersRow, k: int) -> str:
-    """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks: 3.8 to 4.6)`.
+    """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5`.
 
-    If passes are too few for an interval between networks, it gives their standard deviation.
+    If answers are unknown, it gives the interval of networks, or their standard deviation if passes are too
+    few for an interval. It says how many more passes the mean needs.
     """
-    level, words = level_of(row, k), words_of(row.method)["between"]
-    texts, of_networks = written_of(row, k, level), f"{100 * level:g} % of {words}"
+    texts, of_networks = written_of(row, k, level_of(row, k)), _networks(row, k)
     text = texts.number
-    spread = np.nan if row.spread is None else float(row.spread[k])
-    deviation = f"standard deviation between {words}"
     if texts.answers is not None:
         text += f"; {100 * level_of_answers(row):g} % of answers {digits.between(texts.answers)}"
-        if texts.networks is not None:
-            text += f" ({words if level == SHOWN else of_networks}: {digits.to(texts.networks)})"
-        elif np.isfinite(spread):
-            text += f" ({deviation}: {significant(spread, 2)})"
-    elif texts.networks is not None:
-        text += f"; {of_networks} {digits.between(texts.networks)}"
-    elif np.isfinite(spread):
-        text += f"; {deviation} {significant(spread, 2)}"
-    return text
+    elif of_networks:
+        text += f"; {of_networks}"
+    needed = _passes_needed(row, k)
+    return text + (unsettled(row.method, row.passes, needed, float(row.mc_error[k])) if needed else "")
 
 
-def reasons_in_words(row: NumbersRow, k: int) -> tuple[str, str]:
-    """The parts of the scatter of a number, and whether passes are too few; empty if not measured."""
-    return disagreement_in_words(row, k), _passes_in_words(row, k)
+def networks_in_words(row: NumbersRow, k: int) -> str:
+    """Where most networks lie, a clause; empty where it is unknown, or `number_in_words` says it."""
+    knows_answers = _ends_or_none(row.prediction_interval(level_of_answers(row))[k]) is not None
+    of_networks = _networks(row, k, lie=" lie", the="the ", equals=" is") if knows_answers else ""
+    return of_networks and f"{dropped(row.method)}{of_networks}"
+
+
+def _networks(row: NumbersRow, k: int, lie: str = "", the: str = "", equals: str = "") -> str:
+    level, words = level_of(row, k), words_of(row.method)["between"]
+    ends = written_of(row, k, level).networks
+    if ends is not None:
+        return f"{100 * level:g} % of {words}{lie} {digits.between(ends)}"
+    spread = np.nan if row.spread is None else float(row.spread[k])
+    deviation = f"{the}standard deviation between {words}{equals}"
+    return f"{deviation} {significant(spread, 2)}" if np.isfinite(spread) else ""
 
 
 def disagreement_in_words(row: NumbersRow, k: int) -> str:
-    """Whether noise or disagreement between networks is most of the variance of an answer, a clause.
+    """Whether noise or disagreement is most of the variance of an answer, and what helps, a clause.
 
-    Empty if the noise, or the error of the spread, is not known. It says neither where it cannot tell.
+    Empty if the noise, or the error of the spread, is not known, where it cannot tell, or nothing helps.
     """
     if row.spread is None or row.spread_error is None:
         return ""
     share = float(disagreement(row.spread[k], row.noise[k]))
     error = float(disagreement_error(row.spread[k], row.spread_error[k], row.noise[k]))
-    if not np.isfinite(share + error):
-        return ""
-    words, amount = words_of(row.method)["between"], percent(share, error)
-    if share - 1.96 * error > 0.5:
-        return f"the {words} disagree: that is {amount} of the variance"
+    words = words_of(row.method)
+    if share - 1.96 * error > 0.5 and words["others"]:
+        return f"the {words['between']} disagree: an ensemble tells whether networks from other seeds do too"
     if share + 1.96 * error < 0.5:
-        return f"most of the variance is noise ({amount} is disagreement between {words})"
-    return f"disagreement between {words} is {amount} of the variance"
+        return f"most of the variance is noise: more {words['passes']} will not narrow the interval"
+    return ""
 
 
-def _passes_in_words(row: NumbersRow, k: int) -> str:
-    """How large the error of too few passes is, and how many make it small enough; empty if they suffice."""
+def _passes_needed(row: NumbersRow, k: int) -> int:
+    """How many passes make the error of the mean small enough; 0 if those spent suffice."""
     mean, error = row.mean[[k]], row.mc_error[[k]]
     width = scatter(row.std[[k]], None if row.spread is None else row.spread[[k]])
-    share, target = target_share(row.method), target_error(width, row.method)
-    if share is None or not needs_passes(mean, error, width, row.method)[0]:
-        return ""
-    more = more_of(row.method, passes_needed(row.passes, error, target))
-    called = words_of(row.method)["passes"]
-    return (
-        f"with {row.passes:,} {called} the error of the mean is {float(error[0] / width[0]):.2g} standard "
-        f"deviations, more than {share:g}: try {more}"
-    )
+    if target_share(row.method) is None or not needs_passes(mean, error, width, row.method)[0]:
+        return 0
+    return passes_needed(row.passes, error, target_error(width, row.method))
+
+
+def _option_in_words(row: NumbersRow, k: int) -> str:
+    needed = _passes_needed(row, k)
+    return f"try {more_of(row.method, needed)}" if needed else ""
 
 
 def unfamiliar_in_words(row: NumbersRow) -> str:
     """That a row is unfamiliar, a clause; empty if it is not, or where that was not measured."""
     if row.familiarity is None or row.familiarity > row.unfamiliar_share:
         return ""
-    return (
-        f"at most {at_most(row.familiarity)} of held-out {row.kind}s are as unfamiliar, so such intervals "
-        "are hardly tested"
-    )
+    return advice(UNFAMILIAR, row.method, needed=0, kind=row.kind, familiarity=row.familiarity)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from howsure.sampling.outcome import Floats
 from howsure.tasks.segmentation.regions import Region
-from howsure.tasks.sentences import AnswerRow, words_of
+from howsure.tasks.sentences import AnswerRow, dropped, words_of
 from howsure.words import counted
 
 TOLD = 3
@@ -53,37 +54,29 @@ class DenseRow(AnswerRow):
     def __str__(self) -> str:
         return sentence_of(self)
 
+    def _explained(self) -> Iterable[str]:
+        k, between = int(np.argmax(self.share)), words_of(self.method)["between"]
+        if ends := ends_in_words(*self.share_interval[k].tolist()):
+            yield f"{dropped(self.method)}most {between} say {ends} % '{self.class_names[k]}'"
+        if self.regions:
+            largest = self.regions[0]
+            yield (
+                f"look first at the largest region: {counted(largest.size, self.position_name)} "
+                f"between '{largest.label_name}' and '{largest.runner_up_name}'"
+            )
+
 
 def sentence_of(row: DenseRow) -> str:
-    """Shares of the largest classes with the intervals of networks; then the coin flips.
+    """Shares of the largest classes, and of the coin flips.
 
     Example:
-        17 % 'tumour' (most networks say 14 to 21 %); 3.1 % of the pixels are coin flips, the largest region
-        214 pixels between 'tumour' and 'oedema'.
+        80 % 'healthy', 17 % 'tumour'; 3.1 % of the pixels are coin flips.
     """
     order = np.argsort(-row.share, kind="stable")[:TOLD].tolist()
     largest = [k for number, k in enumerate(order) if number == 0 or row.share[k] >= LEAST_TOLD]
-    between = words_of(row.method)["between"]
-    texts = []
-    for number, k in enumerate(largest):
-        ends = ends_in_words(*row.share_interval[k].tolist())
-        inside = "" if not ends else f" (most {between} say {ends} %)" if number == 0 else f" ({ends} %)"
-        texts.append(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'{inside}")
-    return f"{', '.join(texts)}; {flips_in_words(row)}."
-
-
-def flips_in_words(row: DenseRow) -> str:
-    """How many positions are coin flips, and the largest region of them."""
-    if row.undecided == 0:
-        return f"no {row.position_name} is a coin flip"
-    text = f"{share_in_words(row.undecided)} % of the {row.position_name}s are coin flips"
-    if row.regions:
-        largest = row.regions[0]
-        text += (
-            f", the largest region {counted(largest.size, row.position_name)} between "
-            f"'{largest.label_name}' and '{largest.runner_up_name}'"
-        )
-    return text
+    shares = ", ".join(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'" for k in largest)
+    flips = f"{share_in_words(row.undecided)} % of the {row.position_name}s are coin flips"
+    return f"{shares}; {flips if row.undecided else f'no {row.position_name} is a coin flip'}."
 
 
 def share_in_words(share: float) -> str:
