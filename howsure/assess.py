@@ -131,7 +131,7 @@ def assess(
     Example:
         >>> certainty = howsure.assess(model, x)
         >>> print(certainty[89])
-        45 ± 1 % '6', or '8' (40 %): coin flip. Most networks say 1 to 97 %; most of ...
+        45 ± 1 % '6', or '8' (40 %): coin flip.
     """
     return assessed(model, x, method, Request.of(locals()), progress, rules)
 
@@ -177,7 +177,7 @@ def stream(
         >>> for number, block in enumerate(howsure.stream(model, x)):
         ...     block.save(f"certainty-{number:04}.parquet")
         >>> print(howsure.load("certainty-0000.parquet")[0])
-        over 97 % '4': sure. Most networks say 92 to > 99.9 %.
+        over 97 % '4': sure.
     """
     return streamed(model, x, method, Request.of(locals()), progress, rules)
 

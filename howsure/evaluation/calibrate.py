@@ -99,7 +99,7 @@ def calibrate(
         >>> certainty = howsure.assess(model, x_new)
         >>> for one in (certainty, calibrator(certainty)):
         ...     print(one[1])
-        91 ± 2 % '0', or '9' (6 %): leaning. Most networks say 58 to 99 %; ...
+        91 ± 2 % '0', or '9' (6 %): leaning.
         98.2 ± 0.6 % '0': sure.
     """
     check_whole(seed, "seed", least=0)

@@ -62,7 +62,7 @@ class Familiar:
             >>> percentile = known.percentile(howsure.features_of(model, letters))
             >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
             >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', then '8' and '9' (18 to 21 % each): leaning. Most networks say 2 to 99 %; at ...
+            53 ± 2 % '6', then '8' and '9' (18 to 21 % each): leaning.
         """
         called = "The familiarities"
         given = as_floats(aligned(familiarity, self, called, "familiarity"), called)

@@ -61,7 +61,7 @@ class AnswerRow(Displayed):
         return {**values, "sentence": str(self), "explain": self.explain()}
 
     def explain(self) -> str:
-        """What the sentence leaves out, with what to do about it; empty if there is nothing to add.
+        """The rest of the row in sentences, with advice; empty if there is nothing to add.
 
         It says how far single networks go, and where the doubt lies.
 
@@ -96,7 +96,7 @@ ADVICE = {
     verdicts.TOO_FEW_PASSES: "try {more}",
     verdicts.UNFAMILIAR: "at most {unlike} of held-out {kind}s are as unfamiliar: let a person look at it",
 }
-"""What a reason says, and what to do about it. None says where the doubt comes from."""
+"""Each reason in words, and advice. None says where the doubt comes from."""
 
 WORDS = {
     verdicts.WITHIN_PASSES: "most of the doubt is in {every} ({share} is disagreement)",
@@ -197,7 +197,7 @@ def unsettled(method: Mapping[str, Any], passes: int, needed: int, error: float)
 
 
 def dropped(method: Mapping[str, Any]) -> str:
-    """What makes single networks of MC dropout differ, before what they say; empty for other methods."""
+    """The words before what single networks of MC dropout say; empty for other methods."""
     return "with other units dropped, " if method.get("name") in (verdicts.DRAWN, verdicts.GRAPH) else ""
 
 

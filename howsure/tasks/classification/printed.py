@@ -63,7 +63,7 @@ def lines(certainty: Certainty, count: int | None) -> Lines:
 
 
 def summary(certainty: Certainty) -> str:
-    """What it claims and how often it is right; how many rows got which verdict; what to do about doubt."""
+    """Say the mean claim and how often it is right, then how many rows got which verdict."""
     if not len(certainty):
         return lead(certainty)
     parts, whole = list[str](), f" of {counted(len(certainty), certainty.kind)}"
@@ -81,7 +81,7 @@ def summary(certainty: Certainty) -> str:
     text = f"The model {listed(parts)}. {settled_in_words(certainty)} {doubt_in_words(certainty)}".rstrip()
     if certainty.truth is None:
         return text
-    right = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
-    claim = beside(float(certainty.probability.mean()), right)
-    lead_text = f"On average the model claims {claim} and is right on {share_of(right)}"
-    return f"{lead_text} ({interval_of(right)}). {text}"
+    overall = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
+    claim = beside(float(certainty.probability.mean()), overall)
+    lead_text = f"On average the model claims {claim} and is right on {share_of(overall)}"
+    return f"{lead_text} ({interval_of(overall)}). {text}"

@@ -201,7 +201,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         >>> print(result.with_noise(0.5)[0])
         4.227 ± 0.008; 95 % of answers between 3.2 and 5.2 (networks: 4.09 to 4.26). Most of the ...
         >>> print(result.with_noise(0.5).above(4.0)[0])
-        67.4 ± 0.9 % 'above 4.000', or 'at most 4.000' (33 %): leaning. Most networks say 57 to 70 %; ...
+        67.4 ± 0.9 % 'above 4.000', or 'at most 4.000' (33 %): leaning.
     """
 
     answer: ClassVar[str] = "numbers"

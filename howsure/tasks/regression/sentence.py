@@ -152,7 +152,7 @@ def number_in_words(row: NumbersRow, k: int) -> str:
 
 
 def networks_in_words(row: NumbersRow, k: int) -> str:
-    """Where most networks lie, a clause; empty where it is unknown, or `number_in_words` says it."""
+    """The interval of most networks, a clause; empty where it is unknown, or `number_in_words` says it."""
     knows_answers = _ends_or_none(row.prediction_interval(level_of_answers(row))[k]) is not None
     of_networks = _networks(row, k, lie=" lie", the="the ", equals=" is") if knows_answers else ""
     return of_networks and f"{dropped(row.method)}{of_networks}"
