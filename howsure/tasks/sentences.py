@@ -99,16 +99,6 @@ ADVICE = {
 """Each reason in words, and advice. None says where the doubt comes from."""
 
 WORDS = {
-    verdicts.WITHIN_PASSES: "most of the doubt is in {every} ({share} is disagreement)",
-    verdicts.DISAGREEMENT: "the {passes} disagree: that is {share} of the doubt",
-    verdicts.TOO_FEW_PASSES: "{spent} {passes} do not settle it: try {more}",
-    verdicts.UNFAMILIAR: (
-        "at most {unlike} of held-out {kind}s are as unfamiliar, so such percentages are hardly tested"
-    ),
-}
-"""Each says what was measured. None says where the doubt comes from."""
-
-WORDS = {
     "passes": "passes",
     "pass": "one pass through the network",
     "between": "networks",

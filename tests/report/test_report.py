@@ -224,9 +224,7 @@ def test_a_share_has_the_digits_and_the_interval_of_its_score() -> None:
     page = Page(render(certainty)).words.replace("\u00a0", " ")
     first, last = interval.split(" to ")
     assert f"is right on {value} % ({first} to {last} %)" in page
-    assert f" and is right on {value} % ({first} to {last} %)" in summary_of(certainty).replace(
-        "\u00a0", " "
-    )
+    assert f" and is right on {value} % ({first} to {last} %)" in summary_of(certainty).replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize(

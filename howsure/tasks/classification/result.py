@@ -374,7 +374,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         Example:
             >>> passes = np.array([[[0.9, 0.1]], [[0.7, 0.3]], [[0.8, 0.2]], [[0.8, 0.2]]])
             >>> print(howsure.Certainty.from_passes(passes, ["cat", "dog"])[0])
-            80 ± 13 % 'cat', or 'dog' (20 %): leaning. Most of the doubt is in every pass ...
+            80 ± 13 % 'cat', or 'dog' (20 %): leaning.
         """
         from howsure.tasks.classification.outcome import GIVEN
 
