@@ -16,7 +16,7 @@ from howsure.methods.plain import Softmax
 from howsure.report.figures import differs_from_claim, reliability
 from howsure.report.page import render
 from howsure.statistics import entropy_of
-from howsure.tasks.classification.cards import coin_flip_positions, line_of
+from howsure.tasks.classification.cards import coin_flip_positions
 from howsure.tasks.printed import summary_of
 from howsure.tasks.verdict import COIN_FLIP, SURE, VERDICTS
 from tests.made import certainty_of
@@ -105,16 +105,6 @@ def test_whether_networks_disagree_is_said() -> None:
     assert "also where the model is not sure. " in Page(render(unsettled)).words
     ensemble = certainty_of(p, expected_entropy=doubt * 0.9, method=dict(Ensemble([object()]).settings))
     assert "The members mostly agree, also where the model is not sure" in Page(render(ensemble)).words
-
-
-def test_a_line_says_what_a_row_is_or_could_be() -> None:
-    certainty = certainty_of([[0.99, 0.01], [0.8, 0.2], [0.52, 0.48]], expected_entropy=np.full(3, 0.01))
-    strange = certainty.with_familiarity([0.001, 0.5, 0.5])
-    assert [line_of(row) for row in strange] == [
-        "'0': sure, unfamiliar",
-        "'0' rather than '1': leaning, passes disagree",
-        "'0' or '1': coin flip, passes disagree",
-    ]
 
 
 def test_bars_show_probabilities_and_their_intervals() -> None:

@@ -30,9 +30,7 @@ def test_cards_are_the_most_undecided_answers() -> None:
     pairs = list(zip(positions[:24].tolist(), labels[:24].tolist(), strict=True))
     shown = [Page(text).words for text in re.findall(r'<p class="line">(.*?)</p>', gallery)]
     answers = [several[[position]].of_label(k)[0] for position, k in pairs]
-    assert shown == [
-        f"'{row.label_name}' or '{row.runner_up_name}': coin flip, {row.reason}" for row in answers
-    ]
+    assert shown == list(map(str, answers))
     assert re.findall(r'<p class="asked">(.*?)</p>', gallery) == [several.label_names[k] for _, k in pairs]
     assert re.findall(r'alt="image (\d+)"', gallery) == [str(1000 + position) for position, _ in pairs]
     for k, row in zip(labels[:24].tolist(), answers, strict=True):

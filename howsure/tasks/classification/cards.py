@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from howsure.report.looks import Look, Looks
 from howsure.tasks.classification.result import Certainty
-from howsure.tasks.classification.sentence import Row, names_of, single_in_words
+from howsure.tasks.classification.sentence import Row
 from howsure.tasks.sentences import percent
-from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE
+from howsure.tasks.verdict import SURE
 from howsure.words import counted, rate
 
 _MOST_CLASSES = 5
@@ -52,24 +52,20 @@ class Card:
 
     Attributes:
         row: The row.
-        line: The answer, or the possible answers, in a few words without numbers: those are in the bars.
         bars: Its most probable classes, and the true one.
         rest: Sum of the other classes, or None if it is less than half a per cent.
         look: Its picture or its values.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
-        single: Interval between networks in words, or empty if it is unknown.
         asked: Name of the label that the card is about, where a row has several.
     """
 
     row: Row
-    line: str
     bars: tuple[ClassBar, ...]
     rest: str | None
     look: Look
     truth: str | None
     right: bool
-    single: str = ""
     asked: str | None = None
 
 
@@ -153,16 +149,6 @@ def row_and_label(position: int, answers: Certainty, asked: Sequence[str]) -> tu
     return row, asked[label]
 
 
-def line_of(row: Row) -> str:
-    """`'7' or '9': coin flip, doubt within passes`: what it is, or what it could be, without numbers."""
-    answer, rivals = f"'{row.label_name}'", row.candidates[1:]
-    if row.verdict == LEANING:
-        answer += f" rather than {names_of(row, rivals)}"
-    elif row.verdict == COIN_FLIP:
-        answer = names_of(row, row.candidates)
-    return f"{answer}: {row.said}" + (f", {row.reason}" if row.reason else "")
-
-
 def _card(row: Row, names: tuple[str, ...], look: Look, asked: str | None) -> Card:
     order = np.argsort(-row.probabilities, kind="stable")[:_MOST_CLASSES]
     worth = [
@@ -171,10 +157,9 @@ def _card(row: Row, names: tuple[str, ...], look: Look, asked: str | None) -> Ca
     if row.truth is not None and row.truth not in worth:
         worth.append(row.truth)
     rest = 1.0 - float(row.probabilities[worth].sum())
-    others, single = len(names) - len(worth), single_in_words(row)
+    others = len(names) - len(worth)
     return Card(
         row=row,
-        line=line_of(row),
         bars=tuple(_bar(row, names, k) for k in worth),
         rest=f"{counted(others, 'other')}{' together' if others > 1 else ''} {rate(rest, 0)}"
         if others and rest >= 0.005
@@ -182,7 +167,6 @@ def _card(row: Row, names: tuple[str, ...], look: Look, asked: str | None) -> Ca
         look=look,
         truth=None if row.truth is None else names[row.truth],
         right=row.truth == row.label,
-        single=f"'{row.label_name}': {single}" if single else "",
         asked=asked,
     )
 
