@@ -112,6 +112,10 @@ def _cause(p: Floats) -> str:
     if p.min() >= 0 and np.all(np.abs(total - 100) <= 0.5 * p.shape[1]):
         return "They look like percentages: divide them by 100"
     if p.min() < 0 or p.max() > 1:
+        for column in np.flatnonzero((p < 0).any(axis=0) | (p > 1).any(axis=0)):
+            others = np.delete(p, column, axis=1)
+            if others.min(initial=0) >= 0 and np.all(np.abs(others.sum(axis=1) - 1) <= SUM_OFF):
+                return f"Leave out columns of no class: without column {column} (from 0) each row sums to 1"
         return (
             "If they are logits, give `scipy.special.softmax(p, axis=-1)`; if they are numbers, "
             "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table with columns mean and std. "

@@ -36,7 +36,11 @@ def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
     expected = f"a whole number, a slice, a list of positions below {rows}, or {rows} booleans"
 
     def refused(received: object) -> NoSuchRowError:
-        return NoSuchRowError("Rows cannot be taken by this", expected=expected, received=received)
+        values = index if isinstance(index, (list, tuple)) else getattr(index, "flat", [index])
+        first, hint = next(iter(values), None), None
+        if isinstance(first, str):
+            hint = f"Where rows have ids: `result[result.ids == {str(first)!r}]`"
+        return NoSuchRowError("Rows cannot be taken by this", expected=expected, received=received, hint=hint)
 
     if isinstance(index, slice):
         try:

@@ -275,3 +275,11 @@ def test_several_labels_may_all_hold():
 
 
 # --- words ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [[0, 1, 2], [7, 3, 12]])
+def test_an_index_among_the_columns_is_named_and_nothing_is_said_of_logits(index):
+    p = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
+    with pytest.raises(howsure.InputError, match=r"without column 0 \(from 0\)") as refused:
+        Certainty.from_probabilities(np.column_stack([index, p]))
+    assert "logits" not in str(refused.value)

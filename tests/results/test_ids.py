@@ -116,3 +116,11 @@ def test_the_terminal_shows_ids(customers):
     assert "B4" in shown
     assert "\x1b" not in shown
     assert r"A\x1b[31m17" in shown
+
+
+@pytest.mark.parametrize("chosen", ["B4", ["B4"], np.array(["B4"])])
+def test_a_text_is_refused_with_how_rows_are_chosen_by_id(customers, chosen):
+    customers = dataclasses.replace(customers, ids=["A17", "B4", "C5"])
+    with pytest.raises(IndexError, match=r"Where rows have ids: `result\[result\.ids == 'B4'\]`"):
+        customers[chosen]
+    assert customers[customers.ids == "B4"].ids.tolist() == ["B4"]
