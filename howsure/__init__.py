@@ -141,9 +141,13 @@ __all__ = [
 
 if not _typing.TYPE_CHECKING:  # which would else believe that howsure has any attribute
 
-    def __getattr__(name: str) -> str:
+    def __getattr__(name: str) -> object:
         if name == "__version__":
             from importlib.metadata import version  # looked up only where somebody asks
 
             return version("howsure")
+        if name == "plot":
+            import howsure.plot
+
+            return howsure.plot
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

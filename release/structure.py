@@ -54,7 +54,7 @@ ROOMS = (
     *("adapters", "sampling", "results", "progress.py", "request.py", "tasks", "evaluation", "methods"),
     *("prepare.py", "shifts.py", "divide.py", "audit.py", "passes.py", "assess.py", "scale"),
     *("compare", "report", "external", "tasks/*", "objects.py", "own_tasks.py"),
-    *("export", "mlflow.py", "__init__.py"),
+    *("export", "mlflow.py", "plot.py", "__init__.py"),
     *("demo", "cli", "__main__.py"),
 )
 

@@ -11,7 +11,18 @@ import pytest
 import howsure
 from tests.guard import check_none
 
-FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras", "sklearn", "mlflow", "scipy.stats")
+FRAMEWORKS = (
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "pandas",
+    "tf_keras",
+    "sklearn",
+    "mlflow",
+    "matplotlib",
+    "scipy.stats",
+)
 """And what takes half as long to load as all the rest together."""
 
 WITH_A_FRAMEWORK = (

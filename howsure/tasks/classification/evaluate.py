@@ -18,7 +18,7 @@ from howsure.evaluation.groups import renumbered
 from howsure.evaluation.paired import Comparable, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Measured, Score
 from howsure.results.origin import check_outside
-from howsure.sampling.outcome import Booleans, Integers
+from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import proportion_interval
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import constant_of, found_of, of_probabilities
@@ -79,6 +79,8 @@ class Evaluation(Comparable, Displayed):
     outside_fpr95: Score
     outside_auroc_by_disagreement: Score
     _found: Paired = field(repr=False)
+    _confidence: Floats = field(repr=False)  # (N,) probability of the label
+    _right: Booleans = field(repr=False)  # (N,) whether it is the true class
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows{self._in_groups}"]
@@ -169,6 +171,8 @@ def evaluate_numbers(
         recall=recall,
         rows_of_class=dict(zip(names, truly, strict=True)),
         _found=paired,
+        _confidence=certainty.probability,
+        _right=certainty.label == truth,
     )
 
 
