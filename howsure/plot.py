@@ -56,7 +56,10 @@ def passes(row: Row | NumbersRow, *, ax: Axes | None = None) -> Axes:
         DependencyError: matplotlib is missing.
 
     Example:
-        >>> howsure.plot.passes(certainty[certainty.coin_flips()[0]])
+        >>> ax = howsure.plot.passes(howsure.assess(model, x)[89])
+        >>> ax.get_title()
+        "45 ± 1 % '6', or '8' (40 %): coin flip."
+        >>> ax.figure.savefig("row.png")
     """
     check_type(row, (Row, NumbersRow), "row", "a row of classes or numbers, such as result[17]")
     ax = _axes(ax)
@@ -127,7 +130,9 @@ def reliability(evaluation: Evaluation | RegressionEvaluation, *, ax: Axes | Non
         DependencyError: matplotlib is missing.
 
     Example:
-        >>> howsure.plot.reliability(howsure.evaluate(certainty, labels))
+        >>> evaluation = howsure.evaluate(howsure.assess(model, x), labels)
+        >>> ax = howsure.plot.reliability(evaluation)
+        >>> ax.figure.savefig("reliability.png")
     """
     of_both = "what howsure.evaluate gives for classes or numbers; of labels, evaluation.of_label['rain']"
     check_type(evaluation, (Evaluation, RegressionEvaluation), "evaluation", of_both)
@@ -175,7 +180,9 @@ def risk_coverage(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
         DependencyError: matplotlib is missing.
 
     Example:
-        >>> howsure.plot.risk_coverage(howsure.evaluate(certainty, labels))
+        >>> evaluation = howsure.evaluate(howsure.assess(model, x), labels)
+        >>> ax = howsure.plot.risk_coverage(evaluation)
+        >>> ax.figure.savefig("risk.png")
     """
     check_type(evaluation, Evaluation, "evaluation", "what howsure.evaluate gives for classes")
     ax = _axes(ax)
@@ -205,7 +212,9 @@ def intervals(result: RegressionCertainty, y: Any, *, level: float = 0.9, ax: Ax
         DependencyError: matplotlib is missing.
 
     Example:
-        >>> howsure.plot.intervals(howsure.calibrate(result, y)(new), y_new)
+        >>> result = howsure.assess(prices, houses).with_noise(0.5)
+        >>> ax = howsure.plot.intervals(result, paid)
+        >>> ax.figure.savefig("intervals.png")
     """
     check_type(result, RegressionCertainty, "result", "numbers, a RegressionCertainty")
     truth = np.asarray(y, dtype=np.float64).reshape(-1)
@@ -252,7 +261,9 @@ def maps(result: DenseCertainty, row: int, image: Any, *, ax: Sequence[Axes] | N
         DependencyError: matplotlib is missing.
 
     Example:
-        >>> howsure.plot.maps(result, 17, images[17])
+        >>> p = np.random.default_rng(0).dirichlet(np.ones(3), size=(20, 1, 8, 9))  # 20 passes, one image
+        >>> axes = howsure.plot.maps(howsure.DenseCertainty.from_passes(p), 0, p[0, 0])
+        >>> axes[0].figure.savefig("maps.png")
     """
     check_type(result, DenseCertainty, "result", "classes at positions, a DenseCertainty")
     label, picture = np.asarray(result.label[row]), np.asarray(image)
@@ -308,7 +319,8 @@ def methods(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
         DependencyError: matplotlib is missing.
 
     Example:
-        >>> howsure.plot.methods(howsure.compare(model, x, labels))
+        >>> ax = howsure.plot.methods(howsure.compare(model, x, labels, shifts={}))
+        >>> ax.figure.savefig("methods.png")
     """
     check_type(comparison, Comparison, "comparison", "what howsure.compare gives")
     main, (first, *others) = comparison.words.main, comparison.methods

@@ -40,7 +40,7 @@ class Augmentation(OwnMethod):
         >>> turned = howsure.Augmentation([shifts.rotated(10), shifts.rotated(-10)])
         >>> certainty = howsure.assess(model, x, method=turned)
         >>> print(certainty[0])
-        over 99.3 % '4': sure. Most versions of the row say 99.7 to > 99.9 %.
+        over 99.3 % '4': sure.
     """
 
     changes: Sequence[Transform]

@@ -66,9 +66,8 @@ class AnswerRow(Displayed):
         It says how far single networks go, and where the doubt lies.
 
         Example:
-            >>> print(result[17].explain())
-            With other units dropped, most networks say 21 to 77 %. The networks mostly agree: more passes
-            will not help.
+            >>> print(howsure.assess(model, x)[89].explain())
+            With other units dropped, most networks say 1 to 97 %. The networks doubt more than they ...
         """
         return " ".join(f"{upper(part)}." for part in self._explained() if part)
 
@@ -89,7 +88,7 @@ def plain(value: Any) -> Any:
 
 
 ADVICE = {
-    verdicts.WITHIN_PASSES: "the {between} mostly agree: more {passes} will not help",
+    verdicts.WITHIN_PASSES: "the {between} doubt more than they disagree: more {passes} will not help",
     verdicts.DISAGREEMENT: (
         "the {between} disagree: an ensemble tells whether networks from other seeds doubt it too"
     ),

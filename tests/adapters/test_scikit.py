@@ -140,7 +140,7 @@ def test_the_spread_of_a_forest_is_that_of_its_trees(fitted):
     top = np.sort(np.take_along_axis(trees, result.label[None, :, None], axis=-1)[..., 0], axis=0)
     ends = result.interval(0.8)  # of 15 trees all but one at either end
     np.testing.assert_allclose(ends, top[[1, 13]].T, atol=1e-7)
-    assert " Most members say " in " ".join(str(row) for row in result)
+    assert "most members say " in " ".join(row.explain() for row in result).lower()
 
 
 def test_blocks_and_batches_do_not_change_a_forest(fitted, monkeypatch):

@@ -123,7 +123,7 @@ def test_an_ensemble_with_variances_is_the_mixture_of_its_members():
     np.testing.assert_allclose(low, np.min(means, axis=0), rtol=1e-6)
     np.testing.assert_allclose(high, np.max(means, axis=0), rtol=1e-6)
     assert result.passes.tolist() == [5] * len(X)
-    assert "members" in str(result[0])
+    assert "members" in result[0].explain()
 
 
 def test_an_ensemble_of_dropout_has_the_variance_of_all_its_passes():

@@ -56,8 +56,8 @@ def doubt_in_words(certainty: Certainty) -> str:
     disagree = int(np.sum(certainty.disagreement[unsure] > 0.5))
     if disagree:
         return f"The {between} disagree on {disagree:,} of the {counted(count, kind)} it is not sure of."
-    agree = f"The {between} mostly agree, also where the model is not sure"
-    return f"{agree}: more {words['passes']} will not help." if certainty.settled.all() else f"{agree}."
+    alike = f"The {between} doubt more than they disagree, where the model is not sure"
+    return f"{alike}: more {words['passes']} will not help." if certainty.settled.all() else f"{alike}."
 
 
 def claim_in_words(claim: float, right: Proportion) -> str:

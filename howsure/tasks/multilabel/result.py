@@ -89,7 +89,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     Example:
         >>> certainty = howsure.assess(weather, measured, class_names=["rain", "wind"])
         >>> print(certainty[0])
-        'rain': 99 ± 1 % no, sure. 'wind': 53.7 ± 0.1 % no, coin flip. For 'wind', most of ...
+        'rain': 99 ± 1 % no, sure. 'wind': 53.7 ± 0.1 % no, coin flip.
         >>> positions, labels = certainty.coin_flips()
         >>> [(int(row), certainty.label_names[label]) for row, label in zip(positions, labels)]
         [(17, 'wind'), (0, 'wind')]

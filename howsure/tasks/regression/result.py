@@ -199,7 +199,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         >>> print(result[0])
         4.227 ± 0.008; 95 % of networks between 4.09 and 4.26.
         >>> print(result.with_noise(0.5)[0])
-        4.227 ± 0.008; 95 % of answers between 3.2 and 5.2 (networks: 4.09 to 4.26). Most of the ...
+        4.227 ± 0.008; 95 % of answers between 3.2 and 5.2.
         >>> print(result.with_noise(0.5).above(4.0)[0])
         67.4 ± 0.9 % 'above 4.000', or 'at most 4.000' (33 %): leaning.
     """

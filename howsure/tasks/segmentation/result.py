@@ -506,7 +506,7 @@ class DenseCertainty(Result[DenseRow]):
         Example:
             >>> p = np.array([[[0.9, 0.1], [0.55, 0.45]]])  # one row of two positions
             >>> print(howsure.DenseCertainty.from_probabilities(p, ["road", "tree"])[0])
-            100 % 'road'; 50 % of the positions are coin flips, the largest region 1 position between ...
+            100 % 'road'; 50 % of the positions are coin flips.
         """
         return _of_maps(p, class_names, class_axis, positions, source, thresholds, kind)
 
