@@ -195,8 +195,12 @@ def in_short(comparison: Comparison, method: str) -> str:
     words, claims_of = comparison.words, comparison.claims.get((method, AS_THEY_ARE))
     said = "" if claims_of is None else f"{upper(words.claimed(claims_of))}."
     why = "" if method == comparison.methods[0] else because(comparison, method, "it")
-    if claims_of is not None and all(rate(share) in why for share in (claims_of.claimed, claims_of.true)):
-        why = why.partition(":")[0]  # which are said already
+    of_baseline = comparison.claims.get((comparison.methods[0], AS_THEY_ARE))
+    if any(
+        told is not None and all(rate(share) in why for share in (told.claimed, told.true))
+        for told in (claims_of, of_baseline)
+    ):
+        why = why.partition(":")[0]  # the rest stands in a line already
     gap = comparison.part(method, comparison.cause(method) or DISCRIMINATION) if why else None
     worth = "" if gap is None else f" (worth {words.amount(comparison, gap)})"
     return joined(said, f"{why.removesuffix('.')}{worth}." if why else "")
