@@ -268,7 +268,10 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "PredictionIntervals": (ranges, {"result": means}),
         "calibrate, numbers": (
             howsure.calibrate,
-            {"certainty": means, "labels": means.truth, "method": None, "seed": 0},
+            {
+                **{"certainty": means, "labels": means.truth, "method": None, "seed": 0},
+                "scale_by": np.arange(len(means.truth), dtype=float),
+            },
         ),
         "RegressionCalibrator": (priced, {"result": means}),
         "evaluate": (howsure.evaluate, {"certainty": certainty, "labels": y, "outside": None, "seed": 0}),

@@ -56,16 +56,19 @@ def split(seed: int) -> dict[str, list[float]]:
     quantiles = howsure.RegressionCertainty.from_quantiles
     corrected = howsure.prediction_intervals(quantiles(known, LEVELS), y_known, coverage=COVERAGE)
     alone = howsure.RegressionCertainty.from_mean_std
-    constant = howsure.prediction_intervals(alone(known[:, 1], 1.0), y_known, coverage=COVERAGE)
+    middle_known, middle_new = alone(known[:, 1], 1.0), alone(new[:, 1], 1.0)
+    constant = howsure.prediction_intervals(middle_known, y_known, coverage=COVERAGE)
     low, middle, high = models
     theirs = ConformalizedQuantileRegressor([low, high, middle], confidence_level=COVERAGE, prefit=True)
     theirs.conformalize(x_known, y_known)
     _, of_mapie = theirs.predict_interval(x_new, symmetric_correction=True)
+    by_row = howsure.calibrate(middle_known, y_known, scale_by=x_known)(middle_new, scale_by=x_new)
     return {
         "quantiles as they are": shares(new[:, [0, 2]], y_new, std),
         "howsure, corrected": shares(corrected(quantiles(new, LEVELS))[:, 0], y_new, std),
         "MAPIE, corrected": shares(of_mapie[:, :, 0], y_new, std),
-        "one width for all rows": shares(constant(alone(new[:, 1], 1.0))[:, 0], y_new, std),
+        "noise learnt by row": shares(by_row.prediction_interval(COVERAGE)[:, 0], y_new, std),
+        "one width for all rows": shares(constant(middle_new)[:, 0], y_new, std),
     }
 
 

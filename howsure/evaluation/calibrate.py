@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 from howsure.arguments import check_whole
+from howsure.errors import InputError
 from howsure.results.origin import fitted_to
 from howsure.tasks.task import task_of
 
@@ -41,6 +42,7 @@ def calibrate(
     *,
     method: str | None = None,
     seed: int = 0,
+    scale_by: ArrayLike | None = None,
 ) -> RegressionCalibrator: ...
 @overload
 def calibrate(
@@ -48,10 +50,20 @@ def calibrate(
 ) -> DenseCalibrator: ...
 @overload
 def calibrate(
-    certainty: Result[Any], labels: ArrayLike | None = None, *, method: str | None = None, seed: int = 0
+    certainty: Result[Any],
+    labels: ArrayLike | None = None,
+    *,
+    method: str | None = None,
+    seed: int = 0,
+    scale_by: ArrayLike | None = None,
 ) -> Any: ...
 def calibrate(
-    certainty: Result[Any], labels: ArrayLike | None = None, *, method: str | None = None, seed: int = 0
+    certainty: Result[Any],
+    labels: ArrayLike | None = None,
+    *,
+    method: str | None = None,
+    seed: int = 0,
+    scale_by: ArrayLike | None = None,
 ) -> Any:
     """Learn from labelled rows how to calibrate a model's percentages, or the scatter around its numbers.
 
@@ -79,7 +91,9 @@ def calibrate(
 
     With a `RegressionCertainty`, it learns one noise for each target if `noise` is unknown, by maximum
     likelihood: Σ log N(y; mean, spread² + noise²). If `std` is known, it is multiplied by the factor of
-    maximum likelihood, √(mean of ((y − mean) / std)²).
+    maximum likelihood, √(mean of ((y − mean) / std)²). With `scale_by`, each row then gets a factor of its
+    own: boosted trees learn the mean of ((y − mean) / std)² from its features by the gamma deviance, the
+    likelihood of normal errors, which is unbiased for others too. Cross-validation chooses how many trees.
 
     Args:
         certainty: Result of N rows that the model was not trained on, at least K and at least 10.
@@ -89,10 +103,13 @@ def calibrate(
         method: `auto`, `temperature`, `offsets` or `both`; positions have `temperature` alone, and numbers
             none. Default: `auto` for classes and labels.
         seed: Seed of the folds and the draws of chance; the same seed gives the same result.
+        scale_by: (N, F) numbers of each row, or a data frame of them, by which the scatter of a
+            `RegressionCertainty` may differ. The calibrator is then called with those of the new rows.
 
     Raises:
         InputError: Unknown method, a result without percentages, one that is calibrated already or has the
-            same probabilities in all rows, labels that do not fit, or too few rows.
+            same probabilities in all rows, labels or features that do not fit, or too few rows; or `scale_by`
+            without a `RegressionCertainty`.
 
     Example:
         >>> calibrator = howsure.calibrate(howsure.assess(model, x), labels)
@@ -103,4 +120,12 @@ def calibrate(
         98.2 ± 0.6 % '0': sure.
     """
     check_whole(seed, "seed", least=0)
-    return fitted_to(certainty, task_of(certainty).calibrate(certainty, labels, method=method, seed=seed))
+    task, by_row = task_of(certainty), {} if scale_by is None else {"scale_by": scale_by}
+    if by_row and certainty.answer != "numbers":
+        raise InputError(
+            "`scale_by` is for the noise of numbers",
+            expected="a `RegressionCertainty`",
+            received=f"a `{type(certainty).__name__}`",
+            hint="Leave `scale_by` out",
+        )
+    return fitted_to(certainty, task.calibrate(certainty, labels, method=method, seed=seed, **by_row))

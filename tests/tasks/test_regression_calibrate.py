@@ -5,12 +5,15 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import optimize, stats
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 import howsure
 from howsure import InputError, RegressionCalibrator, RegressionCertainty
 from howsure.evaluation.score import OUTSIDE
+from howsure.tasks.regression.by_row import LEAVES, Boosted, ByRow
 from howsure.tasks.regression.calibrate import SLOPED, noise_of
 from howsure.tasks.regression.compare import COMPARED
 from tests.guard import check_same
@@ -146,6 +149,114 @@ def test_a_constant_is_called_that_and_not_another_distribution():
         (mended,) = re.findall(r"`result.rescaled\((.*), 1.0\)`", said)
         assert float(mended) == pytest.approx(-bias.value, rel=1e-3)
         assert howsure.calibrate(result.rescaled(float(mended), 1.0), truth).warnings == ()
+
+
+# --- a factor of each row ------------------------------------------------------------------------------
+
+
+def by_feature(rows, seed=0):
+    """A result whose answers scatter by 0.2 to 4, the feature that says so, and one that says nothing."""
+    random = np.random.default_rng(seed)
+    features = random.uniform(-1, 1, (rows, 2))
+    noise = 0.2 * np.exp(1.5 * (features[:, :1] + 1))
+    means = random.normal(size=(1, rows, 1)) + 0.01 * random.normal(size=(2, rows, 1))
+    result = RegressionCertainty.from_samples(means, ["price"])
+    return result.with_truth(result.mean + noise * random.normal(size=(rows, 1))), features, noise
+
+
+def claim(result):
+    return RegressionCertainty.from_mean_std(result.mean, 1.0, ["price"]).with_truth(result.truth)
+
+
+@pytest.mark.parametrize("told", [lambda result: result, claim], ids=["noise", "factor"])
+def test_the_scatter_that_depends_on_the_row_is_learnt(told):
+    known, features, _ = by_feature(600)
+    new, of_new, noise = by_feature(4000, seed=1)
+    calibrator = howsure.calibrate(told(known), scale_by=features)
+    calibrated = calibrator(told(new), scale_by=of_new)
+    z = (new.truth - calibrated.mean) / calibrated.std
+    assert np.mean(z**2) == pytest.approx(1, abs=0.15)
+    assert np.corrcoef(np.log(calibrated.std[:, 0]), np.log(noise[:, 0]))[0, 1] > 0.9
+    for some in (noise < np.quantile(noise, 0.2), noise > np.quantile(noise, 0.8)):
+        assert np.mean(np.abs(z[some]) < 1.645) == pytest.approx(0.9, abs=0.07)
+    constant = howsure.evaluate(howsure.calibrate(told(known))(told(new))).nll.value
+    stated, true = calibrator.after.nll, howsure.evaluate(calibrated).nll.value
+    assert true < constant - 0.3
+    assert stated.low < true < stated.high
+
+
+def test_factors_are_those_of_the_trees_of_scikit_learn():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(500, 3))
+    squares = np.exp(features[:, 0]) * random.chisquare(1, 500)
+    learnt = Boosted.fitted(features, squares, 0)
+    theirs = HistGradientBoostingRegressor(
+        loss="gamma", max_iter=len(learnt.trees), max_leaf_nodes=LEAVES, early_stopping=False, random_state=0
+    ).fit(features, squares)
+    ratio = learnt(features) ** 2 / theirs.predict(features)
+    np.testing.assert_allclose(ratio, ratio[0])
+    assert 1 <= ratio[0] < 1.3  # what held-out rows add to the level
+
+
+def test_no_difference_between_rows_is_no_factor():
+    random = np.random.default_rng(3)
+    result, features = claimed(400), random.normal(size=(400, 1))
+    found = howsure.calibrate(result, scale_by=features)
+    assert found.by_row.of_targets[0].trees == ()
+    assert "but for 'price': held-out rows show no difference there" in found.in_words()
+    np.testing.assert_allclose(found(result, scale_by=features).std, howsure.calibrate(result)(result).std)
+
+
+def test_networks_that_differ_keep_their_spread():
+    result = of_networks(400)
+    features = np.random.default_rng(0).normal(size=(400, 1))
+    calibrated = howsure.calibrate(result, scale_by=features)(result, scale_by=features)
+    np.testing.assert_array_equal(calibrated.spread, result.spread)
+    np.testing.assert_allclose(calibrated.std, np.hypot(result.spread, calibrated.noise))
+
+
+def test_factors_are_kept_in_a_file_and_known_to_rules(tmp_path):
+    known, features, _ = by_feature(300)
+    frame = pd.DataFrame(features, columns=["size", "age"])
+    calibrator = howsure.calibrate(known, scale_by=frame)
+    calibrator.save(tmp_path / "c.json")
+    again = RegressionCalibrator.load(tmp_path / "c.json")
+    one = calibrator(known, scale_by=frame)
+    np.testing.assert_array_equal(again(known, scale_by=frame[["age", "size"]]).std, one.std)
+    assert one.above(0.0).probabilities.shape == (300, 2)
+    other = howsure.calibrate(known, scale_by=features[:, :1])(known, scale_by=features[:, :1])
+    with pytest.warns(howsure.HowsureWarning, match="learnt from"):
+        intervals = howsure.prediction_intervals(one, coverage=0.9)
+    with pytest.raises(InputError, match="another origin"):
+        intervals(other)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda known, x: howsure.calibrate(known, scale_by=x)(known), "with 2 features of each row.*none"),
+        (lambda known, x: howsure.calibrate(known)(known, scale_by=x), "no `scale_by`.*learnt without"),
+        (lambda known, x: howsure.calibrate(known, scale_by=x)(known, scale_by=x[:, :1]), r"\(40, 2\)"),
+        (lambda known, x: howsure.calibrate(known, scale_by=x[1:]), r"\(40, F\).*\(39, 2\)"),
+        (lambda known, x: howsure.calibrate(known, scale_by=np.where(x < 0, np.nan, x)), "not finite in"),
+        (lambda known, x: howsure.calibrate(known, scale_by=[["a"]] * 40), "not numbers"),
+        (lambda known, x: howsure.calibrate(known, scale_by=x[:, :0]), "do not fit the rows"),
+        (lambda known, x: howsure.calibrate(known.above(0.0), scale_by=x), "`scale_by` is for the noise"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(call, message):
+    known, features, _ = by_feature(40)
+    with pytest.raises(InputError, match=re.compile(message, re.DOTALL)):
+        call(known, features)
+
+
+def test_a_tree_that_does_not_end_is_refused():
+    known, features, _ = by_feature(300)
+    content = json.loads(json.dumps(howsure.calibrate(known, scale_by=features).by_row.as_json))
+    assert ByRow.read(content, 1)(features).shape == (300, 1)
+    content["of_targets"][0]["trees"][0]["left"][1] = 0
+    with pytest.raises(InputError, match="trees as they were saved"):
+        ByRow.read(content, 1)
 
 
 # --- words and files ----------------------------------------------------------------------------------

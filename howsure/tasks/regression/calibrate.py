@@ -4,6 +4,8 @@
              Σ log N(y; mean, spread² + σ²)
     factor   where `std` is known: the c that maximises Σ log N(y; mean, c² std²), c² = mean of (e / std)²
 
+With features of the rows, the `std` after that gets a factor for each row; see `by_row`.
+
 Recalibrated quantiles (Kuleshov and others 2018) are left out: a result holds a mean and a standard
 deviation. If answers are not normal, a warning names `prediction_intervals`.
 """
@@ -38,17 +40,15 @@ from howsure.evaluation.score import Score
 from howsure.inputs.rows import in_rows, quoted
 from howsure.inputs.typed_json import FROM_0
 from howsure.sampling.outcome import Booleans, Floats
-from howsure.tasks.regression.evaluate import (
-    RegressionEvaluation,
-    evaluate_numbers,
-)
+from howsure.tasks.regression.by_row import ByRow, features_of
+from howsure.tasks.regression.evaluate import RegressionEvaluation, evaluate_numbers
 from howsure.tasks.regression.quantiles import refuse
 from howsure.tasks.regression.rescale import moved
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.scores import Loss, root_of
 from howsure.tasks.regression.sentence import SHOWN
 from howsure.tasks.truth import truth_of
-from howsure.words import rate
+from howsure.words import counted, rate
 
 SLOPED = ("nll", "crps")
 """Scores that change with a noise or a factor."""
@@ -74,6 +74,7 @@ class RegressionCalibrator(ScoredCalibrator):
         said: Sentences for a reader who knows no statistics, which `in_words` gives.
         warnings: Sentences; empty if nothing is amiss.
         learnt_rows: The labelled rows, as it knows them again.
+        by_row: A factor for each row, learnt from features; None if it was not asked for.
     """
 
     learnt: str
@@ -84,6 +85,7 @@ class RegressionCalibrator(ScoredCalibrator):
     said: str
     warnings: tuple[str, ...]
     learnt_rows: FittedRows
+    by_row: ByRow | None = None
     answer: ClassVar[str] = "numbers"
 
     @property
@@ -91,7 +93,7 @@ class RegressionCalibrator(ScoredCalibrator):
         """K names, in order."""
         return tuple(self.values)
 
-    def __call__(self, result: RegressionCertainty) -> RegressionCertainty:
+    def __call__(self, result: RegressionCertainty, scale_by: Any = None) -> RegressionCertainty:
         """The same rows with a calibrated `std`.
 
         A noise is added: `noise` is what was learnt, and `std` follows from it and `spread`. A factor
@@ -100,10 +102,11 @@ class RegressionCalibrator(ScoredCalibrator):
 
         Args:
             result: N ≥ 0 rows of the same targets, not calibrated yet.
+            scale_by: (N, F) features of these rows, if it was learnt with features.
 
         Raises:
             InputError: Another kind of result, other targets, calibrated already, or rows whose `std` is
-                known where the noise was learnt, and the other way round.
+                known where the noise was learnt, and the other way round; or features that do not fit.
         """
         self._check(result, RegressionCertainty, self.target_names)
         scatter = SCATTERS[self.learnt]
@@ -114,7 +117,22 @@ class RegressionCalibrator(ScoredCalibrator):
                 hint="Give rows of the same method",
             )
         fit = np.array([score.value for score in self.values.values()])
-        return self._marked(result, _calibrated(scatter, result, fit, self.rows))
+        calibrated = _calibrated(scatter, result, fit, self.rows)
+        if (self.by_row is None) != (scale_by is None):
+            raise InputError(
+                "The calibrator and `scale_by` do not fit each other",
+                expected="no `scale_by`, as it was learnt without"
+                if self.by_row is None
+                else f"`scale_by` with {counted(len(self.by_row.columns), 'feature')} of each row",
+                received="features" if self.by_row is None else "none",
+                hint="`howsure.calibrate(result, y, scale_by=features)(new, scale_by=features_of_new)`",
+            )
+        if self.by_row is not None:
+            features, _ = features_of(scale_by, result, self.by_row.columns)
+            scaled = scatter.use(result, scatter.by_row(result, fit, self.by_row(features)))
+            told = {**calibrated.method["calibration"], "by_row": self.by_row.settings}
+            calibrated = replace(scaled, method={**calibrated.method, "calibration": told})
+        return self._marked(result, calibrated)
 
     def __repr__(self) -> str:
         return f"<RegressionCalibrator of {quoted(self.target_names)} from {self.rows:,} rows: {self.learnt}>"
@@ -125,12 +143,13 @@ class RegressionCalibrator(ScoredCalibrator):
             "rows": self.rows,
             "target_names": list(self.target_names),
             "values": scores_as_json(self.values),
+            **({} if self.by_row is None else {"by_row": self.by_row.as_json}),
             **super()._as_json(),
         }
 
 
 def calibrate(
-    result: RegressionCertainty, labels: Any, *, method: str | None, seed: int
+    result: RegressionCertainty, labels: Any, *, method: str | None, seed: int, scale_by: Any = None
 ) -> RegressionCalibrator:
     """The part `calibrate` of numbers; see `howsure.evaluation.calibrate.calibrate`."""
     if method is not None:
@@ -150,8 +169,12 @@ def calibrate(
             f"The `std` is 0 {in_rows(len(wrong), wrong[:5].tolist())}, so no factor makes it true",
             expected="a `std` above 0",
         )
-    values = scatter.fit(result, error)
-    before, after = evaluate_numbers(result, truth, seed), _held_out_scores(scatter, result, truth, seed)
+    values, by_row = scatter.fit(result, error), None
+    before = evaluate_numbers(result, truth, seed)
+    if scale_by is None:
+        after = _held_out_scores(scatter, result, truth, seed)
+    else:
+        by_row, after = _by_row(scatter, result, truth, *features_of(scale_by, result), seed)
     scores = {
         name: scatter.score(result, k, error[:, k], float(values[k]))
         for k, name in enumerate(result.target_names)
@@ -164,9 +187,10 @@ def calibrate(
         rows=len(truth),
         before=before,
         after=after,
-        said=_explanation(scatter, scores, before, after, warnings),
+        said=_explanation(scatter, scores, before, after, warnings, by_row),
         warnings=tuple(warnings),
         learnt_rows=FittedRows.of(result),
+        by_row=by_row,
     )
 
 
@@ -176,6 +200,7 @@ def _explanation(
     before: RegressionEvaluation,
     after: RegressionEvaluation,
     warnings: Sequence[str],
+    by_row: ByRow | None,
 ) -> str:
     sentences = [f"Calibration of numbers, learnt from {after.rows:,} rows with known answers."]
     for name, score in values.items():
@@ -186,6 +211,12 @@ def _explanation(
         sentences.append(
             f"{scatter.said.format(of, score)}. In rows that it had not learnt from, {100 * SHOWN:g}\u00a0% "
             f"intervals held {shares[0]} of the answers{now}."
+        )
+    if by_row is not None:
+        alike = [name for name, of in zip(values, by_row.of_targets, strict=True) if not of.trees]
+        none = f", but for {quoted(alike)}: held-out rows show no difference there" if alike else ""
+        sentences.append(
+            f"Then each row has a factor of its own, from {counted(len(by_row.columns), 'feature')}{none}."
         )
     return " ".join([*sentences, *warnings, UNLESS_TRAINED_ON])
 
@@ -198,6 +229,7 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
         learnt=content["learnt"],
         values=read_scores(content["values"], "values", names, FROM_0, known=True),
         rows=rows,
+        by_row=ByRow.read(content.get("by_row"), len(names)),
         **read_words(content),
     )
 
@@ -217,6 +249,8 @@ class Scatter:
         use: From rows and such a number to the calibrated rows.
         variances: From rows and such a number to the variance (N, K) that it makes, and what is beside it.
         score: From rows, a target, its errors (N,) and the number to the number with its 95 % interval.
+        by_row: From rows, such a number and factors (N, K) of the `std` after that to the number (N, K) that
+            has their effect.
     """
 
     name: str
@@ -226,6 +260,7 @@ class Scatter:
     use: Callable[[RegressionCertainty, Floats], RegressionCertainty]
     variances: Callable[[RegressionCertainty, Floats], tuple[Floats, Any]]
     score: Callable[[RegressionCertainty, int, Floats, float], Score]
+    by_row: Callable[[RegressionCertainty, Floats, Floats], Floats]
 
 
 def _scatter_to_learn(result: RegressionCertainty) -> Scatter:
@@ -272,6 +307,30 @@ def _held_out_scores(
         }
     held_out = cross.held_out(partial(_calibrated, scatter), result)
     return evaluate_numbers(held_out, truth, seed, through=through)
+
+
+def _by_row(
+    scatter: Scatter,
+    result: RegressionCertainty,
+    truth: Floats,
+    features: Floats,
+    columns: tuple[str, ...],
+    seed: int,
+) -> tuple[ByRow, RegressionEvaluation]:
+    """Factors learnt from all rows, and scores of the rows of each fold by those of the others."""
+
+    def fitted(rows: Booleans) -> tuple[Floats, ByRow]:
+        known, error = result[rows], truth[rows] - result.mean[rows]
+        fit = scatter.fit(known, error)
+        variance = np.broadcast_to(sum(scatter.variances(known, fit)), error.shape)
+        squares = np.divide(error**2, variance, out=np.zeros_like(error), where=variance > 0)
+        return fit, ByRow.fitted(columns, features[rows], squares, seed)
+
+    cross, held_out = CrossFit.of(fitted, random_folds(len(truth), seed)), np.empty_like(truth)
+    for number, (fit, by_row) in enumerate(cross.of_folds):
+        rows = cross.fold == number
+        held_out[rows] = scatter.by_row(result[rows], fit, by_row(features[rows]))
+    return cross.overall[1], evaluate_numbers(scatter.use(result, held_out), truth, seed)
 
 
 def moves(scatter: Scatter, cross: CrossFit, result: RegressionCertainty, truth: Floats) -> Floats:
@@ -370,6 +429,9 @@ NOISE = Scatter(
     use=lambda result, values: result.with_noise(values, FROM),
     variances=lambda result, values: (values**2, spread_of(result) ** 2),
     score=_score_of_noise,
+    by_row=lambda result, values, factors: np.sqrt(
+        np.maximum((values * factors) ** 2 + spread_of(result) ** 2 * (factors**2 - 1), 0.0)
+    ),
 )
 
 
@@ -398,6 +460,7 @@ FACTOR = Scatter(
     *("factor", "known", "The std{} is multiplied by {}", _fitted_factor, _multiplied),
     variances=lambda result, values: ((result.std * values) ** 2, 0.0),
     score=_score_of_factor,
+    by_row=lambda result, values, factors: values * factors,
 )
 
 SCATTERS = {scatter.name: scatter for scatter in (NOISE, FACTOR)}
