@@ -7,7 +7,7 @@ READY := .ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_in
 
 PARTS = test-units test-programs test-modules test-tensorflow test-jax test-torch test-pages
 
-.PHONY: setup demo test $(PARTS) pages arithmetics coverage oldest newest test-newest lint format docs pictures dist bench recipes validate clean
+.PHONY: setup demo examples test $(PARTS) pages arithmetics coverage oldest newest test-newest lint format docs pictures dist bench recipes validate clean
 
 setup: .venv/$(READY)         ## everything a developer needs, all three backends
 
@@ -23,6 +23,10 @@ setup: .venv/$(READY)         ## everything a developer needs, all three backend
 
 demo: .venv-demo/$(READY)       ## train the question's CNN, show its coin flips, write demo/
 	.venv-demo/bin/howsure demo
+
+# Each notebook in a process of its own: TensorFlow and PyTorch do not share one with all packages of theirs.
+examples: .venv/$(READY)        ## run the notebooks of examples/, and write their results
+	for notebook in examples/*.ipynb; do .venv/bin/python -m tests.notebook $$notebook || exit 1; done
 
 # Each part of the tests is one process of one thread, and two run at once, or `make test JOBS=7`: a container does not
 # tell how many processors it may use. Parts that take long come first, so that no processor waits for another at the end.

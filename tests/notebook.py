@@ -1,21 +1,24 @@
-"""Runs a notebook as Jupyter does, cell by cell, and keeps what its cells print and show.
+"""Runs a notebook as Jupyter does, cell by cell, and keeps what its cells print, show and draw.
 
-`python -m tests.notebook` writes the outputs of docs/notebook.ipynb.
+`python -m tests.notebook` writes the outputs of docs/notebook.ipynb, with a path those of another one.
 """
 
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import io
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 NOTEBOOK = Path(__file__).parent.parent / "docs" / "notebook.ipynb"
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.ipynb"))
 
 
 def cells_of(path: Path) -> list[dict[str, Any]]:
@@ -25,7 +28,7 @@ def cells_of(path: Path) -> list[dict[str, Any]]:
 
 
 def outputs_of(cells: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """What each cell prints, and shows as its last expression; all run in one namespace."""
+    """What each cell prints, shows as its last expression, and draws; all run in one namespace."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for number, cell in enumerate(cells, 1):
         printed = io.StringIO()
@@ -41,30 +44,49 @@ def outputs_of(cells: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             outputs.append(
                 {"data": data, "execution_count": number, "metadata": {}, "output_type": "execute_result"}
             )
+        outputs += [
+            {"data": {"image/png": picture}, "metadata": {}, "output_type": "display_data"}
+            for picture in _drawn()
+        ]
         yield outputs
 
 
 def _run(source: str, number: int, namespace: dict[str, Any]) -> Any:
+    """The value of the last expression, or None; a semicolon after it hides it."""
     tree, name = ast.parse(source), f"<cell {number}>"
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    is_shown = isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";")
+    last = tree.body.pop() if is_shown else None
     exec(compile(tree, name, "exec"), namespace)
     return None if last is None else eval(compile(ast.Expression(last.value), name, "eval"), namespace)
+
+
+def _drawn() -> Iterator[str]:
+    """The figures that are open, each closed after it became a PNG."""
+    if "matplotlib.pyplot" in sys.modules:
+        from matplotlib import pyplot
+
+        for number in pyplot.get_fignums():
+            png = io.BytesIO()
+            pyplot.figure(number).savefig(png, format="png", bbox_inches="tight", metadata={"Software": None})
+            pyplot.close(number)
+            yield base64.b64encode(png.getvalue()).decode()
 
 
 def _lines(text: str) -> list[str]:
     return text.splitlines(keepends=True)
 
 
-def main() -> None:
-    """Write the outputs into the notebook."""
-    read = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+def main(path: Path) -> None:
+    """Write the outputs into a notebook."""
+    read = json.loads(path.read_text(encoding="utf-8"))
     cells = [cell for cell in read["cells"] if cell["cell_type"] == "code"]
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for number, (cell, outputs) in enumerate(zip(cells, outputs_of(cells), strict=True), 1):
             cell["execution_count"], cell["outputs"] = number, outputs
-    NOTEBOOK.write_text(json.dumps(read, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(read, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    main()
+    os.environ.setdefault("MPLBACKEND", "agg")
+    main(Path(sys.argv[1]).resolve() if sys.argv[1:] else NOTEBOOK)
