@@ -56,6 +56,7 @@ def assess(
     seed: int = 0,
     batch_size: int = 256,
     outputs: str | None = None,
+    levels: Sequence[float] | None = None,
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
     progress: Progress = None,
@@ -92,8 +93,11 @@ def assess(
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
         outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
             labels per row; `values`, `mean-variance` or `mean-log-variance` of numbers: K numbers, or K means
-            and then K variances or their natural logarithms, in one output or two. Default: read from the
-            last layer, the loss, and other signs.
+            and then K variances or their natural logarithms, in one output or two; `quantiles` of answers,
+            with `levels`. Default: read from the last layer, the loss, and other signs.
+        levels: L shares of answers below the quantiles, ascending, two of them as far from 0.5, such as
+            (0.05, 0.5, 0.95). The model puts out (N, K, L), or (N, K · L) with the levels of a target side by
+            side; passes are averaged.
         class_names: K names of classes, labels or numbers, in the order of the outputs. Default: those of the
             model, such as `classes_` of a classifier, otherwise '0' … 'K−1'.
         thresholds: Thresholds of `sure` and `coin flip`. Default: 0.95 and 0.20.
@@ -146,6 +150,7 @@ def stream(
     seed: int = 0,
     batch_size: int = 256,
     outputs: str | None = None,
+    levels: Sequence[float] | None = None,
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
     progress: Progress = None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from howsure.adapters.choose_output import Output, Pair, check_output_choice
-from howsure.adapters.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE
+from howsure.adapters.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE, QUANTILES
 from howsure.arguments import check_choice, check_type, check_whole
 from howsure.errors import InputError
 from howsure.inputs.rows import MOST_AXES
@@ -31,6 +31,7 @@ class Request:
     seed: int = 0
     batch_size: int = 256
     outputs: str | None = None
+    levels: Sequence[float] | None = None
     class_names: Sequence[str] | None = None
     thresholds: Thresholds | None = None
     output: str | int | None = None
@@ -46,6 +47,13 @@ class Request:
         check_whole(self.batch_size, "batch_size", least=1)
         check_output_choice(self.output)
         check_type(self.outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
+        if (self.levels is not None) != (self.outputs == QUANTILES):
+            raise InputError(
+                f"`levels` and outputs='{QUANTILES}' go together",
+                expected="both, or neither",
+                hint=f"howsure.assess and howsure.stream take them: outputs='{QUANTILES}', "
+                "levels=(0.05, 0.5, 0.95)",
+            )
         if self.class_axis is not None:
             check_whole(self.class_axis, "class_axis", least=-MOST_AXES)
         if self.tile is not None:
@@ -57,6 +65,8 @@ class Request:
             if self.tile is None:
                 raise InputError("`overlap` has no effect without `tile`", expected="both, or neither")
         check_choice(self.keep, (KEEP_PROBABILITIES, KEEP_GROUPS, None), "keep")
+        if self.levels is not None and self.keep == KEEP_GROUPS:
+            raise InputError("No groups are kept of quantiles", expected="no `keep`", received=self.keep)
         if self.thresholds is not None:
             example = "howsure.Thresholds(sure=0.95, coin_flip=0.2)"
             check_type(self.thresholds, Thresholds, "thresholds", example)

@@ -182,7 +182,8 @@ def test_no_rows_are_one_empty_block(network, many):
 WISHES = {
     "seed": 3,
     "batch_size": 7,
-    "outputs": "logits",
+    "outputs": "quantiles",
+    "levels": (0.1, 0.9),
     "class_names": ["a", "b"],
     "thresholds": howsure.Thresholds(sure=0.9),
     "output": 1,

@@ -52,6 +52,7 @@ class Settings:
         weights: File with the state dict of the module that a function makes.
         output: The output to use, if a model has several: name, or position from 0.
         outputs: Kind of the model's outputs, if its last layer does not show it, such as logits.
+        levels: Shares of answers below the quantiles, for outputs=quantiles, such as 0.05,0.5,0.95.
         class_axis: Axis of the output with the classes of each position (1 for PyTorch, -1 for Keras).
         of_label: The label to take, if there are several, yes or no: name, or position from 0.
         batch_size: Number of rows that run together.
@@ -84,6 +85,7 @@ class Settings:
     weights: Path | None = None
     output: int | str | None = None
     outputs: str | None = None
+    levels: tuple[float, ...] = ()
     class_axis: int | None = None
     of_label: int | str | None = None
     batch_size: int = 256

@@ -250,6 +250,7 @@ QUANTILES = {
     ),
     "XGBoost from a file": (Boosted(ONE, objective="reg:quantileerror", quantile_alpha=None), "unknown"),
     "CatBoost": (Boosted(ONE, loss_function="Quantile:alpha=0.9"), "0.9"),
+    "quantile-forest": (Boosted(TWO, criterion="squared_error", default_quantiles=[0.1, 0.9]), "0.1, 0.9"),
 }
 MEANS = {
     "the median": linear_model.QuantileRegressor(),
@@ -257,6 +258,7 @@ MEANS = {
     "LightGBM's median": Boosted(ONE, objective="quantile", alpha=0.5),
     "XGBoost": Boosted(ONE, objective="reg:squarederror", quantile_alpha=None),
     "XGBoost's own loss": Boosted(ONE, objective=lambda y, values: (values - y, 1 + 0 * y)),
+    "the median of quantile-forest": Boosted(ONE, default_quantiles=None),
     "CatBoost's median": Boosted(ONE, loss_function="Quantile"),
     "two numbers": Boosted(TWO, loss_function="MultiRMSE"),
 }
@@ -274,6 +276,20 @@ def test_a_quantile_is_no_mean_until_somebody_says_so(name):
         howsure.assess(model, X)
     result = howsure.assess(model, X, outputs="values")
     np.testing.assert_allclose(result.mean, model.predict(X).reshape(len(X), -1))
+
+
+def test_levels_side_by_side_are_read_where_they_are_those_of_the_fit():
+    model, _ = QUANTILES["XGBoost of several"]
+    with pytest.warns(howsure.HowsureWarning, match="Quantiles cross"):
+        result = howsure.assess(model, X, outputs="quantiles", levels=(0.1, 0.9))
+    np.testing.assert_array_equal(result.answer_quantiles[:, 0], np.sort(model.predict(X), axis=-1))
+    with pytest.raises(howsure.InputError, match=r"fitted for other levels. Expected: levels=\(0.1, 0.9\)"):
+        howsure.assess(model, X, outputs="quantiles", levels=(0.05, 0.95))
+    with pytest.raises(howsure.ModelError, match="a quantile for each of 2 levels"):
+        howsure.assess(QUANTILES["LightGBM"][0], X, outputs="quantiles", levels=(0.05, 0.95))
+    variances = Boosted(ONE, 4.0, loss_function="RMSEWithUncertainty")
+    with pytest.raises(howsure.ModelError, match="a quantile for each of 2 levels"):
+        howsure.assess(variances, X, outputs="quantiles", levels=(0.05, 0.95))
 
 
 @pytest.mark.parametrize("name", MEANS)

@@ -139,3 +139,49 @@ def test_two_tables_of_numbers_are_compared_by_the_question(y, tmp_path):
     output = done("compare", first, second, "--set", "above=0")
     assert "first" in output
     assert "`above` has no effect on a model" in refused("compare", MODEL, first, "--set", "above=0")
+
+
+def test_quantiles_are_read_scored_and_corrected_as_in_python(x, y, tmp_path):
+    with pytest.warns(howsure.HowsureWarning, match="Quantiles cross"):
+        result = howsure.assess(
+            two_numbers(),
+            rows(N),
+            method=howsure.MCDropout(passes=20),
+            outputs="quantiles",
+            levels=(0.1, 0.9),
+        )
+    one = written(tmp_path / "y.csv", ["y"], [y[:, 0]])
+    told = ("--set", "outputs=quantiles", "--set", "levels=0.1,0.9", "--labels", one)
+    table = assessed(x, tmp_path / "t.parquet", *told, model=TWO)
+    saved = howsure.load(table)
+    np.testing.assert_array_equal(saved.answer_quantiles, result.answer_quantiles)
+    assert saved.levels == (0.1, 0.9)
+    assert "pinball loss" in done("evaluate", table)
+    assert "corrected from quantiles 0.1 and 0.9" in done(
+        "rules",
+        table,
+        "--coverage",
+        "0.8",
+        "--set",
+        "leave_out=calibration,hand-over",
+        "--out",
+        tmp_path / "r.json",
+    )
+    assessed(x, tmp_path / "parts", *told[:4], model=TWO)
+    parts = howsure.load(tmp_path / "parts")
+    np.testing.assert_array_equal(parts.answer_quantiles, result.answer_quantiles)
+    alone = ("assess", TWO, x, "--out", tmp_path / "u.parquet", "--set", "outputs=quantiles")
+    assert "levels" in refused(*alone)
+    output = refused(
+        "assess",
+        TWO,
+        x,
+        "--out",
+        tmp_path / "parts",
+        "--set",
+        "passes=20",
+        *told[:2],
+        "--set",
+        "levels=0.2,0.8",
+    )
+    assert "levels" in output

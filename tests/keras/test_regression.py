@@ -70,6 +70,22 @@ def test_a_quantile_is_no_mean(loss):
     assert howsure.assess(model, x, method=PLAIN, outputs="values").target_names == ("value",)
 
 
+def test_heads_of_quantiles_are_read_in_both_layouts():
+    inputs = keras.Input((4,))
+    hidden = layers.Dropout(0.3)(layers.Dense(6, "relu")(inputs))
+    flat = layers.Dense(6)(hidden)
+    for model in (keras.Model(inputs, flat), keras.Model(inputs, layers.Reshape((2, 3))(flat))):
+        model.compile(loss=pinball)
+        wanted = np.sort(numbers_of(model).reshape(12, 2, 3), axis=-1)
+        with pytest.warns(howsure.HowsureWarning, match="Quantiles cross"):
+            result = howsure.assess(
+                model, x, method=PLAIN, outputs="quantiles", levels=(0.1, 0.5, 0.9), class_names=["a", "b"]
+            )
+        np.testing.assert_allclose(result.answer_quantiles, wanted, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(result.mean, result.answer_quantiles[..., 1])
+        assert result.target_names == ("a", "b")
+
+
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on every backend")
 def test_the_loss_of_the_chosen_output_says_what_it_is(tmp_path):
     inputs = keras.Input((4,))

@@ -9,9 +9,11 @@ from scipy.stats import norm
 from sklearn.metrics import mean_pinball_loss
 
 import howsure
-from howsure import InputError, RegressionCertainty
+from howsure import InputError, ModelError, RegressionCertainty
 from howsure.errors import HowsureWarning
 from howsure.external.files import read_result
+from howsure.inputs.rows import InputSpec
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -160,6 +162,113 @@ def test_a_target_without_all_quantiles_is_told(tmp_path):
     pd.DataFrame({"q05.a": [1.0], "q95.a": [2.0], "q05.b": [1.0]}).to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(InputError, match=r"lacks quantiles of some targets.*'q95' for each of 'a', 'b'"):
         read_result(tmp_path / "rows.csv")
+
+
+# --- a model that puts them out ---------------------------------------------------------------------------
+
+NAMES = ["kg", "m"]
+
+
+def network(targets=2, levels=LEVELS):
+    """A network with dropout whose outputs ascend in each target, and rows."""
+    random = np.random.default_rng(0)
+    wide = np.exp(random.normal(size=(6, targets)))[..., None] * np.arange(1, 1 + len(levels))
+    steps = {
+        "hidden": (Dense(random.normal(size=(4, 6)), random.normal(size=6), "relu"), "x"),
+        "drop": (Dropout(0.4), "hidden"),
+        "output": (Dense(wide.reshape(6, -1), np.zeros(targets * len(levels)), "linear"), "drop"),
+    }
+    x = random.normal(size=(40, 4)).astype(np.float32)
+    return ArrayModel("heads", [InputSpec("x", (4,), "float32")], steps), x
+
+
+def assess(model, x, levels=LEVELS, **others):
+    return howsure.assess(model, x, outputs="quantiles", levels=levels, **others)
+
+
+@pytest.mark.parametrize(
+    "method", [howsure.MCDropout(passes=64), howsure.PlainPrediction(), howsure.MCDropout(max_passes=400)]
+)
+def test_quantiles_of_a_model_are_its_numbers_side_by_side(method):
+    model, x = network()
+    result = assess(model, x, method=method, class_names=NAMES)
+    plain = howsure.assess(model, x, method=method, outputs="values")
+    np.testing.assert_array_equal(result.answer_quantiles, plain.mean.reshape(40, 2, 5))
+    for name in ("mean", "mc_error", "spread", "spread_error", "quantiles", "networks"):
+        expected = getattr(plain, name)
+        found = getattr(result, name)
+        assert (found is None) == (expected is None)
+        if expected is not None:
+            np.testing.assert_array_equal(found, expected[:, [2, 7]], err_msg=name)
+    assert np.isnan(result.std).all()
+    assert (result.levels, result.target_names) == (LEVELS, ("kg", "m"))
+    given = RegressionCertainty.from_quantiles(plain.mean, LEVELS, NAMES)
+    y = np.random.default_rng(1).normal(size=(40, 2))
+    ours, theirs = (
+        howsure.evaluate(quantiles, y).of_target["m"].pinball.value for quantiles in (result, given)
+    )
+    assert ours == theirs
+    blocks = howsure.stream(model, x, method=method, outputs="quantiles", levels=LEVELS)
+    np.testing.assert_array_equal(next(blocks).answer_quantiles, result.answer_quantiles)
+
+
+def test_without_a_median_the_middle_is_told():
+    model, x = network(1, (0.1, 0.9))
+    method = howsure.MCDropout(passes=64)
+    result = assess(model, x, (0.1, 0.9), method=method)
+    plain = howsure.assess(model, x, method=method, outputs="values")
+    np.testing.assert_allclose(result.mean[:, 0], plain.mean.mean(axis=-1))
+    np.testing.assert_allclose(result.mc_error[:, 0], plain.mc_error.mean(axis=-1))
+    assert result.spread is None
+    assert " ± " in str(result[0])
+
+
+def test_outputs_that_cross_are_said_by_the_numbers_of_rows():
+    _, x = network()
+    random = np.random.default_rng(0)
+    weights, bias = random.normal(size=(4, 3)), np.arange(3.0)
+    steps = {"output": (Dense(weights, bias, "linear"), "x")}
+    model = ArrayModel("heads", [InputSpec("x", (4,), "float32")], steps)
+    crossed = np.flatnonzero((np.diff(x @ weights + bias, axis=-1) < 0).any(axis=-1))
+    with pytest.warns(HowsureWarning, match=f"cross in {len(crossed)} rows: {crossed[0]}, {crossed[1]}"):
+        result = assess(model, x, (0.1, 0.5, 0.9), method=howsure.PlainPrediction())
+    np.testing.assert_allclose(result.answer_quantiles[:, 0], np.sort(x @ weights + bias, axis=-1))
+
+
+def test_rules_decide_what_a_model_predicts(tmp_path):
+    model, x = network(1)
+    y = assess(model, x).mean + np.random.default_rng(0).normal(size=(40, 1))
+    known = assess(model, {"x": x, "y": y})
+    np.testing.assert_array_equal(known.truth, y)
+    rules = howsure.fit_rules(known, y, calibrate=False, coverage=0.9, risk=0.5, tolerance=2.0)
+    decided = assess(model, x[:7], rules=rules)
+    np.testing.assert_array_equal(np.stack([decided.low, decided.high], -1), rules.sets(assess(model, x[:7])))
+    with pytest.raises(InputError, match="settings"):
+        assess(model, x[:7], (0.1, 0.3, 0.5, 0.7, 0.9), rules=rules)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"levels": LEVELS}, "go together"),
+        ({"outputs": "quantiles"}, "go together"),
+        ({"outputs": "quantiles", "levels": (0.1, 0.2)}, "`levels` cannot be used"),
+        ({"outputs": "quantiles", "levels": (0.05, 0.5, 0.95)}, "a quantile for each of 3 levels"),
+        ({"outputs": "quantiles", "levels": LEVELS, "class_names": ["kg"]}, "Expected: 2 names"),
+        ({"outputs": "quantiles", "levels": LEVELS, "keep": "groups"}, "No groups are kept of quantiles"),
+    ],
+)
+def test_wishes_that_do_not_fit_are_said(wishes, message):
+    model, x = network()
+    with pytest.raises((InputError, ModelError), match=message):
+        howsure.assess(model, x, method=howsure.MCDropout(passes=16), **wishes)
+
+
+def test_other_functions_name_the_two_that_take_levels():
+    model, x = network()
+    for function in (howsure.plan, howsure.passes):
+        with pytest.raises(InputError, match=r"howsure.assess and howsure.stream take them"):
+            function(model, x, outputs="quantiles", **({"n": 4} if function is howsure.passes else {}))
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,16 @@ def test_losses_that_leave_open_what_the_numbers_are(loss, message):
     assert isinstance(assess(Keeps(loss), outputs="values"), howsure.RegressionCertainty)
 
 
+def test_quantiles_side_by_side():
+    module = Keeps(quantile_loss(0.9), end=nn.Unflatten(1, (1, 3)))
+    module.net[-1].bias.data += torch.tensor([-90.0, 0.0, 90.0])
+    for end in (module.end, nn.Identity()):
+        module.end = end
+        result = assess(module, outputs="quantiles", levels=(0.1, 0.5, 0.9))
+        wanted = module(torch.tensor(ROWS)).detach().numpy().reshape(len(ROWS), 1, 3)
+        np.testing.assert_allclose(result.answer_quantiles, wanted, rtol=1e-5)
+
+
 def test_a_loss_of_embeddings():
     with pytest.raises(ModelError, match="trained for embeddings"):
         assess(Keeps(nn.TripletMarginLoss()))

@@ -3,6 +3,7 @@
     scikit-learn   QuantileRegressor(quantile=q), loss='quantile' with `alpha` or `quantile`
     LightGBM       objective='quantile', alpha=q
     XGBoost        objective='reg:quantileerror', quantile_alpha=q
+    forests        default_quantiles=[q, r] of quantile-forest
     CatBoost       loss_function='Quantile:alpha=q' or 'MultiQuantile:alpha=q,r', 'RMSEWithUncertainty'
 
 A median counts as a mean does: regressors of the mean absolute error predict it, too.
@@ -21,7 +22,7 @@ import numpy as np
 from howsure.adapters.protocol import MEAN_VARIANCE, MEANS_AND_VARIANCES, QUANTILES, REGRESSION
 
 _LOSSES = ("loss_function", "objective", "loss")
-_LEVELS = ("quantile_alpha", "quantile", "alpha")
+_LEVELS = ("quantile_alpha", "quantile", "default_quantiles", "alpha")
 """Parameters that name a loss, and the share of answers below a quantile."""
 
 _USUAL = {("objective", "quantile"): 0.9, ("loss_function", "Quantile"): 0.5}
@@ -53,9 +54,10 @@ def fitted_for(model: Any) -> Fitted:
             return fitted_for(getattr(model, name))
     if isinstance(getattr(model, "steps", None), list):
         return fitted_for(model.steps[-1][1])
+    own = _of_parameters(model)
     inside = [model.regressor_] if hasattr(model, "regressor_") else getattr(model, "estimators_", None)
-    if not isinstance(inside, list) or not inside:
-        return _of_parameters(model)
+    if own != Fitted() or not isinstance(inside, list) or not inside:
+        return own
     fitted = next((inner for inner in map(fitted_for, inside) if inner != Fitted()), Fitted())
     # What is made of several answers, or of a transformed one, may be no variance.
     return fitted if fitted.says is None else Fitted(MEANS_AND_VARIANCES, _WITH_VARIANCE)
@@ -68,7 +70,8 @@ def _of_parameters(model: Any) -> Fitted:
     name, loss = next(iter(named.items()), ("", ""))
     if loss == _WITH_VARIANCE:
         return Fitted(says=MEAN_VARIANCE)
-    is_one = "quantile" in loss.lower() if loss else parameters.get("quantile") is not None
+    asked = (parameters.get(name) for name in ("quantile", "default_quantiles"))
+    is_one = "quantile" in loss.lower() if loss else any(level is not None for level in asked)
     levels = _levels(parameters, name, loss) if is_one else [_MEDIAN]
     if levels == [_MEDIAN]:
         return Fitted()

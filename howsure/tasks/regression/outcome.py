@@ -41,6 +41,7 @@ from howsure.inputs.targets import LARGEST, check_numbers, check_sizes, target_n
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, ResultMetadata
 from howsure.tasks.regression.doubt import ROUNDING, TARGET_SHARE
+from howsure.tasks.regression.quantiles import check_levels, with_levels
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.words import counted
 
@@ -99,6 +100,8 @@ class Numbers(Outcome):
                 f"{info.name} predicts numbers and no classes, so `outputs` cannot be '{request.outputs}'",
                 expected="no `outputs`, or outputs='values'",
             )
+        if request.outputs == QUANTILES:
+            return Quantiles.of_levels(info, request)
         outputs = _outputs_of(info) if request.outputs is None else request.outputs
         if outputs not in NUMBERS:
             return None
@@ -255,10 +258,65 @@ class Numbers(Outcome):
         return np.sqrt(np.maximum(variance[..., : self.answers], 0))
 
 
+@dataclass(frozen=True)
+class Quantiles(Numbers):
+    """L quantiles of answers for each of K targets: K · L numbers per row, those of a target side by side.
+
+    A quantile of the result is its mean over passes (quantile averaging; Lichtendahl and others 2013).
+
+    Args:
+        levels: L shares of answers.
+        targets: K names.
+    """
+
+    levels: tuple[float, ...] = ()
+    targets: tuple[str, ...] = ()
+
+    @classmethod
+    def of_levels(cls, info: ModelInfo, request: Request) -> Quantiles:
+        """The outcome of a model of which the caller says that it puts out quantiles.
+
+        Raises:
+            InputError: Names that do not fit, or levels that cannot be used.
+            ModelError: The output has no place for each level.
+        """
+        levels, shape = check_levels(request.levels), info.output_shape
+        count, outputs = len(levels), math.prod(shape)
+        side_by_side = shape[-1:] == (count,) or outputs in (count, max(shape, default=1))
+        if outputs % count or not side_by_side or info.ending in (MEAN_VARIANCE, MEAN_LOG_VARIANCE):
+            raise ModelError(
+                f"Model '{info.name}' does not put out a quantile for each of {count} levels",
+                expected=f"an output of shape (rows, {count}), or (rows, targets, {count})",
+                received=f"one of shape (rows, {', '.join(map(str, shape))})",
+            )
+        if info.ending in NUMBERS and info.trained_for == QUANTILES:  # an estimator, whose loss names them
+            fitted, told = str(info.loss).partition(" of ")[2], ", ".join(f"{level:g}" for level in levels)
+            if fitted[:1].isdigit() and fitted != told:
+                raise InputError(
+                    f"{info.name} was fitted for other levels", expected=f"levels=({fitted})", received=told
+                )
+        targets = target_names(request.class_names, outputs // count)
+        columns = [f"{target} at {level:g}" for target in targets for level in levels]
+        plain = replace(request, outputs=VALUES, levels=None, class_names=columns)
+        numbers = Numbers.of(info, plain)
+        assert numbers is not None
+        return cls(**vars(numbers), levels=levels, targets=targets)
+
+    def check_truth(self, labels: Any, rows: int) -> Floats:
+        """As `Numbers.check_truth`, of K targets."""
+        return check_numbers(labels, rows, self.targets)
+
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> RegressionCertainty:
+        """A `RegressionCertainty` of N rows with `answer_quantiles`."""
+        return with_levels(super().result(estimates, metadata), self.levels, self.targets)
+
+
 _TO_BE_SAID = {
     MEANS_AND_VARIANCES: "outputs='mean-variance' reads means and then variances; 'mean-log-variance' reads "
     "natural logarithms of variances, of which training took the exponential",
-    QUANTILES: "outputs='values' reads each quantile as a number of its own, although it is no mean",
+    QUANTILES: "outputs='quantiles', levels=(0.05, 0.5, 0.95) reads several levels side by side. "
+    "`howsure.RegressionCertainty.from_quantiles` takes the predictions of one model for each level. "
+    "outputs='values' reads each quantile as a number of its own, although it is no mean",
     LOG_RATES: "outputs='values' reads the logarithms as the numbers. For the rates, end the model in an "
     "exponential",
 }

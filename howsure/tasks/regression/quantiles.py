@@ -7,13 +7,14 @@ A pair of levels l and 1 − l holds a share 1 − 2 l of new answers, as far as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from howsure.errors import InputError, warn
 from howsure.inputs.rows import as_floats, in_rows
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 
 if TYPE_CHECKING:
     from howsure.tasks.regression.result import RegressionCertainty
@@ -73,19 +74,20 @@ def check_levels(levels: Any) -> tuple[float, ...]:
     return tuple(values.tolist())
 
 
-def checked(values: Any, levels: tuple[float, ...]) -> Floats:
+def checked(values: Any, levels: tuple[float, ...], rows: Integers | None = None) -> Floats:
     """(N, K, L) quantiles in ascending order. It sorts those that cross, and warns.
 
     Args:
         values: (N, L), (N, K · L) with the levels of a target side by side, or (N, K, L).
         levels: The L levels.
+        rows: (N,) numbers of the rows, for the warning. Default: from 0.
 
     Raises:
         InputError: Another shape, or not finite.
     """
     quantiles, count = as_floats(values, "The quantiles"), len(levels)
     if quantiles.ndim == 2 and quantiles.shape[1] and quantiles.shape[1] % count == 0:
-        quantiles = quantiles.reshape(len(quantiles), -1, count)
+        quantiles = quantiles.reshape(len(quantiles), quantiles.shape[1] // count, count)
     if quantiles.ndim != 3 or quantiles.shape[2] != count or not quantiles.shape[1]:
         raise InputError(
             "The quantiles do not fit the levels",
@@ -99,7 +101,8 @@ def checked(values: Any, levels: tuple[float, ...]) -> Floats:
         )
     crossed = np.flatnonzero((np.diff(quantiles, axis=-1) < 0).any(axis=(1, 2)))
     if len(crossed):
-        warn(f"Quantiles cross {in_rows(len(crossed), crossed[:5].tolist())}, and were sorted there.")
+        numbers = crossed if rows is None else rows[crossed]
+        warn(f"Quantiles cross {in_rows(len(crossed), numbers[:5].tolist())}, and were sorted there.")
     return np.sort(quantiles, axis=-1)
 
 
@@ -108,6 +111,36 @@ def middle_of(quantiles: Floats, levels: tuple[float, ...]) -> Floats:
     if 0.5 in levels:
         return np.asarray(quantiles[..., levels.index(0.5)])
     return np.asarray(between(quantiles, levels, next(iter(pairs_of(levels)))).mean(axis=-1))
+
+
+def with_levels(
+    result: RegressionCertainty, levels: tuple[float, ...], targets: tuple[str, ...]
+) -> RegressionCertainty:
+    """The result of K targets from that of K · L quantiles, whose means over passes are the quantiles.
+
+    `mc_error`, `spread` and what else is told of networks are those of the median. If 0.5 is no level, `mean`
+    lies between the innermost two. Its error is at most the mean of theirs, and nothing is told of networks.
+
+    Args:
+        result: Result of N rows and K · L numbers, the levels of a target side by side.
+        levels: The L levels.
+        targets: K names.
+    """
+    quantiles = checked(result.mean, levels, result.row)
+    place = levels.index(0.5) if 0.5 in levels else None
+    step = slice(place, None, len(levels))
+    columns: dict[str, Any] = {
+        name: None if place is None else values[:, step]
+        for name, values in result._arrays.items()
+        if values.ndim > 1
+    }
+    columns |= {
+        "mean": middle_of(quantiles, levels),
+        "mc_error": middle_of(result.mc_error.reshape(quantiles.shape), levels),
+        "answer_quantiles": quantiles,
+    }
+    method = {**result.method, "levels": list(levels)}
+    return replace(result, **columns, target_names=targets, method=method)
 
 
 def refuse(result: RegressionCertainty, what: str) -> None:

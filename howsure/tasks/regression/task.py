@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from howsure.adapters.protocol import NUMBERS
+from howsure.adapters.protocol import NUMBERS, QUANTILES
 from howsure.tasks.regression import above as thresholds
 from howsure.tasks.regression import calibrate as calibration
 from howsure.tasks.regression import compare as comparing
@@ -23,7 +23,7 @@ class Regression(Task[RegressionCertainty]):
 
     outcome_type = Numbers
     result_type = RegressionCertainty
-    outputs = NUMBERS
+    outputs = (*NUMBERS, QUANTILES)
     decisions = (decide.PredictionIntervals, decide.RegressionAbstention)
 
     evaluate = staticmethod(scoring.evaluate)

@@ -25,6 +25,7 @@ from howsure.adapters.protocol import (
     LOGITS,
     NUMBERS,
     PROBABILITIES,
+    QUANTILES,
     SEVERAL_LABELS,
     Model,
     ModelInfo,
@@ -128,7 +129,7 @@ class Positions(OneOfClasses):
         """
         shape = info.output_shape
         declared = request.outputs in ("probabilities", LOGITS)
-        of_another_kind = request.outputs in NUMBERS or (
+        of_another_kind = request.outputs in (*NUMBERS, QUANTILES) or (
             not declared and info.trained_for not in (None, CLASSES, SEVERAL_LABELS)
         )
         if not 2 <= len(shape) <= MOST_AXES + 1 or of_another_kind:
