@@ -29,6 +29,7 @@ def cells_of(path: Path) -> list[dict[str, Any]]:
 
 def outputs_of(cells: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """What each cell prints, shows as its last expression, and draws; all run in one namespace."""
+    list(_drawn())  # figures that others left open are no output
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for number, cell in enumerate(cells, 1):
         printed = io.StringIO()

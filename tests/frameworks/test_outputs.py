@@ -109,7 +109,9 @@ def test_one_word_says_that_outputs_are_numbers(framework, units, names):
     model = framework.network({"hidden": (6, "relu"), "drop": 0.3, "last": (units,)})
     with pytest.raises(howsure.ModelError, match=r"Nothing says.*outputs='values'.*'mean-log-variance'"):
         howsure.assess(model, X)
-    with pytest.raises(howsure.InputError, match=r"'values', 'mean-variance' or 'mean-log-variance'"):
+    with pytest.raises(
+        howsure.InputError, match=r"'values', 'mean-variance', 'mean-log-variance' or 'quantiles'"
+    ):
         howsure.assess(model, X, outputs="numbers")
     result = howsure.assess(model, X, method=howsure.Softmax(), outputs="values")
     assert result.target_names == names
