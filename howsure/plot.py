@@ -15,11 +15,15 @@ import numpy as np
 from howsure.arguments import check_type
 from howsure.compare.comparison import Comparison
 from howsure.errors import InputError
+from howsure.evaluation.groups import renumbered
+from howsure.evaluation.score import share_of_rows
 from howsure.optional import needs
 from howsure.report.figures import reliability as grouped
 from howsure.report.figures import risk_coverage as curve_of
+from howsure.results.row_index import one_position
 from howsure.tasks.classification.evaluate import Evaluation
 from howsure.tasks.classification.sentence import Row
+from howsure.tasks.regression import quantiles as of_answers
 from howsure.tasks.regression.evaluate import RegressionEvaluation
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.sentence import NumbersRow
@@ -49,7 +53,8 @@ def passes(row: Row | NumbersRow, *, ax: Axes | None = None) -> Axes:
     Returns:
         The axes. For classes, the ten most probable: a bar for each mean over passes, a line of ± 1.96
         `mc_error`, and a pale band of ± `spread`, the standard deviation between networks. For numbers, of
-        each target the mean with that line, and bands for nine in ten networks and nine in ten new answers.
+        each target the mean with that line, and bands for 90 % of networks and 90 % of new answers. If the
+        model predicts quantiles, the latter lies between the outermost.
 
     Raises:
         InputError: This is no row of classes or of numbers.
@@ -66,9 +71,10 @@ def passes(row: Row | NumbersRow, *, ax: Axes | None = None) -> Axes:
     if isinstance(row, NumbersRow):
         places, names = range(len(row.mean)), list(row.target_names)
         centres, errors = row.mean, row.mc_error
+        level = _level(row.method["levels"] if row.answer_quantiles is not None else ())
         bands = [
-            (row.prediction_interval(0.9), GREY, "nine in ten answers"),
-            (row.credible_interval(0.9), BLUE, "nine in ten networks"),
+            (row.prediction_interval(level), GREY, f"{100 * level:g} % of answers"),
+            (row.credible_interval(0.9), BLUE, "90 % of networks"),
         ]
         ax.plot(centres, places, "o", color="black", label="mean over passes")
         ax.set_xlabel("Number, in the unit of the target")
@@ -122,7 +128,8 @@ def reliability(evaluation: Evaluation | RegressionEvaluation, *, ax: Axes | Non
 
     Returns:
         The axes. For classes, up to ten groups of equally many rows by the probability of the label: the
-        share that is right over the mean claim, with exact 95 % intervals (Clopper and Pearson 1934). For
+        share that is right over the mean claim, with exact 95 % intervals (Clopper and Pearson 1934), which
+        are over the `groups` of dependent rows where `howsure.evaluate` knew them. For
         numbers, the share of answers inside of intervals over their level, a line for each target.
 
     Raises:
@@ -139,8 +146,15 @@ def reliability(evaluation: Evaluation | RegressionEvaluation, *, ax: Axes | Non
     ax = _axes(ax)
     ax.plot([0, 1], [0, 1], "--", color=GREY, label="claims that come true")
     if isinstance(evaluation, Evaluation):
-        groups = grouped(evaluation._confidence, evaluation._right)
-        lines = {"rows": (groups.confidence, [(r.share, r.low, r.high) for r in groups.right])}
+        bins, of = grouped(evaluation._confidence, evaluation._right), evaluation._found.groups
+        shares = [(share.share, share.low, share.high) for share in bins.right]
+        if of is not None:
+            stops = np.cumsum([share.total for share in bins.right])[:-1]
+            parts = np.split(np.argsort(evaluation._confidence, kind="stable"), stops)
+            rows = ((share_of_rows(evaluation._right[part]), renumbered(of[part])) for part in parts)
+            scores_of = [share.by_group(groups).score(0.95) for share, groups in rows]
+            shares = [(score.value, score.low, score.high) for score in scores_of]
+        lines = {"rows": (bins.confidence, shares)}
         ax.set(xlabel="Probability of the label", ylabel="Share that is right")
     else:
         covered = {name: scores.coverage for name, scores in evaluation.of_target.items() if scores.coverage}
@@ -195,13 +209,16 @@ def risk_coverage(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def intervals(result: RegressionCertainty, y: Any, *, level: float = 0.9, ax: Axes | None = None) -> Axes:
+def intervals(
+    result: RegressionCertainty, y: Any, *, level: float | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw intervals for new answers, and the true ones, in the order of the prediction.
 
     Args:
         result: Numbers with one target; of several, `result.of_target("price")`.
         y: (N,) or (N, 1) true numbers.
-        level: Share of answers that intervals claim to hold.
+        level: Share of answers that intervals claim to hold. Default: 0.9, or that between the outermost
+            quantiles.
         ax: Axes to draw into. Default: those of a new figure.
 
     Returns:
@@ -225,6 +242,7 @@ def intervals(result: RegressionCertainty, y: Any, *, level: float = 0.9, ax: Ax
             received=f"{result.mean.shape[1]} targets, {len(result)} rows and {len(truth)} true numbers",
             hint="Choose a target of several: result.of_target(0).",
         )
+    level = _level(result.levels) if level is None else level
     ends = result.prediction_interval(level)[:, 0]
     inside = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
     order = np.argsort(result.mean[:, 0], kind="stable")
@@ -254,10 +272,10 @@ def maps(result: DenseCertainty, row: int, image: Any, *, ax: Sequence[Axes] | N
         ax: Three axes. Default: a new figure.
 
     Returns:
-        The three axes. In the third, white lines go around coin flips.
+        The three axes. In the third, white lines go around coin flips. Pixels that do not count stay empty.
 
     Raises:
-        InputError: Rows have no two axes of positions, or the image has another size.
+        InputError: Rows have no two axes of positions, there is no such row, or the image has another size.
         DependencyError: matplotlib is missing.
 
     Example:
@@ -266,7 +284,9 @@ def maps(result: DenseCertainty, row: int, image: Any, *, ax: Sequence[Axes] | N
         >>> axes[0].figure.savefig("maps.png")
     """
     check_type(result, DenseCertainty, "result", "classes at positions, a DenseCertainty")
+    one_position(row, len(result))
     label, picture = np.asarray(result.label[row]), np.asarray(image)
+    counts = label >= 0
     if picture.ndim == 3 and picture.shape[:2] != label.shape and picture.shape[1:] == label.shape:
         picture = np.moveaxis(picture, 0, -1)
     if label.ndim != 2 or picture.shape[:2] != label.shape:
@@ -284,10 +304,16 @@ def maps(result: DenseCertainty, row: int, image: Any, *, ax: Sequence[Axes] | N
     axes[0].imshow(picture.squeeze(), cmap="gray")
     axes[0].set_title("Image", fontsize="medium")
     axes[1].imshow(
-        label, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(colours) - 0.5, interpolation="nearest"
+        np.where(counts, label, np.nan),
+        cmap=ListedColormap(colours),
+        vmin=-0.5,
+        vmax=len(colours) - 0.5,
+        interpolation="nearest",
     )
     axes[1].set_title("Class", fontsize="medium")
-    keys = [Patch(color=colours[k], label=result.class_names[k]) for k in np.unique(label)[:MOST_CLASSES]]
+    keys = [
+        Patch(color=colours[k], label=result.class_names[k]) for k in np.unique(label[counts])[:MOST_CLASSES]
+    ]
     axes[1].legend(
         handles=keys, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False
     )
@@ -337,6 +363,11 @@ def methods(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
         f"{main.replace('_', ' ').upper()} less that of '{first}', with 95 % intervals; {better} is better"
     )
     return ax
+
+
+def _level(levels: Sequence[float]) -> float:
+    """The level of intervals by default: 0.9, or the share between the outermost of these quantiles."""
+    return [0.9, *of_answers.pairs_of(tuple(levels))][-1]
 
 
 def _axes(ax: Axes | None) -> Axes:

@@ -100,6 +100,42 @@ def test_maps_show_the_classes_at_pixels(image):
     np.testing.assert_allclose(axes[2].images[0].get_array(), result.probability[1])
 
 
+def test_maps_leave_pixels_empty_that_do_not_count():
+    counts = np.ones((2, 8, 9), bool)
+    counts[:, 0] = False
+    passes = RNG.dirichlet(np.ones(3), (20, 2, 8, 9))
+    result = howsure.DenseCertainty.from_passes(passes, ["a", "b", "c"], positions=counts)
+    drawn = plot.maps(result, 1, np.zeros((8, 9)))[1]
+    shown = np.ma.filled(np.ma.asarray(drawn.images[0].get_array(), float), np.nan)
+    assert np.isnan(shown[0]).all()
+    np.testing.assert_array_equal(shown[1:], result.label[1, 1:])
+    assert [text.get_text() for text in drawn.get_legend().get_texts()] == ["a", "b", "c"]
+
+
+def test_quantiles_are_drawn_between_the_outermost():
+    quantiles = np.sort(RNG.normal(size=(50, 5)), axis=1)
+    result = howsure.RegressionCertainty.from_quantiles(quantiles, (0.05, 0.1, 0.5, 0.9, 0.95))
+    few = howsure.RegressionCertainty.from_quantiles(quantiles[:, 1:4], (0.1, 0.5, 0.9))
+    for one, ends in ((result, quantiles[:, [0, 4]]), (few, quantiles[:, [1, 3]])):
+        lines = plot.intervals(one, quantiles[:, 2]).collections[0].get_segments()
+        order = np.argsort(quantiles[:, 2])
+        np.testing.assert_allclose([line[:, 1] for line in lines], ends[order])
+        bar = plot.passes(one[3]).containers[0][0]
+        np.testing.assert_allclose([bar.get_x(), bar.get_x() + bar.get_width()], ends[3])
+
+
+def test_reliability_of_dependent_rows_has_intervals_over_their_groups(classes):
+    certainty, truth = classes
+    groups = np.repeat(np.arange(20), 10)
+    alone, ax = (plot.reliability(howsure.evaluate(certainty, truth, groups=of)) for of in (None, groups))
+    bins = figures.reliability(certainty.probability, certainty.label == truth)
+    rows = np.argsort(certainty.probability, kind="stable")[: bins.right[0].total]
+    some = howsure.evaluate(certainty[rows], truth[rows], groups=groups[rows]).accuracy
+    start, end = ax.containers[0].lines[2][0].get_segments()[0]
+    assert (start[1], end[1]) == pytest.approx((some.low, some.high))
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), alone.lines[1].get_ydata())
+
+
 def test_methods_are_drawn_beside_the_first(classes):
     certainty, truth = classes
     blunt = howsure.Certainty.from_probabilities(np.full((200, 3), [0.4, 0.3, 0.3]), ["a", "b", "c"])
@@ -134,6 +170,12 @@ def test_pictures_go_into_axes_that_are_given(classes):
                 howsure.DenseCertainty.from_probabilities(np.full((1, 4, 4, 2), 0.5)), 0, np.zeros((5, 5))
             ),
             r"Row 0 cannot be drawn on this image",
+        ),
+        (
+            lambda: plot.maps(
+                howsure.DenseCertainty.from_probabilities(np.full((1, 4, 4, 2), 0.5)), 7, np.zeros((4, 4))
+            ),
+            "Row 7 does not exist",
         ),
     ],
 )
