@@ -425,7 +425,7 @@ FACTS = (
     ("between", "`most networks say 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
     ("verdict", "`coin flip.`, where settled", ENUMERATED, FACT),
     ("settles", "`needs about 200 more passes`", "so many passes", HALF),
-    ("within", "`The networks doubt more than they disagree`", ENUMERATED, FACT),
+    ("within", "`Most of the doubt is within the networks, not between them`", ENUMERATED, FACT),
     ("disagree", "`The networks disagree`", ENUMERATED, FACT),
     ("label", "`'wind': 52 ± 3 % yes`, and in groups", ENUMERATED, INTERVAL),
     ("label verdict", "`coin flip` of a label, where settled", ENUMERATED, FACT),

@@ -16,7 +16,7 @@ from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import WHY, chosen, findings, is_known, lead, leading
 from howsure.compare.parts import ACCURACY, ALTERNATIVES, CALIBRATION, DISCRIMINATION, ORDER
-from howsure.compare.reasons import WHOLE, reasons
+from howsure.compare.reasons import WHOLE, holds_claims, reasons
 from howsure.compare.sentences import cost_in_words, joined, the
 from howsure.evaluation.metrics import Metric
 from howsure.evaluation.score import LEAST_MISTAKES, OUTSIDE
@@ -206,7 +206,8 @@ class Reason:
     Attributes:
         method: Its name.
         said: A few sentences; empty if nothing is known.
-        claimed: Its claims beside the truth, in short; empty if it claims nothing.
+        claimed: Its claims beside the truth, in short, unless `said` has them, and its best temperature or
+            factor; empty if it claims nothing.
     """
 
     method: str
@@ -221,12 +222,15 @@ def _reasons(comparison: Comparison) -> list[Reason]:
     plain.sort(key=lambda method: method != comparison.calibrations.get(taken, taken))
     claims = {method: claim for (method, rows), claim in comparison.claims.items() if rows == AS_THEY_ARE}
     scales = {method: of.scale.score(0.95) for method, of in comparison.parts.items()}
-    short = {
-        method: joined(comparison.words.claimed(claim), comparison.words.scale_in_words(scales[method]))
-        if method in scales and scales[method].known
-        else comparison.words.claimed(claim)
-        for method, claim in claims.items()
-    }
+    short = dict[str, str]()
+    for method, claim in claims.items():
+        scale = (
+            comparison.words.scale_in_words(scales[method])
+            if method in scales and scales[method].known
+            else ""
+        )
+        is_said = scale and holds_claims(sentences.get(method, ""), claim)
+        short[method] = scale.strip("()") if is_said else joined(comparison.words.claimed(claim), scale)
     return [Reason(method, sentences.get(method, ""), short.get(method, "")) for method in plain]
 
 

@@ -67,13 +67,13 @@ class AnswerRow(Displayed):
 
         Example:
             >>> print(howsure.assess(model, x)[89].explain())
-            With other units dropped, most networks say 1 to 97 %. The networks doubt more than they ...
+            With other units dropped, most networks say 1 to 97 %. Most of the doubt is within the ...
         """
         return " ".join(f"{upper(part)}." for part in self._explained() if part)
 
     def _explained(self) -> Iterable[str]:
         """Clauses of `explain`; empty ones are left out."""
-        raise NotImplementedError
+        return ()
 
 
 def plain(value: Any) -> Any:
@@ -88,7 +88,9 @@ def plain(value: Any) -> Any:
 
 
 ADVICE = {
-    verdicts.WITHIN_PASSES: "the {between} doubt more than they disagree: more {passes} will not help",
+    verdicts.WITHIN_PASSES: (
+        "most of the doubt is within the {between}, not between them: more {passes} will not help"
+    ),
     verdicts.DISAGREEMENT: (
         "the {between} disagree: an ensemble tells whether networks from other seeds doubt it too"
     ),

@@ -301,7 +301,7 @@ def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
     right = full().score("MC dropout", "accuracy").value
     assert f"is too modest: it claims {100 * claimed:.1f}\u00a0% and is right on" in text
     assert f"right on {100 * right:.1f}\u00a0%." in text
-    assert "(best temperature 0." in render_comparison(full())
+    assert "Best temperature 0." in render_comparison(full())
     bolder = of_true({"softmax": noisy(0.8, 0.3), "MC dropout": noisy(0.9, 0.3)})
     assert not any("MC dropout is too modest" in finding.answer for finding in findings(bolder))
 

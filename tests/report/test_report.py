@@ -99,18 +99,15 @@ def test_whether_networks_disagree_is_said() -> None:
     for shares, said in (
         (
             [0.9, 0.8, 0.7, 0.1],
-            "The networks doubt more than they disagree, where the model is not sure: more",
+            "Most of the doubt is within the networks, not between them: more",
         ),
         ([0.1, 0.2, 0.9, 0.9], "The networks disagree on 2 of the 3 rows it is not sure of."),
     ):
         assert said in Page(render(certainty_of(p, expected_entropy=doubt * shares))).words
     unsettled = certainty_of(p, expected_entropy=doubt * 0.9, mc_error=0.1)
-    assert "disagree, where the model is not sure. " in Page(render(unsettled)).words
+    assert "not between them. " in Page(render(unsettled)).words
     ensemble = certainty_of(p, expected_entropy=doubt * 0.9, method=dict(Ensemble([object()]).settings))
-    assert (
-        "The members doubt more than they disagree, where the model is not sure"
-        in Page(render(ensemble)).words
-    )
+    assert "Most of the doubt is within the members, not between them" in Page(render(ensemble)).words
 
 
 def test_bars_show_probabilities_and_their_intervals() -> None:

@@ -247,7 +247,7 @@ def test_sentence_of_the_design():
     text = sentence(p, mc_error=0.005, share=0.9, class_names=names, kind="image")
     assert text == (
         "51 ± 1 % '8', or '6' (46 %): coin flip. "
-        "The networks doubt more than they disagree: more passes will not help."
+        "Most of the doubt is within the networks, not between them: more passes will not help."
     )
 
 
@@ -262,7 +262,7 @@ def test_sentence_of_the_design():
             0.9,
             "row",
             "50.0 ± 0.2 % 'a', or 'b' (50 %): coin flip. "
-            "The networks doubt more than they disagree: more passes will not help.",
+            "Most of the doubt is within the networks, not between them: more passes will not help.",
         ),
         (
             [0.3, 0.7],
@@ -343,7 +343,10 @@ def test_nine_passes_that_were_drawn_settle_nothing_and_nine_members_do(method, 
 def test_what_is_seen_of_doubt_is_said_of_what_the_passes_are():
     settings = dict(howsure.Ensemble([object()]).settings)
     text = sentence([0.55, 0.45], share=0.8, method=settings, expected_entropy_error=np.array([0.005]))
-    assert "The members doubt more than they disagree: more members of the ensemble will not help." in text
+    assert (
+        "Most of the doubt is within the members, not between them: "
+        "more members of the ensemble will not help." in text
+    )
     one = make([[0.55, 0.45]], share=0.8, **{name: np.array([0.005]) for name in ERRORS})
     # E = .8 H, I = .2 H, H = .688: (E + I) · .005 / H² = .0074, and 1.96 of it are 1.5 points.
     assert one.disagreement_error.tolist() == pytest.approx([0.005 / entropy_of(np.array([0.55, 0.45]))])

@@ -56,7 +56,7 @@ def doubt_in_words(certainty: Certainty) -> str:
     disagree = int(np.sum(certainty.disagreement[unsure] > 0.5))
     if disagree:
         return f"The {between} disagree on {disagree:,} of the {counted(count, kind)} it is not sure of."
-    alike = f"The {between} doubt more than they disagree, where the model is not sure"
+    alike = f"Most of the doubt is within the {between}, not between them"
     return f"{alike}: more {words['passes']} will not help." if certainty.settled.all() else f"{alike}."
 
 
