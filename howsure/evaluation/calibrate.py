@@ -92,8 +92,8 @@ def calibrate(
     With a `RegressionCertainty`, it learns one noise for each target if `noise` is unknown, by maximum
     likelihood: Σ log N(y; mean, spread² + noise²). If `std` is known, it is multiplied by the factor of
     maximum likelihood, √(mean of ((y − mean) / std)²). With `scale_by`, each row then gets a factor of its
-    own: boosted trees learn the mean of ((y − mean) / std)² from its features by the gamma deviance, the
-    likelihood of normal errors, which is unbiased for others too. Cross-validation chooses how many trees.
+    own: boosted trees learn log ((y − mean) / std)² from its features, and held-out rows give the level.
+    Cross-validation chooses how many trees.
 
     Args:
         certainty: Result of N rows that the model was not trained on, at least K and at least 10.

@@ -42,11 +42,14 @@ def csv_lines(result: Any, columns: str | None = None) -> Iterator[Iterable[Any]
     `columns` is as of `Result.to_arrow`.
     """
     table_columns = [
-        (c, values) for c, values in result._in_table(columns).items() if c.shape != WIDE_OF_NETWORKS
+        (column, values)
+        for column, values in result._in_table(columns).items()
+        if column.shape != WIDE_OF_NETWORKS or result.cell_names(column)
     ]
     header: list[str] = []
     for column, _ in table_columns:
-        header += [".".join(path) for path in itertools.product(*_name_parts(result, column))]
+        paths = itertools.product(*_name_parts(result, column))
+        header += result.cell_names(column) or [".".join(path) for path in paths]
     values_of_columns: list[Any] = [values for _, values in table_columns]
     if any(column.name == "in_set" for column, _ in table_columns):
         header.append(SET)

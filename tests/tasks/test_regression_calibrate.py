@@ -180,9 +180,17 @@ def test_the_scatter_that_depends_on_the_row_is_learnt(told):
     for some in (noise < np.quantile(noise, 0.2), noise > np.quantile(noise, 0.8)):
         assert np.mean(np.abs(z[some]) < 1.645) == pytest.approx(0.9, abs=0.07)
     constant = howsure.evaluate(howsure.calibrate(told(known))(told(new))).nll.value
-    stated, true = calibrator.after.nll, howsure.evaluate(calibrated).nll.value
-    assert true < constant - 0.3
-    assert stated.low < true < stated.high
+    assert howsure.evaluate(calibrated).nll.value < constant - 0.3
+
+
+def test_its_stated_score_is_that_of_new_rows():
+    hits = 0
+    for seed in range(100, 110):
+        (known, features, _), (new, of_new, _) = by_feature(600, seed), by_feature(4000, seed + 1000)
+        calibrator = howsure.calibrate(known, scale_by=features)
+        stated, true = calibrator.after.nll, howsure.evaluate(calibrator(new, scale_by=of_new)).nll.value
+        hits += stated.low < true < stated.high
+    assert hits >= 8, "of ten intervals that hold 95 times in a hundred"
 
 
 def test_factors_are_those_of_the_trees_of_scikit_learn():
@@ -191,11 +199,20 @@ def test_factors_are_those_of_the_trees_of_scikit_learn():
     squares = np.exp(features[:, 0]) * random.chisquare(1, 500)
     learnt = Boosted.fitted(features, squares, 0)
     theirs = HistGradientBoostingRegressor(
-        loss="gamma", max_iter=len(learnt.trees), max_leaf_nodes=LEAVES, early_stopping=False, random_state=0
-    ).fit(features, squares)
-    ratio = learnt(features) ** 2 / theirs.predict(features)
+        max_iter=len(learnt.trees), max_leaf_nodes=LEAVES, early_stopping=False, random_state=0
+    ).fit(features, np.log(squares))
+    ratio = learnt(features) ** 2 / np.exp(theirs.predict(features))
     np.testing.assert_allclose(ratio, ratio[0])
-    assert 1 <= ratio[0] < 1.3  # what held-out rows add to the level
+    assert np.log(ratio[0]) == pytest.approx(1.27, abs=0.3)  # −E log χ²₁, as errors are normal
+
+
+@pytest.mark.filterwarnings("error")
+def test_noise_that_differs_by_orders_of_magnitude_is_learnt():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(400, 3))
+    true = np.exp(2 * features[:, 0])
+    learnt = Boosted.fitted(features, true**2 * random.chisquare(1, 400), 0)
+    assert np.corrcoef(np.log(learnt(features)), np.log(true))[0, 1] > 0.95
 
 
 def test_no_difference_between_rows_is_no_factor():

@@ -1,5 +1,6 @@
 """Quantiles of answers: read, scored and corrected as scikit-learn and MAPIE do, or refused."""
 
+import itertools
 import logging
 
 import numpy as np
@@ -295,3 +296,16 @@ def test_other_functions_name_the_two_that_take_levels():
 def test_bad_input_is_said(call, message):
     with pytest.raises(InputError, match=message):
         call(draw(60))
+
+
+@pytest.mark.parametrize("targets", [["price"], ["price", "age"]])
+def test_a_csv_file_has_a_column_for_each_quantile(targets, tmp_path):
+    levels = {"q025": 0.025, "q10": 0.1, "q90": 0.9, "q975": 0.975}
+    values = np.sort(np.random.default_rng(0).normal(size=(5, len(targets), 4)), axis=-1)
+    result = howsure.RegressionCertainty.from_quantiles(values, tuple(levels.values()), targets)
+    result.save(tmp_path / "q.csv")
+    written = pd.read_csv(tmp_path / "q.csv")
+    for (k, target), (place, name) in itertools.product(enumerate(targets), enumerate(levels)):
+        column = name if len(targets) == 1 else f"{name}.{target}"
+        np.testing.assert_allclose(written[column], values[:, k, place])
+    assert "answer_quantiles" in result.to_pandas()

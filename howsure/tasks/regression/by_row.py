@@ -1,14 +1,16 @@
 """A factor of the standard deviation that depends on features of the row, learnt from squared errors.
 
-Boosted trees of scikit-learn predict log E[z² | features] of the standardised errors z by the gamma deviance,
-mean of (z² / v + log v). It is twice the NLL of normal errors but for a constant. So v is the maximum of the
-likelihood, and estimates the mean of z² without bias whatever the distribution of z. Least squares on log z²
-would need the correction E log χ²₁ = −1.27, which holds for normal errors alone, and has a variance of π²/2
-where this has 2.
+Boosted trees of scikit-learn predict log z² from features, by least squares, where z are the standardised
+errors. For normal errors the mean of log z² is log v − 1.27 and its variance π²/2, whatever the variance v of
+z is (Davidian and Carroll 1987). So trees learn log v but for a constant, equally well where v is small and
+where it is large. The constant follows from held-out rows: z² / v has mean 1 there, so that v is right on
+average whatever the distribution of z.
 
-Cross-validation chooses the number of trees, and then the level, at which the held-out z² / v have mean 1.
-If the deviance without trees is within one standard error (Breiman and others 1984), the factor is 1 in all
-rows.
+Trees by the gamma deviance would use the data better (a variance of 2). But Newton's steps of scikit-learn go
+far too low where most z² lie below their mean, as they do if v differs much between rows.
+
+Cross-validation chooses the number of trees by the NLL of normal errors, which is the gamma deviance of z².
+With no tree the factor is 1 in all rows.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ from howsure.sampling.outcome import Floats
 
 TREES, LEAVES = 100, 4
 """Most trees, the default of scikit-learn, and leaves of each (Friedman 2001 tries 2 to 21)."""
+
+SMALLEST = 1e-8
+"""Least z², as a share of the mean, whose logarithm is taken: of normal errors one in 12,500 is below."""
 
 _Count = Annotated[int, FROM_0]
 _Number = Annotated[float, FINITE]
@@ -103,27 +108,29 @@ class Boosted:
 
         def model(rows: Any, trees: int) -> Any:
             boosting = HistGradientBoostingRegressor(
-                loss="gamma", max_iter=trees, max_leaf_nodes=LEAVES, early_stopping=False, random_state=seed
+                max_iter=trees, max_leaf_nodes=LEAVES, early_stopping=False, random_state=seed
             )
-            return boosting.fit(features[rows], positive[rows])
+            return boosting.fit(features[rows], logs[rows])
 
         if not squares.any():
             return cls(0.0, ())
-        positive = np.maximum(squares, np.finfo(float).tiny ** 0.5)  # the deviance needs numbers above 0
-        fold, v = random_folds(len(squares), seed), np.ones((TREES + 1, len(squares)))
+        logs = np.log(np.maximum(squares, SMALLEST * squares.mean()))
+        fold, predicted = random_folds(len(squares), seed), np.zeros((TREES + 1, len(squares)))
         for number in range(FOLDS):
             left_out = fold == number
-            v[0, left_out] = positive[~left_out].mean()
-            v[1:, left_out] = [*model(~left_out, TREES).staged_predict(features[left_out])]
-        loss = squares / v + np.log(v)
+            predicted[0, left_out] = np.log(squares[~left_out].mean())
+            predicted[1:, left_out] = [*model(~left_out, TREES).staged_predict(features[left_out])]
+        levels = np.log(np.mean(squares * np.exp(-predicted), axis=1, keepdims=True))
+        levels[0] = 0.0
+        predicted += levels
+        loss = squares * np.exp(-predicted) + predicted
         count = int(np.argmin(loss.mean(axis=1)))
         gain = loss[0] - loss[count]
         if not gain.mean() > gain.std() / np.sqrt(len(gain)):
             return cls(0.0, ())
         boosting = model(slice(None), count)
         trees = tuple(BoostedTree.of(tree.nodes) for (tree,) in boosting._predictors)
-        level = np.mean(squares / v[count])
-        return cls(float(boosting._baseline_prediction.item() + np.log(level)), trees)
+        return cls(float(boosting._baseline_prediction.item() + levels[count].item()), trees)
 
     def __call__(self, features: Floats) -> Floats:
         """(N,) factors of the standard deviation."""

@@ -60,6 +60,12 @@ def widest_between(result: RegressionCertainty) -> Floats:
     return between(result.answer_quantiles, result.levels, list(pairs_of(result.levels))[-1])
 
 
+def column_of(level: float) -> str:
+    """Name of the column of a quantile in a csv file, as in tables of quantiles: `q05`, `q50`, `q975`."""
+    text = f"{level:.4f}"
+    return "q" + (text[2:].rstrip("0").ljust(2, "0") if float(text) == level else f"{level:g}")
+
+
 def check_levels(levels: Any) -> tuple[float, ...]:
     """The levels, ascending; an `InputError` unless two of them lie around a share of answers."""
     values = as_floats(levels, "`levels`")

@@ -147,7 +147,6 @@ COLUMNS = (
         "answer_quantiles",
         "number that shares `levels` of new answers stay below; None unless the model predicts quantiles",
         WIDE_OF_NETWORKS,
-        on_demand=True,
         optional=True,
     ),
     _wide_column("truth", "the true number; None if not given", optional=True),
@@ -255,6 +254,13 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             self.noise_from, (str, type(None)), "noise_from", "a text such as 'held-out rows', or None"
         )
         as_share(self.unfamiliar_share, "unfamiliar_share")
+
+    def cell_names(self, column: Column) -> list[str]:
+        """See `Result`; quantiles are `q05`, or `q05.price` of several targets."""
+        if column.name != "answer_quantiles":
+            return []
+        ends = [""] if len(self.target_names) == 1 else [f".{name}" for name in self.target_names]
+        return [of_answers.column_of(level) + end for end in ends for level in self.levels]
 
     @property
     def levels(self) -> tuple[float, ...]:
