@@ -44,12 +44,12 @@ def csv_lines(result: Any, columns: str | None = None) -> Iterator[Iterable[Any]
     table_columns = [
         (column, values)
         for column, values in result._in_table(columns).items()
-        if column.shape != WIDE_OF_NETWORKS or result.cell_names(column)
+        if column.shape != WIDE_OF_NETWORKS or result._cell_names(column)
     ]
     header: list[str] = []
     for column, _ in table_columns:
         paths = itertools.product(*_name_parts(result, column))
-        header += result.cell_names(column) or [".".join(path) for path in paths]
+        header += result._cell_names(column) or [".".join(path) for path in paths]
     values_of_columns: list[Any] = [values for _, values in table_columns]
     if any(column.name == "in_set" for column, _ in table_columns):
         header.append(SET)

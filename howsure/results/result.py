@@ -232,7 +232,7 @@ class Result(Shown, Generic[OneRow]):
         """Name of a column in the table."""
         return column.name if column.called is None else str(getattr(self, column.called))
 
-    def cell_names(self, column: Column) -> list[str]:
+    def _cell_names(self, column: Column) -> list[str]:
         """Names of a column's values in csv files, where they are others than names and levels make."""
         return []
 

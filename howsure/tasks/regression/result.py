@@ -255,7 +255,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         )
         as_share(self.unfamiliar_share, "unfamiliar_share")
 
-    def cell_names(self, column: Column) -> list[str]:
+    def _cell_names(self, column: Column) -> list[str]:
         """See `Result`; quantiles are `q05`, or `q05.price` of several targets."""
         if column.name != "answer_quantiles":
             return []
