@@ -8,13 +8,8 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from release.reference import pages_of_kinds
-
 ROOT = Path(__file__).parent.parent
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
-
-OF_KINDS = "reference/{kind}.md"
-"""Where the navigation has them."""
 
 LAST = ("Evidence", "Reference", "Project")
 """Parts of the navigation that search shows after the pages for users."""
@@ -27,18 +22,8 @@ LOADS = re.compile(
 """What makes a browser ask another host as soon as the page, or its style, is read. Plain links do not."""
 
 
-def on_config(config: MkDocsConfig) -> None:
-    """Put the pages of kinds of answers into the navigation."""
-    for part in config.nav or []:
-        for title, pages in part.items():
-            at = pages.index(OF_KINDS) if OF_KINDS in pages else len(pages)
-            part[title] = [*pages[:at], *(pages_of_kinds() if pages[at:] else []), *pages[at + 1 :]]
-
-
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that lie beside docs/, with their links as they are from within it."""
-    for name, text in pages_of_kinds().items():
-        files.append(File.generated(config, name, content=text))
     for name in PAGES:
         text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
         files.append(File.generated(config, name, content=text))

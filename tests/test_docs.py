@@ -9,7 +9,7 @@ import typer.main
 
 import howsure
 from howsure.cli.app import app
-from release.reference import described, pages_of_kinds
+from release import reference
 from tests.guard import check_none, check_same
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +24,7 @@ REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 START = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
 DOCS = "make docs"
+WRITE = "python -m release.reference"
 SITE = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 PROGRAM = typer.main.get_command(app)
@@ -42,11 +43,6 @@ def anchors(page):
     """The anchors GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ +(.+)$", without_blocks(page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def is_module(path):
-    place = ROOT / path.replace(".", "/")
-    return place.is_dir() or place.with_suffix(".py").exists()
 
 
 def shell_lines(text):
@@ -102,21 +98,57 @@ def test_every_public_name_is_on_a_page(name):
 
 
 def test_the_reference_has_every_public_name_once():
-    texts = [page.read_text(encoding="utf-8") for page in REFERENCE if page.name != "modules.md"]
-    paths = [path for text in [*texts, *pages_of_kinds().values()] for path in described(text)]
+    texts = [page.read_text(encoding="utf-8") for page in REFERENCE]
+    paths = [path for text in texts for path in reference.described(text)]
     names = [path.rpartition(".")[2] for path in paths if not path.startswith("howsure.plot.")]
-    open = "the page of docs/reference/ that it belongs to, and write `::: howsure.NAME`"
+    open = "the page of docs/reference/ that it belongs to, and write a heading '## `howsure.NAME`'"
     found_in, expected_in = "the reference", "`howsure.__all__`"
-    check_same(names, howsure.__all__, found_in=found_in, expected_in=expected_in, open=open, command=DOCS)
+    check_same(names, howsure.__all__, found_in=found_in, expected_in=expected_in, open=open, command=WRITE)
     check_none({name for name in names if names.count(name) > 1}, "are in the reference twice", open=open)
 
 
 @pytest.mark.parametrize("page", REFERENCE, ids=relative)
-def test_the_reference_describes_no_whole_module(page):
-    # The site would show the module in the place of a function that is called as its module.
-    wrong = filter(is_module, described(page.read_text(encoding="utf-8")))
-    check_none(
-        wrong, "are modules", open=f"{relative(page)}, and write the path of the function, and a heading"
+def test_the_reference_is_as_signatures_and_docstrings_say(page):
+    written = reference.pages()[page.name].splitlines()
+    wrong = {*page.read_text(encoding="utf-8").splitlines()} ^ {*written}
+    check_none(wrong, "lines differ from what the command writes", open=relative(page), command=WRITE)
+
+
+@pytest.mark.parametrize("page", REFERENCE, ids=relative)
+def test_each_heading_of_the_reference_has_an_anchor_of_its_own(page):
+    headings = re.findall(r"^##+ ", without_blocks(page.read_text(encoding="utf-8")), re.MULTILINE)
+    assert len(anchors(page)) == len(headings) + 1
+
+
+def documented(passes: int, *, name: str = "a") -> float:
+    """Do `this` with an (N, *P) array, see `docs/words.md`.
+
+    More.
+
+    Args:
+        passes: How many,
+            at least 2 < 3.
+        name: A name.
+
+    Returns:
+        A number.
+
+    Raises:
+        ValueError: Never.
+
+    Example:
+        >>> documented(2)
+        1.0
+    """
+
+
+def test_the_reference_shows_all_that_a_docstring_says():
+    assert "\n\n".join(reference.of_function("howsure.documented", documented)) == (
+        "```python\nhowsure.documented(passes: int, *, name: str = 'a') -> float\n```\n\n"
+        "Do `this` with an (N, \\*P) array, see [docs/words.md](../words.md).\n\nMore.\n\n"
+        "Arguments:\n\n- `passes`: How many, at least 2 \\< 3.\n- `name`: A name.\n\n"
+        "Returns: A number.\n\nErrors:\n\n- `ValueError`: Never.\n\n"
+        "```pycon\n>>> documented(2)\n1.0\n```"
     )
 
 
@@ -135,13 +167,6 @@ def test_the_site_names_every_page_once():
         command=DOCS,
     )
     check_none({*named} & {*hidden}, "are in `nav` and in `not_in_nav`", open="mkdocs.yml")
-
-
-def test_pages_of_kinds_are_in_the_navigation_and_say_where_a_result_is_at_work():
-    assert "- reference/{kind}.md" in SITE.partition("- Reference:")[2].partition("- Project:")[0]
-    found = pages_of_kinds()["reference/numbers.md"]
-    assert found.startswith("# RegressionCertainty: numbers per row\n\n[Regression](../regression.md) shows")
-    assert described(found) == ["howsure.RegressionCertainty", "howsure.NumbersRow"]
 
 
 def test_the_navigation_takes_the_title_of_a_page_from_its_heading():
