@@ -74,6 +74,31 @@ def test_a_page_is_called_by_its_heading_in_lists_of_pages(name):
     check_none(wrong, "links are not called as the first line of their page", open=name)
 
 
+@pytest.fixture(scope="module")
+def next_of_guides():
+    """By name of each guide, its last line, which says the next step."""
+    guides = SITE.partition("  - Start:\n      - index.md\n")[2].partition("  - Evidence:")[0]
+    names = re.findall(r"- ([\w-]+)\.md$", guides, re.MULTILINE)
+    return {
+        name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").splitlines()[-1] for name in names
+    }
+
+
+def test_every_guide_ends_with_the_next_step(next_of_guides):
+    step = r"\*\*Next: (evaluate|rules|hand over|watch|label)\.\*\* .*\]\(([\w-]+)\.md[#)].*\.|.*"
+    wrong = [name for name, line in next_of_guides.items() if re.fullmatch(step, line)[1] is None]
+    check_none(wrong, "do not end with a line '**Next: STEP.** [page](…) …'", open="docs/NAME.md")
+
+
+def test_the_next_steps_of_every_guide_lead_to_the_watch(next_of_guides):
+    following = {name: re.search(r"\]\(([\w-]+)\.md", line)[1] for name, line in next_of_guides.items()}
+    for name in following:
+        path = [name]
+        while path[-1] != "watch":
+            path.append(following[path[-1]])
+            assert len(path) <= len(("assess", "evaluate", "rules", "decision", "hand over", "watch")), path
+
+
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)\s]+)\)", without_blocks(page.read_text(encoding="utf-8")))
