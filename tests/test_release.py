@@ -20,7 +20,7 @@ from release.structure import (
     upward,
 )
 from release.tests_for import main, needed_tests, parts
-from release.wheel import ROOT, blocks, check_contents
+from release.wheel import PAGES, ROOT, blocks, check_contents
 from tests.guard import check_none, check_same
 
 STRUCTURE = "python -m release.structure"
@@ -61,6 +61,14 @@ def test_the_first_example_needs_no_framework_and_has_an_output():
     code, shown = blocks("index.md")[0]
     assert set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)) == {"howsure"}
     assert "coin flip" in shown
+
+
+def test_the_examples_of_extras_exist():
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for extras, (page, count, others) in PAGES.items():
+        assert len(blocks(page)) >= count
+        for extra in {*extras.split(","), *others}:
+            assert re.search(rf"^{extra} = \[", pyproject, re.MULTILINE), extra
 
 
 def test_the_citation_is_of_this_version():
