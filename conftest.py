@@ -108,12 +108,14 @@ def need_backend(namespace: dict[str, Any]) -> None:
 
 
 def lend_model(namespace: dict[str, Any]) -> None:
-    """Give a page the `model` and the rows `x` of the first blocks of docs/from-the-question.md."""
+    """Give a page the `model` and rows of the first blocks of docs/from-the-question.md."""
     need_backend(namespace)
     made: dict[str, Any] = {}
     for block in _BLOCK.findall(PAGE.read_text(encoding="utf-8"))[:2]:
         exec(block, made)
-    namespace.update(model=made["model"], x=made["fading"])
+    known, new = slice(1000), slice(1000, None)
+    namespace.update(model=made["model"], x=made["fading"], x_new=made["x_test"][new])
+    namespace.update(x_labelled=made["x_test"][known], labels=made["y_test"][known])
 
 
 def need_torch(namespace: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,16 @@ import howsure
 
 PAGE = Path(__file__).parent.parent / "docs" / "from-the-question.md"
 PASSES = 100
-SIZE = (720, 252)
-IMAGE, SCALE = (24, 62, 14), (232, 660)
+SIZE = (500, 232)
+"""Narrow, so that its texts are still read on a phone."""
+
+IMAGE, SCALE = (16, 60, 14), (196, 472)
 """Left, top and pixel of the image; where 0 and 100 % lie."""
 
 STYLE = """
-  rect.page { fill: #ffffff; } text { fill: #33302b; font: 13px system-ui, sans-serif; }
-  .step { font-weight: 600; } .axis { stroke: #7f7b73; } .class { font-size: 20px; }
-  .dot { fill: #24567d; fill-opacity: .45; } .mean { fill: #ad3517; }
+  rect.page { fill: #ffffff; } text { fill: #33302b; font: 15px system-ui, sans-serif; }
+  .step, .said { font-weight: 600; } .said { font-size: 18px; } .class { font-size: 20px; }
+  .axis { stroke: #7f7b73; } .dot { fill: #24567d; fill-opacity: .45; } .mean { fill: #ad3517; }
   .error { stroke: #ad3517; stroke-width: 2; }
   .ink { fill: #33302b; shape-rendering: crispEdges; } .frame { fill: none; stroke: #7f7b73; }
   @media (prefers-color-scheme: dark) {
@@ -33,9 +34,9 @@ STYLE = """
     .dot { fill: #8fbce0; } .mean { fill: #f2977d; } .error { stroke: #f2977d; }
   }
   @media (prefers-reduced-motion: no-preference) {
-    .dot, .late { animation: come .3s both; } .late { animation-delay: 3s; }
+    .dot, .mean { animation: come .4s; } .mean { animation-delay: 3s; }
   }
-  @keyframes come { from { opacity: .1; } }
+  @keyframes come { 50% { r: 7px; fill-opacity: 1; } }
 """
 
 
@@ -65,31 +66,31 @@ def drawn(model: Any, images: Any, which: int) -> str:
     parts.append(f'<rect class="frame" x="{left}" y="{upper}" width="{8 * side}" height="{8 * side}"/>')
     steps = (
         (left, "An image"),
-        (196, f"{PASSES} passes with dropout on (dots) and their mean, with its error"),
+        (160, f"{PASSES} passes (dots), mean with its error"),
     )
     for x, words in steps:
-        parts.append(f'<text class="step" x="{x}" y="34">{words}</text>')
+        parts.append(f'<text class="step" x="{x}" y="36">{words}</text>')
     random = np.random.default_rng(0)
     for place, number in enumerate(top):
         y, mean, error = 84 + 54 * place, row.probabilities[0, number], 1.96 * row.mc_error[0, number]
-        parts.append(f'<text class="class" x="196" y="{y + 7}">{row.class_names[number]}</text>')
+        parts.append(f'<text class="class" x="160" y="{y + 7}">{row.class_names[number]}</text>')
         for each, value in enumerate(passes[:, number]):
             parts.append(
                 f'<circle class="dot" r="3" cx="{_at(value):.1f}" cy="{y + random.uniform(-15, 15):.1f}" '
                 f'style="animation-delay:{2.6 * each / PASSES:.2f}s"/>'
             )
         ends = (_at(mean - error), _at(mean + error))
-        parts.append(f'<g class="late"><path class="error" d="M{ends[0]:.1f} {y}H{ends[1]:.1f}"/>')
-        parts.append(f'<circle class="mean" r="5" cx="{_at(mean):.1f}" cy="{y}"/></g>')
-    parts.append(f'<path class="axis" d="M{SCALE[0]} 168H{SCALE[1]}"/>')
+        parts.append(f'<path class="error" d="M{ends[0]:.1f} {y}H{ends[1]:.1f}"/>')
+        parts.append(f'<circle class="mean" r="5" cx="{_at(mean):.1f}" cy="{y}"/>')
+    parts.append(f'<path class="axis" d="M{SCALE[0]} 160H{SCALE[1]}"/>')
     for tick in (0, 0.5, 1):
-        parts.append(f'<text x="{_at(tick):.0f}" y="184" text-anchor="middle">{100 * tick:.0f} %</text>')
+        parts.append(f'<text x="{_at(tick):.0f}" y="180" text-anchor="middle">{100 * tick:.0f} %</text>')
     sentence = str(row[0])
-    for number, line in enumerate(textwrap.wrap(sentence, 100)):
-        parts.append(f'<text x="{left}" y="{216 + 20 * number}">{line}</text>')
+    parts.append(f'<text class="said" x="{left}" y="214">{sentence}</text>')
     width, height = SIZE
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img">'
         f"<title>{sentence}</title><style>{STYLE}</style>"
         f'<rect class="page" width="{width}" height="{height}"/>' + "\n".join(parts) + "</svg>\n"
     )

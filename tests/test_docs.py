@@ -213,6 +213,28 @@ def test_every_command_is_shown_and_every_one_shown_exists():
     check_none({words[0] for words in commands_in(README)} - {*COMMANDS}, "are no commands", open="README.md")
 
 
+def test_the_readme_is_short():
+    words = len(README.split())
+    check_none([f"{words} words"] if words > 600 else [], "are more than 600", open="README.md")
+
+
+def test_the_readme_leads_to_each_next_step():
+    pages = ("decision", "label", "from-the-question", "reference/README", "index")
+    wrong = [page for page in pages if f"](docs/{page}.md" not in README]
+    check_none(wrong, "are pages that nobody finds from README", open="README.md")
+
+
+def test_the_picture_of_passes_is_whole_without_motion_and_before_it():
+    picture = (ROOT / "docs" / "pictures" / "passes.svg").read_text(encoding="utf-8")
+    motion = re.search(r"@media \(prefers-reduced-motion: no-preference\) \{(.*?)\n  \}", picture, re.DOTALL)[
+        1
+    ]
+    assert "animation:" in motion
+    assert "animation:" not in picture.replace(motion, "")
+    # Without a first frame and without `both`, it is drawn as it is until a dot moves.
+    assert not re.search(r"\b(?:from|0%)\s*\{|\b(?:both|backwards)\b", picture)
+
+
 def test_the_picture_of_passes_says_what_is_printed_today():
     picture = ElementTree.parse(ROOT / "docs" / "pictures" / "passes.svg").getroot()
     said = re.sub(r"\d+", "#", picture.findtext("{http://www.w3.org/2000/svg}title"))
