@@ -33,7 +33,7 @@ from howsure.methods.choices import CHOICES, DEFAULT, ENSEMBLE, OPTIONS, choice_
 from howsure.methods.protocol import Choice
 from howsure.report.page import write_report
 from howsure.request import Request
-from howsure.scale.parts import is_results, left_out_in, verdicts_in
+from howsure.scale.parts import counts_in, is_results, left_out_in
 from howsure.scale.ray import cluster, several
 from howsure.scale.read import RowSource, parquet_files
 from howsure.scale.work import FolderJob, ModelSource, Recipe, begin, one_process
@@ -337,10 +337,12 @@ def _say_faults(job: FolderJob) -> None:
 
 def _say_summary(job: FolderJob, seconds: float, rows: Path, console: Console) -> bool:
     parts, done = job.manifest.parts, sum(outcome.rows for outcome in job.outcomes)
-    verdicts = verdicts_in(job.folder, parts)
+    verdicts = counts_in(job.folder, parts, "verdict")
     if verdicts:
         counts = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
         paragraph(console, f"Of {counted(verdicts.total(), 'answer')}: {', '.join(counts)}.")
+    if handed_over := counts_in(job.folder, parts, "hand_over"):
+        say(console, f"For a person: {handed_over[True]:,} of {counted(handed_over.total(), 'row')}.")
     if done:
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s")
     say(console, f"Folder:  {job.folder}")

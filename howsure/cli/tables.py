@@ -449,7 +449,7 @@ class Handover(TableCommand):
 
     Attributes:
         out: File to write the rows for a person to, .csv.
-        which: Rows to choose (default coin-flips; of numbers all).
+        which: Rows to choose (default: those that rules hand over; without rules coin-flips, of numbers all).
         most: Choose only this number of rows, the most undecided or the least certain ones.
     """
 
@@ -467,7 +467,11 @@ class Handover(TableCommand):
             check_whole(self.most, "most", least=0)
 
         def first(rows: Any) -> Any:
-            return task_of(rows).choose(rows, word, self.most)
+            task = task_of(rows)
+            if word is None and getattr(rows, "hand_over", None) is not None:  # what rules promised counts
+                order = np.asarray(task.choose(rows, "all", None))
+                return order[rows.hand_over[order]][: self.most]
+            return task.choose(rows, word, self.most)
 
         kept, total = list[Any](), 0
         for part in self.parts():

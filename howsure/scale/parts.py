@@ -424,10 +424,10 @@ def left_out_in(folder: Path, parts: Sequence[Part]) -> list[str]:
     return lines
 
 
-def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
-    """How often each verdict stands in the parts that are there; one part is in memory at a time.
+def counts_in(folder: Path, parts: Sequence[Part], name: str) -> Counter[Any]:
+    """How often each value of a column stands in the parts that are there; one part is in memory at a time.
 
-    Nothing where results have no verdicts.
+    Nothing where results have no such column.
 
     Raises:
         FileError: A part cannot be read.
@@ -435,12 +435,12 @@ def verdicts_in(folder: Path, parts: Sequence[Part]) -> Counter[str]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    counts = Counter[str]()
+    counts = Counter[Any]()
     for path in _existing_parts(folder, parts):
         with reading(path, "Parquet"), open_native(path) as opened, pq.ParquetFile(opened) as file:
-            if "verdict" not in file.schema_arrow.names:
+            if name not in file.schema_arrow.names:
                 continue
-            column = file.read(columns=["verdict"]).column("verdict")
+            column = file.read(columns=[name]).column(name)
         values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
         counts.update({row["values"]: row["counts"] for row in pc.value_counts(values).to_pylist()})
     return counts

@@ -88,6 +88,11 @@ def test_rules_are_fitted_kept_and_applied(known, new, result, tmp_path):
     done("decide", new, "--rules", path, "--out", table)
     assert list(howsure.load(table).ids[:2]) == ["a400", "a401"]
     assert "rows that no rules have decided" in refused("decide", table, "--rules", path, "--out", out)
+    done("handover", table, "--out", rows)  # these rows, and not the coin flips
+    assert sorted(row["id"] for row in lines_of(rows)) == sorted(row["id"] for row in chosen)
+    assert f"For a person: 3 of {len(decided)} rows" in done("handover", table, "--out", rows, "--most", 3)
+    flips = done("handover", table, "--out", rows, "--which", "coin-flips")
+    assert f"For a person: {len(decided.coin_flips())} of {len(decided)} rows" in flips
 
 
 def test_parts_of_rules_may_be_left_out(known, new, result, tmp_path):

@@ -136,6 +136,7 @@ def test_rules_are_a_part_of_what_made_a_folder(tmp_path, rows, plan_file, whole
     done = into(out, rows, *given, one, *workers)
     assert done.exit_code == 0, done.stderr
     found, decided = howsure.load(out), howsure.load(one)(whole)
+    assert f"For a person: {decided.hand_over.sum():,} of {len(whole):,} rows." in done.stdout
     for name in ("probabilities", "in_set", "hand_over"):
         np.testing.assert_array_equal(getattr(found, name), getattr(decided, name))
     if workers:
