@@ -26,12 +26,11 @@ from howsure.arguments import accept_alias, check_choice, check_progress, check_
 from howsure.errors import LOGGER, InputError, warn
 from howsure.evaluation.rules import RULES, Rules, check_rules, rules_in
 from howsure.inputs.align import ID, check_ids
-from howsure.inputs.rows import Rows, as_array, numbered, row_kind
+from howsure.inputs.rows import Rows, as_array, cast_rows, check_rows, numbered, row_kind
 from howsure.inputs.sizes import RowsOfSizes, padded_row
 from howsure.methods.choices import check_method, default_method, redirect_method_kwargs
 from howsure.methods.kept_groups import KeptGroups
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.plain import PlainPrediction
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.prepare import prepare
 from howsure.progress import Progress, progress_callback
@@ -219,8 +218,10 @@ def streamed(
     request: Request,
     progress: Progress = None,
     rules: Rules | None = None,
+    *,
+    of_size: bool = False,
 ) -> Iterator[Result]:
-    """As `stream`, with all that is wished in one object."""
+    """As `stream`, with all that is wished in one object; `of_size` if `_of_sizes` has looked for padding."""
     check_progress(progress)
     check_rules(rules)
     handle = resolve_model(model)
@@ -236,6 +237,9 @@ def streamed(
     blocks: Iterator[Result]
     if request.tile is None:
         job = prepare(handle, rows, chosen, request)
+        if not of_size:
+            of_tokens = getattr(job.outcome, "position_called", "")  # an attention mask, or said already
+            _warn_of_padding(handle, job, rows, None if of_tokens else getattr(job.outcome, "counts", None))
     else:
         job, blocks = task_that_tiles().tiled(handle, rows, chosen, request, progress)
     truth = _truth_of(rows, job, came_along=rows is not x)
@@ -279,8 +283,7 @@ def _of_sizes(
         job = prepare(handle, Rows(most), chosen, wishes)
     at_positions = len(job.outcome.columns) > 1
     truth = None if at_positions else _truth_of(rows, replace(job, total=len(sizes)), came_along=True)
-    if sizes.in_batches:
-        _warn_of_padding(handle, sizes, request)
+    _warn_of_padding(handle, job, rows, request.positions)
     if isinstance(chosen, MCDropout) and chosen.needs.plan:
         chosen = replace(chosen, plan=chosen.make_plan(job, thrifty=True))
     parts: list[Any] = []
@@ -293,7 +296,7 @@ def _of_sizes(
                 positions = as_array([positions[number] for number in numbers.tolist()], "`positions`")
             with numbered(numbers):
                 of_size = replace(request, positions=positions)
-                first, *others = streamed(handle, Rows(x), chosen, of_size, told, rules)
+                first, *others = streamed(handle, Rows(x), chosen, of_size, told, rules, of_size=True)
             parts.append(first.joined([first, *others])._changed({"row": numbers}))
     alike = {name: getattr(parts[0], name) for name in ("kind", "method") if parts[0].has(name)}
     result = parts[0].joined([part._changed(alike) for part in parts])
@@ -313,32 +316,48 @@ MOVED = 1e-3
 a tenth of it in deep networks."""
 
 
-def _warn_of_padding(handle: ModelHandle, sizes: RowsOfSizes, request: Request) -> None:
-    """Warn if the plain prediction of a row depends on the padding of its batch."""
-    found = padded_row(sizes)
+def _warn_of_padding(handle: ModelHandle, job: Job, rows: Rows, positions: Any = None) -> None:
+    """Warn if the plain prediction of a row depends on its padding, which two predictions of it show.
+
+    Args:
+        handle: The handle of the caller's model.
+        job: A job of rows of one size.
+        rows: All rows.
+        positions: The positions that count, of each row, or None.
+    """
+    of_sizes = isinstance(rows.x, RowsOfSizes)
+    if of_sizes:
+        found = rows.x.padded_row(positions)
+    else:
+        names = [spec.name for spec in job.model.info.inputs]
+        found = padded_row(np.arange(job.total), dict(zip(names, job.rows, strict=True)), positions)
     if found is None:
         return
-    number, padded, bare, left = found
-    wishes, values = replace(request, tile=None, overlap=None, positions=None), []
+    declared, values = handle.declared_specs(), []
+    specs = declared or [replace(spec, shape=(None,) * len(spec.shape)) for spec in job.model.info.inputs]
+    outcome: Any = job.outcome
+    outcome = replace(outcome, counts=None) if hasattr(outcome, "counts") else outcome
     try:
-        for x in (padded, bare):
-            job = prepare(handle, Rows(x), PlainPrediction(), wishes)
-            raw = job.model.predict([array[np.arange(1)] for array in job.rows])
-            values.append(job.outcome.values(raw[None], np.arange(1))[0, 0])
-        side = np.flatnonzero(np.not_equal(values[0].shape, values[1].shape))
-        with_padding = values[0].take(left, axis=int(side[0])) if len(side) else values[0]
-        moved = np.abs(with_padding - values[1]) > MOVED * np.maximum(
-            1 if not job.outcome.has_unit else 0, np.abs(values[1])
-        )
-        what = "changes its plain prediction" if moved.any() else ""
+        for row in found.rows:
+            arrays = [array[np.arange(1)] for array in cast_rows(check_rows(row, specs), specs)]
+            values.append(outcome.values(job.model.predict(arrays)[None], np.arange(1))[0, 0])
+        with_padding, bare = values
+        sides = np.flatnonzero(np.not_equal(with_padding.shape, bare.shape)).tolist()
+        for side, left in zip(sides, found.left, strict=bool(sides)):
+            with_padding = with_padding.take(left, axis=side)
+        change = np.abs(with_padding - bare)
+        if not (change > MOVED * np.maximum(0 if outcome.has_unit else 1, np.abs(bare))).any():
+            return
+        what = f"changes its plain prediction by up to {change.max():.2g}"
     except Exception:  # whatever the model itself may raise for a row of such a size
+        if not of_sizes:  # the model may need rows of this size
+            return
         what = "may change its plain prediction, which could not be tested"
-    if what:
-        warn(
-            f"Row {number} was padded in its batch, and that {what}: something in the model reads padding, "
-            "such as a normalisation or a mean over all positions. Give rows without padding: in a list, or "
-            "in batches of one row."
-        )
+    warn(
+        f"Row {found.number} was padded, and that {what}: something in the model reads padding, such as a "
+        "normalisation or a mean over all positions. Give rows without padding: in a list, or in batches of "
+        "one row."
+    )
 
 
 def _rules_of_graph(model: Model) -> Rules | None:

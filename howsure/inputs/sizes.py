@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import InputError
+from howsure.inputs.rows import as_array
+from howsure.tuning import BLOCK
 
 ATTENTION_MASK = "attention_mask"
 """Name of the input of `transformers` that is 1 at tokens and 0 at padding."""
@@ -39,6 +41,33 @@ class RowsOfSizes:
     def most(self) -> tuple[NDArray[np.int64], Any]:
         """The rows of the most frequent size, with their numbers."""
         return max(self.parts, key=lambda part: len(part[0]))
+
+    @property
+    def inputs(self) -> list[dict[Any, Any]]:
+        """For each size the rows (n, …) of each input, by name or number."""
+        return [
+            dict(x) if isinstance(x, Mapping) else dict(enumerate(x if isinstance(x, list) else [x]))
+            for _, x in self.parts
+        ]
+
+    @property
+    def in_order(self) -> dict[Any, list[NDArray[Any]]]:
+        """The rows of each input, in their order."""
+        order = np.argsort(np.concatenate([numbers for numbers, _ in self.parts])).tolist()
+        arrays = {name: [row for part in self.inputs for row in part[name]] for name in self.inputs[0]}
+        return {name: [rows[place] for place in order] for name, rows in arrays.items()}
+
+    def padded_row(self, positions: Any = None) -> PaddedRow | None:
+        """The first row that `padded_row` finds, with the positions that count of each row, or None."""
+        inputs = self.inputs
+        shapes = [next(iter(arrays.values())).shape for arrays in inputs]
+        varying = [axis for axis in range(1, len(shapes[0])) if len({shape[axis] for shape in shapes}) > 1]
+        for (numbers, _), arrays in zip(self.parts, inputs, strict=True):
+            counts = None if positions is None else as_array([positions[n] for n in numbers], "`positions`")
+            found = padded_row(numbers, arrays, counts, varying if self.in_batches else ())
+            if found is not None:
+                return found
+        return None
 
 
 def grouped(
@@ -117,35 +146,87 @@ def check_one_size(x: Any) -> None:
 # --- padding that the numbers of a row depend on ---------------------------------------------------
 
 
-def padded_row(rows: RowsOfSizes) -> tuple[int, Any, Any, Any] | None:
-    """A row that its batch seems to have padded; None if there is none.
+@dataclass(frozen=True, eq=False)
+class PaddedRow:
+    """A row with padding, and the same without.
 
-    Its attention mask shows it, or it ends in one value while another row of its size does not.
-
-    Returns:
-        Its number, the row (1, …), the same without padding, and the places that are left along its side.
+    Attributes:
+        number: Its number.
+        rows: The row (1, …) with padding and without, as an adapter takes it.
+        left: The places that are no padding, along each axis that has some.
     """
-    parts = [(numbers, x if isinstance(x, Mapping) else {0: x}) for numbers, x in rows.parts]
-    if not all(isinstance(array, np.ndarray) for _, inputs in parts for array in inputs.values()):
+
+    number: int
+    rows: tuple[Any, Any]
+    left: tuple[NDArray[np.int64], ...]
+
+
+def padded_row(
+    numbers: NDArray[np.int64],
+    inputs: Mapping[Any, Any],
+    positions: NDArray[Any] | None = None,
+    varying: Collection[int] = (),
+) -> PaddedRow | None:
+    """The row of one size with the most padding; None if none seems to be padded.
+
+    Padding is what an attention mask leaves out. Without one it is what `positions` leave out around those
+    that count, if it holds one value, and if another row counts up to both ends. Without positions, a row
+    may end in one value along an axis of `varying`, and another row not.
+
+    Args:
+        numbers: (n,) numbers of the rows.
+        inputs: (n, …) of each input, by name.
+        positions: (n, *P) the positions that count.
+        varying: Axes along which batches differ.
+    """
+    first = next(iter(inputs.values()))
+    there: dict[int, NDArray[np.bool_]] = {}
+    is_masked = ATTENTION_MASK in inputs and len(inputs[ATTENTION_MASK].shape) == 2
+    if is_masked:
+        there = {1: inputs[ATTENTION_MASK][:BLOCK] != 0}
+    elif positions is not None:
+        sides = positions.shape[1:]
+        start = next((at for at in (1, 2) if first.shape[at : at + len(sides)] == sides), None)
+        axes = [*range(1, positions.ndim)]
+        if start is not None:
+            there = {
+                start + at: np.asarray(positions[:BLOCK].any(axis=(*axes[:at], *axes[at + 1 :])))
+                for at in range(len(axes))
+            }
+    else:
+        there = {
+            axis: np.logical_or.reduce([_before_the_end(array[:BLOCK], axis) for array in inputs.values()])
+            for axis in varying
+        }
+    if not is_masked:
+        there = {axis: some for axis, some in there.items() if some.all(axis=1).any()}
+    if not there or not len(numbers):
         return None
-    axes = range(1, min(array.ndim for array in parts[0][1].values()))
-    varying = [
-        axis for axis in axes if len({next(iter(inputs.values())).shape[axis] for _, inputs in parts}) > 1
-    ]
-    for numbers, inputs in parts:
-        for axis in varying:
-            if ATTENTION_MASK in inputs:
-                there = np.asarray(inputs[ATTENTION_MASK]) != 0
-            else:
-                there = np.logical_or.reduce([_before_the_end(array, axis) for array in inputs.values()])
-            padded = np.flatnonzero(~there.all(axis=1) & there.any(axis=1))
-            if len(padded) and there.all(axis=1).any() and there.shape[1] > 1:
-                at, left = int(padded[0]), np.flatnonzero(there[padded[0]])
-                whole = {name: array[at : at + 1] for name, array in inputs.items()}
-                cut = {name: array.take(left, axis=axis) for name, array in whole.items()}
-                forms = (whole[0], cut[0]) if 0 in inputs else (whole, cut)
-                return int(numbers[at]), *forms, left
-    return None
+    shares = np.prod([some.mean(axis=1) for some in there.values()], axis=0)
+    at = int(np.argmin(np.where(shares > 0, shares, 1)))
+    ends = {axis: np.flatnonzero(some[at])[[0, -1]] for axis, some in there.items() if some[at].any()}
+    left = {axis: np.arange(start, last + 1) for axis, (start, last) in ends.items()}
+    left = {axis: kept for axis, kept in left.items() if len(kept) < first.shape[axis]}
+    padded = {name: array[np.array([at])] for name, array in inputs.items()}
+    of_positions = positions is not None and not is_masked
+    if not left or (of_positions and not _is_one_value_outside(next(iter(padded.values())), left)):
+        return None
+    bare = dict(padded)
+    for axis, kept in left.items():
+        for name, array in bare.items():
+            if array.shape[axis : axis + 1] == (first.shape[axis],):
+                bare[name] = array.take(kept, axis=axis)
+    named = isinstance(next(iter(inputs)), str)
+    rows = (padded, bare) if named else ([*padded.values()], [*bare.values()])
+    return PaddedRow(int(numbers[at]), rows, tuple(left.values()))
+
+
+def _is_one_value_outside(row: NDArray[Any], left: Mapping[int, NDArray[np.int64]]) -> bool:
+    """Whether a row (1, …) holds one value in each channel outside the places that are left."""
+    outside = np.ones([row.shape[axis] for axis in left], dtype=bool)
+    outside[np.ix_(*left.values())] = False
+    values = np.moveaxis(row, list(left), range(len(left)))[outside]
+    return len(values) > 0 and bool((values == values[0]).all())
 
 
 def _before_the_end(array: NDArray[Any], axis: int) -> NDArray[np.bool_]:

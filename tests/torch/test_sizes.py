@@ -133,11 +133,74 @@ def padded_batches(rows):
         yield np.stack([np.pad(row, end) for row, end in zip(pair, ends, strict=True)])
 
 
+def counted(rows, shapes):
+    """The positions of each padded row that count."""
+    maps = [np.zeros(shape, bool) for shape in shapes]
+    for row, own in zip(rows, maps, strict=True):
+        own[tuple(map(slice, row.shape[1:]))] = True
+    return maps
+
+
 @pytest.mark.parametrize("norm", [nn.InstanceNorm2d(8, affine=True), nn.GroupNorm(2, 8)])
-def test_padding_that_changes_numbers_is_said(norm):
+@pytest.mark.parametrize("way", ["batches", "batches and positions", "one array and positions"])
+def test_padding_that_changes_numbers_is_said(norm, way):
     x = [row.transpose(0, 2, 1) for row in images()]
-    with pytest.warns(howsure.HowsureWarning, match=r"Row \d was padded in its batch, and that changes"):
-        howsure.assess(Pixels(norm).eval(), padded_batches(x), outputs="logits")
+    rows, positions = list(padded_batches(x)), None
+    if way == "batches and positions":
+        positions = counted(x, [batch.shape[2:] for batch in rows for _ in batch])
+    if way == "one array and positions":
+        rows = np.stack([np.pad(row, [(0, 0), *((0, 16 - side) for side in row.shape[1:])]) for row in x])
+        positions = np.stack(counted(x, [(16, 16)] * len(x)))
+    source = rows if isinstance(rows, np.ndarray) else iter(rows)
+    said = r"Row \d was padded, and that changes its plain prediction by up to 0\.\d"
+    with pytest.warns(howsure.HowsureWarning, match=said):
+        howsure.assess(Pixels(norm).eval(), source, outputs="logits", positions=positions)
+
+
+class Words(nn.Module):
+    """A class of a text, from the mean over its words, or over padding too."""
+
+    def __init__(self, reads_padding):
+        super().__init__()
+        torch.manual_seed(0)
+        self.reads_padding, self.words = reads_padding, nn.Embedding(50, 8)
+        self.drop, self.last, self.calls = nn.Dropout(0.4), nn.Linear(8, 3), []
+
+    def forward(self, input_ids, attention_mask):
+        self.calls.append(tuple(input_ids.shape))
+        there = torch.ones_like(attention_mask) if self.reads_padding else attention_mask
+        values = self.words(input_ids) * there[..., None]
+        return self.last(self.drop(values.sum(1) / there.sum(1, keepdim=True)))
+
+
+@pytest.mark.parametrize("reads_padding", [True, False])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_beside_an_attention_mask_is_tried_with_two_predictions_of_one_row(reads_padding, side):
+    module, lengths = Words(reads_padding).eval(), np.array([4, 6, 3, 6])
+    mask = (np.arange(7) < lengths[:, None]).astype(int)  # padded to more than the longest
+    mask = mask[:, ::-1].copy() if side == "left" else mask
+    x = {"input_ids": np.random.default_rng(0).integers(1, 50, (4, 7)) * mask, "attention_mask": mask}
+    howsure.assess(
+        module, {name: array[[1, 1]][:, mask[1] > 0] for name, array in x.items()}, outputs="logits"
+    )
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        howsure.assess(module, x, outputs="logits")
+    assert len(heard) == reads_padding
+    assert all("Row 2 was padded, and that changes" in str(each.message) for each in heard)
+    assert module.calls.count((1, 3)) == 1  # the row without its padding
+
+
+def test_a_region_of_interest_is_no_padding():
+    module, x = Pixels(nn.InstanceNorm2d(8)).eval(), np.stack(images()[:1] * 3)
+    region = np.ones((3, 8, 10), bool)
+    region[1:, :, 6:] = False  # what lies outside are pixels like others
+    with warnings.catch_warnings(action="error"):
+        howsure.assess(module, x, outputs="logits", positions=region)
+    x[1:, :, :, 6:] = 0
+    region[0, :, 6:] = False  # no row counts up to the end, as where all images have a dark margin
+    with warnings.catch_warnings(action="error"):
+        howsure.assess(module, x, outputs="logits", positions=region)
 
 
 def test_padding_that_changes_nothing_is_not_said():
