@@ -18,6 +18,7 @@ from howsure.inputs.align import places
 from howsure.inputs.frames import is_frame, labelled_frame
 from howsure.inputs.loaders import gather, is_several
 from howsure.inputs.rows import Rows, as_array
+from howsure.inputs.sizes import RowsOfSizes
 from howsure.words import counted, printable
 
 Pixels = NDArray[Any]
@@ -259,7 +260,7 @@ def looks_of(rows: Any, result: Any, kind: str) -> Looks:
     Raises:
         InputError: There are not N rows, or they have the names of other rows.
     """
-    columns, called = _columns(rows)
+    columns, called = _columns(rows, kind, len(result))
     order, count = places(result, called, "`rows` holds values", _BY_PLACE), len(result)
     for _, array in columns:
         if array.ndim == 0 or len(array) != count:
@@ -275,14 +276,12 @@ def looks_of(rows: Any, result: Any, kind: str) -> Looks:
     return Looks(None if images is None else channels_last(images), others)
 
 
-def _columns(rows: Any) -> tuple[list[tuple[str, Pixels]], Rows]:
+def _columns(rows: Any, kind: str, count: int) -> tuple[list[tuple[str, Pixels]], Rows]:
     """Arrays by name, and the rows without them; labels and ids that came along are left out."""
     if rows is None:
         return [], Rows(None)
     if are_words(rows):
-        words = np.empty(len(rows), dtype=object)
-        words[:] = [list(row) for row in rows]
-        return [("", words)], Rows(None)
+        return [("", _one_by_one(rows))], Rows(None)
     if is_frame(rows):
         import narwhals as nw
 
@@ -292,13 +291,34 @@ def _columns(rows: Any) -> tuple[list[tuple[str, Pixels]], Rows]:
             return [(str(opened.name or ""), opened.to_numpy())], frame
         return [(name, opened[name].to_numpy()) for name in opened.columns], frame
     frame = gather(rows, lambda: None)
+    if isinstance(frame.x, RowsOfSizes):
+        arrays = frame.x.in_order.items()
+        return [(name if isinstance(name, str) else "", _of_sizes(own, kind)) for name, own in arrays], frame
     if isinstance(frame.x, Mapping):
         return [(str(name), as_array(array, "The rows")) for name, array in frame.x.items()], frame
-    if is_several(frame.x):
+    if is_several(frame.x) and (len(frame.x) != count or len(frame.x[0]) == count):  # inputs, and no rows
         return [
             (f"input {number}", as_array(array, "The rows")) for number, array in enumerate(frame.x)
         ], frame
     return [("", as_array(frame.x, "The rows"))], frame
+
+
+def _one_by_one(rows: Sequence[Any]) -> Pixels:
+    """(N,) rows of any lengths."""
+    values = np.empty(len(rows), dtype=object)
+    for number, row in enumerate(rows):
+        values[number] = row
+    return values
+
+
+def _of_sizes(rows: Sequence[Pixels], kind: str) -> Pixels:
+    """Rows of several sizes: images as large as the largest, dark beyond their ends; others as they are."""
+    if rows[0].ndim < 2 or (rows[0].ndim == 2 and kind != "image"):
+        return _one_by_one(rows)
+    sides, darkest = np.max([row.shape for row in rows], axis=0), min(row.min() for row in rows)
+    gaps = [[(0, gap) for gap in np.subtract(sides, row.shape)] for row in rows]
+    images = [np.pad(row, gap, constant_values=darkest) for row, gap in zip(rows, gaps, strict=True)]
+    return np.stack(images) if are_images(np.stack(images), kind) else _one_by_one(rows)
 
 
 def are_words(rows: Any) -> bool:

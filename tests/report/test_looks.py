@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import howsure
 from howsure.report import looks
-from howsure.report.looks import LARGEST, Picture, Pixels, are_images, black_and_white
+from howsure.report.looks import LARGEST, Picture, Pixels, are_images, black_and_white, looks_of
 
 ENOUGH = 1_900_000
 
@@ -119,3 +120,33 @@ def test_what_counts_as_images() -> None:
     assert not are_images(np.zeros((2, 0, 9)), "image")
     assert not are_images(np.full((2, 3, 3), "text"), "image")
     assert pictures(np.zeros((2, 28, 28)), []) == []
+
+
+# --- rows of several sizes -------------------------------------------------------------------------
+
+
+def test_images_of_several_sizes_are_shown_as_large_as_the_largest() -> None:
+    random = np.random.default_rng(0)
+    rows = [random.uniform(0.5, 1, (*sides, 3)).astype(np.float32) for sides in ((8, 10), (12, 9), (8, 10))]
+    result = howsure.Certainty.from_probabilities([0.2, 0.7, 0.4])
+    shown = looks_of(rows, result, "image").images
+    assert shown.shape == (3, 12, 10, 3)
+    for row, image in zip(rows, shown, strict=True):
+        height, width, _ = row.shape
+        np.testing.assert_array_equal(image[:height, :width], row)
+        rest = np.concatenate([image[height:].ravel(), image[:, width:].ravel()])
+        assert (rest == min(each.min() for each in rows)).all()
+    batches = iter([row[None] for row in rows])
+    np.testing.assert_array_equal(looks_of(batches, result, "image").images, shown)
+
+
+@pytest.mark.parametrize("lengths", [(2, 9, 1), (2, 2, 2)])
+def test_texts_and_signals_of_several_lengths_show_their_own_values(lengths: tuple[int, ...]) -> None:
+    rows = [np.arange(length) + 10 * number for number, length in enumerate(lengths)]
+    result = howsure.Certainty.from_probabilities([0.2, 0.7, 0.4])
+    values = [look.values for look in looks_of(rows, result, "row").of([0, 1, 2], 10_000)]
+    assert values[0] == "0, 1"
+    assert values[1] == ("10, 11" if lengths[1] == 2 else "10, 11, 12, 13, 14, 15, … (9 in all)")
+    tokens = {"input_ids": rows, "attention_mask": [np.ones(length, int) for length in lengths]}
+    named = looks_of(tokens, result, "row").of([2], 10_000)[0].values
+    assert named.startswith("input_ids 20, attention_mask 1" if lengths[2] == 1 else "input_ids[0] 20")

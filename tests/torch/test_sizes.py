@@ -122,6 +122,24 @@ def test_a_class_at_each_pixel_of_images_of_several_sizes():
     assert own == pytest.approx(right.mean())
 
 
+def test_labels_of_rows_of_several_sizes_have_the_size_of_their_row():
+    rows = images()
+    result = howsure.assess(
+        Pixels().eval(), rows, method=howsure.MCDropout(passes=20), outputs="logits", keep="probabilities"
+    )
+    truth = [np.random.default_rng(number).integers(0, 3, row.shape[1:]) for number, row in enumerate(rows)]
+    some = [1, 4]  # both of one size, smaller than the largest
+    right = [result.label[n][: len(truth[n]), : len(truth[n].T)] == truth[n] for n in some]
+    own = howsure.evaluate(result[some], [truth[n] for n in some]).accuracy.value
+    assert own == pytest.approx(np.mean(right))
+    shape = r"array of shape \(8, 10\).*Received: an array of shape"
+    for wrong in ([labels.T for labels in truth], [labels[::2, ::2] for labels in truth]):
+        with pytest.raises(howsure.InputError, match=rf"labels of row 0 do not fit.*{shape}"):
+            howsure.evaluate(result, wrong)
+    with pytest.raises(howsure.InputError, match=r"6 maps. Received: 4"):
+        result.with_truth(truth[:4])
+
+
 def padded_batches(rows):
     """Two images a batch, padded with zeros to the larger one."""
     for pair in (rows[:2], rows[2:4], rows[4:]):

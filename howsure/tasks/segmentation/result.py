@@ -545,7 +545,7 @@ class DenseCertainty(Result[DenseRow]):
     def numbered(self, labels: Any, ignore: Ignore = None) -> Integers:
         """(N, *P) class numbers of true classes that are given as for `with_truth`."""
         numbers: Integers = truth_map(
-            aligned(labels, self), (len(self), *self.positions), self.class_names, ignore
+            aligned(labels, self), (len(self), *self.positions), self.class_names, ignore, self.counts
         )
         return numbers if self.counts is None else np.where(self.counts, numbers, IGNORED)
 

@@ -101,7 +101,7 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
     names, shape = result.class_names, (len(result), *result.positions)
     truth: Any = result.truth  # which may lie in a file
     if labels is not None:
-        truth = class_map(aligned(labels, result), shape, names)
+        truth = class_map(aligned(labels, result), shape, names, result.counts)
     check_no_mask(truth, names, ignore)
     shape_of_row = (1, *result.positions)
 

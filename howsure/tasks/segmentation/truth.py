@@ -20,28 +20,32 @@ Ignore = int | Sequence[int] | None
 """Further class numbers of positions that do not count, or none."""
 
 
-def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: Ignore = None) -> Any:
+def truth_map(
+    labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: Ignore = None, counts: Any = None
+) -> Any:
     """As `check_map`, in 16 bits and with the wide numbers of one row at a time; labels may lie in a file.
 
     Raises:
         InputError: As `check_map`; or 0 and 255 alone: 255, which does not count, may be meant as a class.
     """
-    labels_map, numbers = class_map(labels, shape, names), np.empty(shape, np.int16)
+    labels_map, numbers = class_map(labels, shape, names, counts), np.empty(shape, np.int16)
     for at in range(len(labels_map)):
         numbers[at] = check_map(labels_map[at : at + 1], (1, *shape[1:]), names, ignore, at)[0]
     check_no_mask(labels_map, names, ignore)
     return numbers
 
 
-def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
+def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], counts: Any = None) -> Any:
     """Labels (N, *P) of any values; they may have an axis of length 1 for a channel, and one row none for it.
+
+    Where not all positions count, (N, *P) `counts`, a list may hold smaller maps of smaller rows.
 
     Raises:
         InputError: Another shape.
     """
     rows, *positions = shape
-    if isinstance(labels, list) and len({np.shape(row) for row in labels}) > 1:
-        labels = _as_large_as(labels, positions)
+    if counts is not None and isinstance(labels, list):
+        labels = _as_large_as(labels, positions, counts)
     array = as_array(labels, "The labels")
     alone = [tuple(positions)] if rows == 1 else []
     if array.shape in (shape, (*shape, 1), (rows, 1, *positions), *alone):
@@ -54,18 +58,28 @@ def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
     )
 
 
-def _as_large_as(labels: Sequence[Any], sides: Sequence[int]) -> Any:
+def _as_large_as(labels: Sequence[Any], sides: Sequence[int], counts: Any) -> Any:
     """Labels of rows of several sizes with sides of the largest; what a row has not does not count."""
     arrays = [np.asarray(row) for row in labels]
-    gaps = [np.subtract(sides, array.shape) if array.ndim == len(sides) else [-1] for array in arrays]
-    if any(min(gap) < 0 for gap in gaps) or any(array.dtype.kind not in "iu" for array in arrays):
+    if all(array.shape == tuple(sides) for array in arrays) or any(
+        array.ndim != len(sides) or array.dtype.kind not in "iu" for array in arrays
+    ):
         return labels
-    return np.stack(
-        [
-            np.pad(array, [(0, side) for side in gap], constant_values=IGNORED)
-            for array, gap in zip(arrays, gaps, strict=True)
-        ]
-    )
+    if len(arrays) != len(counts):
+        raise InputError(
+            "The labels do not fit the rows", expected=f"{len(counts)} maps", received=f"{len(arrays)}"
+        )
+    maps = np.full((len(arrays), *sides), IGNORED, np.result_type(*arrays, np.int16))
+    for number, array in enumerate(arrays):
+        own = np.argwhere(counts[number]).max(axis=0) + 1
+        if np.any(own > array.shape) or np.any(array.shape > np.asarray(sides)):
+            raise InputError(
+                f"The labels of row {number} do not fit its positions",
+                expected=f"one class number for each position, an array of shape {tuple(own.tolist())}",
+                received=f"an array of shape {array.shape}",
+            )
+        maps[number][tuple(slice(side) for side in array.shape)] = array
+    return maps
 
 
 def _other_form(labels: Any, shape: tuple[int, ...], classes: int) -> str | None:
