@@ -7,7 +7,7 @@ READY := .ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_in
 
 PARTS = test-units test-programs test-modules test-tensorflow test-jax test-torch test-pages
 
-.PHONY: setup demo examples test $(PARTS) pages arithmetics coverage oldest newest test-newest lint format docs pictures dist bench recipes validate clean
+.PHONY: setup demo examples test $(PARTS) pages arithmetics coverage oldest newest test-newest lint format docs pictures dist publish bench recipes validate clean
 
 setup: .venv/$(READY)         ## everything a developer needs, all three backends
 
@@ -137,13 +137,16 @@ pictures: demo/report.html .venv/$(READY)    ## pictures of the demo's report, o
 
 .venv-dist/$(READY):
 	$(PYTHON) -m venv .venv-dist
-	.venv-dist/bin/python $(PIP_INSTALL) build
+	.venv-dist/bin/python $(PIP_INSTALL) build twine
 	touch $@
 
 dist: .venv-dist/$(READY)       ## the wheel and the source, into dist/; the wheel is tried alone, and with EXTRAS="jax torch"
 	rm -rf build dist
 	.venv-dist/bin/python -m build
 	.venv-dist/bin/python -m release.wheel dist $(EXTRAS)
+
+publish: .venv-dist/$(READY)    ## the release of a tag: `make publish TAG=v0.1.0` is a dry run, and UPLOAD=--upload sends it
+	.venv-dist/bin/python -m release.publish $(TAG) $(UPLOAD)
 
 # A peer that cannot be installed does not stop the others; the benchmarks say that it is missing. Modules of
 # PyTorch are measured in the same environment, with their peers beside them.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from release.oldest import floors
+from release.publish import disagreements
 from release.structure import (
     CEILING,
     ROOMS,
@@ -71,13 +72,17 @@ def test_the_examples_of_extras_exist():
             assert re.search(rf"^{extra} = \[", pyproject, re.MULTILINE), extra
 
 
-def test_the_citation_is_of_this_version():
-    version = re.compile(r'^version\W+([\d.]+)"?$', re.MULTILINE)
-    [cited], [built] = (
-        version.findall((ROOT / name).read_text(encoding="utf-8"))
-        for name in ("CITATION.cff", "pyproject.toml")
-    )
-    assert cited == built
+def test_citation_and_changelog_are_of_this_version():
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)[1]
+    wrong = [sentence for sentence in disagreements(ROOT, f"v{version}") if sentence.startswith("C")]
+    check_none(wrong, "do not agree", open="CITATION.cff or CHANGELOG.md", command="make publish TAG=v…")
+
+
+def test_what_changed_in_a_version_is_short():
+    _, *versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.MULTILINE)
+    wrong = [f"{each.split()[0]} {len(each.split())} words" for each in versions if len(each.split()) > 1650]
+    assert versions
+    check_none(wrong, "are too long for a user to read", open="CHANGELOG.md, and say what users see")
 
 
 def test_the_oldest_versions_are_the_lower_ends_of_the_ranges():
