@@ -38,7 +38,7 @@ def truth_map(
 def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], counts: Any = None) -> Any:
     """Labels (N, *P) of any values; they may have an axis of length 1 for a channel, and one row none for it.
 
-    Where not all positions count, (N, *P) `counts`, a list may hold smaller maps of smaller rows.
+    A list may hold smaller maps of smaller rows, if not all positions count: (N, *P) `counts`.
 
     Raises:
         InputError: Another shape.
