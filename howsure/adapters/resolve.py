@@ -471,6 +471,11 @@ def _adapter_of(model: Any) -> Any:
         hint = "Load it first: keras.models.load_model(path)"
     elif isinstance(model, type):
         hint = f"Pass a trained one, not the class {model.__qualname__}"
+    elif isinstance(model, (list, tuple)):
+        hint = (
+            "To compare models, assess each, and give the results to howsure.Comparison.of_results. For the "
+            "mean of networks, pass one as the model, and method=howsure.Ensemble([…]) of the others"
+        )
     elif isinstance(model, Mapping):
         hint = "Weights alone are no model: pass the module, after module.load_state_dict(weights)"
     if roots & {"tf_keras", "tensorflow"}:

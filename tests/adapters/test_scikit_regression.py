@@ -188,6 +188,7 @@ def test_it_is_left_as_found_and_blocks_are_alike():
         (forest(), "RandomForestRegressor has not been fitted"),
         (gaussian_process.GaussianProcessRegressor(), "GaussianProcessRegressor has not been fitted"),
         (pipeline.make_pipeline(LINE), "Pipeline has not been fitted"),
+        ([LINE, LINE], r"howsure.Comparison.of_results.*howsure.Ensemble"),
         (linear_model.Ridge, "Pass a trained one, not the class Ridge"),
         (cluster.KMeans(2, n_init=1).fit(X), "A clustering or a transformer cannot be assessed"),
         (svm.SVC().fit(X, Y > 1e5), "CalibratedClassifierCV"),
