@@ -62,7 +62,10 @@ REFUSED = {
         lambda: render(RESULT.with_truth(TRUTH), background=True),
         "is no class of this result",
     ),
-    "temperature without probabilities": (lambda: howsure.calibrate(UNKEPT, TRUTH), "were not kept"),
+    "temperature without probabilities": (
+        lambda: howsure.fit_rules(UNKEPT, TRUTH, tolerance=0.7),
+        r"keep='probabilities'.*calibrate=False",
+    ),
     "temperature of labels all right": (
         lambda: howsure.calibrate(RESULT, RESULT.label),
         "Every label is right",

@@ -37,7 +37,7 @@ from howsure.statistics import entropy_of, symmetric_interval
 from howsure.tasks.classification import maps as of_classes
 from howsure.tasks.classification.calibrate import HELPS, helps_in, temperature_in_words
 from howsure.tasks.segmentation.result import DenseCertainty, of_counted
-from howsure.tasks.segmentation.scores import check_known, known_probabilities, loss_of, truths_of
+from howsure.tasks.segmentation.scores import are_known, known_probabilities, loss_of, truths_of
 from howsure.tasks.verdict import judge, pick, too_few
 
 TEMPERATURE = "temperature"
@@ -396,4 +396,9 @@ def _calibrated_row(result: DenseCertainty, at: int, theta: Floats) -> dict[str,
 
 def _check_usable(result: DenseCertainty) -> None:
     check_not_calibrated(result)
-    check_known(result)
+    if len(result) and not are_known(result):
+        raise InputError(
+            "Calibration needs the probabilities of all classes, which were not kept",
+            expected="rows that were assessed with keep='probabilities'",
+            hint="Rules do without them: howsure.fit_rules(…, calibrate=False)",
+        )
