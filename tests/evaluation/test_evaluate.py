@@ -440,6 +440,18 @@ def test_recall_by_true_class_and_what_one_answer_would_get():
     assert lines[-1] == "Always answering 'ok' would be right as often, as far as these rows can tell."
 
 
+def test_scores_stand_below_each_other_beside_the_longest_name():
+    p = np.tile([0.7, 0.3], (40, 1))
+    evaluation = howsure.evaluate(
+        howsure.Certainty.from_probabilities(p, ["a", "b" * 30]), np.arange(40) % 4 == 0
+    )
+    names = ("accuracy", "nll", "recall of 'a'", f"recall of '{'b' * 30}'")
+    lines = [next(line for line in str(evaluation).splitlines() if line.startswith(name)) for name in names]
+    assert {
+        line.index(line.removeprefix(name).split()[0]) for name, line in zip(names, lines, strict=True)
+    } == {43}
+
+
 def test_whether_one_answer_would_do_is_said_only_where_it_would():
     assert "Always answering" not in str(howsure.evaluate(*rare()))
     worse = str(howsure.evaluate(*rare(found=16, wrong=60)))

@@ -84,7 +84,9 @@ class Evaluation(Comparable, Displayed):
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows{self._in_groups}"]
-        width = 29 if len(self._found.outside) else 18
+        lowest = lowest_recall(self)
+        of_classes = [f"recall of '{name}'" for name, _ in lowest]
+        width = max(29 if len(self._found.outside) else 18, *map(len, of_classes))
         for item in fields(self):
             score = getattr(self, item.name)
             if item.name == "accuracy_gain" or ("outside" in item.name and not len(self._found.outside)):
@@ -93,10 +95,8 @@ class Evaluation(Comparable, Displayed):
                 lines.append(f"{item.name.replace('_', ' '):<{width}} {score}")
                 if item.name == "constant_accuracy":
                     lines[-1] += f", always '{self.most_frequent}'"
-        lowest = lowest_recall(self)
-        for name, score in lowest:
-            of_class, rows_text = f"recall of '{name}'", counted(self.rows_of_class[name], "row")
-            lines.append(f"{of_class:<{width}} {score}, {rows_text}")
+        for of_class, (name, score) in zip(of_classes, lowest, strict=True):
+            lines.append(f"{of_class:<{width}} {score}, {counted(self.rows_of_class[name], 'row')}")
         if len(lowest) == MOST_CLASSES < len(self.recall):
             lines.append("the recall of all other classes is not lower")
         if not self.accuracy_gain.low > 0:
