@@ -279,7 +279,7 @@ def _of_sizes(
             received=f"{len(request.positions)}",
         )
     with numbered(numbers):
-        wishes = replace(request, tile=None, overlap=None, positions=None)
+        wishes = _of_rows(replace(request, tile=None, overlap=None, positions=None), numbers, len(sizes))
         job = prepare(handle, Rows(most), chosen, wishes)
     at_positions = len(job.outcome.columns) > 1
     truth = None if at_positions else _truth_of(rows, replace(job, total=len(sizes)), came_along=True)
@@ -291,19 +291,30 @@ def _of_sizes(
         for numbers, x in sizes.parts:
             done = sum(map(len, parts))
             told = None if tell is None else partial(_tell_more, tell, done, len(sizes))
-            positions = request.positions
-            if positions is not None:
-                positions = as_array([positions[number] for number in numbers.tolist()], "`positions`")
             with numbered(numbers):
-                of_size = replace(request, positions=positions)
-                first, *others = streamed(handle, Rows(x), chosen, of_size, told, rules, of_size=True)
-            parts.append(first.joined([first, *others])._changed({"row": numbers}))
+                wishes = _of_rows(request, numbers, len(sizes))
+                first, *others = streamed(handle, Rows(x), chosen, wishes, told, rules, of_size=True)
+            parts.append(first.joined([first, *others]))
+    places = [numbers for numbers, _ in sizes.parts]
+    if not isinstance(parts[0], results.Result):
+        return parts[0]._of_sizes(parts, places)
+    parts = [part._changed({"row": numbers}) for part, numbers in zip(parts, places, strict=True)]
     alike = {name: getattr(parts[0], name) for name in ("kind", "method") if parts[0].has(name)}
     result = parts[0].joined([part._changed(alike) for part in parts])
     result = result[np.argsort(result.row)]
     if at_positions and rows.labels is not None:
         result = result.with_truth(rows.labels)
     return _with_what_came(result, rows, truth)
+
+
+def _of_rows(request: Request, numbers: NDArray[np.int64], total: int) -> Request:
+    """The wishes for the rows with these numbers, which have one size."""
+    positions, outcome = request.positions, request.outcome
+    if positions is not None:
+        positions = as_array([positions[number] for number in numbers.tolist()], "`positions`")
+    if hasattr(outcome, "of_row_numbers"):
+        outcome = outcome.of_row_numbers(numbers, total)
+    return replace(request, positions=positions, outcome=outcome)
 
 
 def _tell_more(tell: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:

@@ -15,15 +15,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from howsure.adapters.protocol import Model, ModelInfo
 from howsure.arguments import accept_alias, check_choice
 from howsure.assess import assessed
 from howsure.errors import InputError
+from howsure.evaluation.groups import group_numbers
 from howsure.evaluation.score import Mean, Score
-from howsure.inputs.rows import as_array, in_rows, quoted
+from howsure.inputs.rows import Rows, as_array, in_rows, quoted
 from howsure.methods.choices import redirect_method_kwargs
 from howsure.methods.protocol import Method
 from howsure.progress import Progress
@@ -344,6 +345,21 @@ class ObjectPositions(Positions):
         _ = outcome.reader
         return cast(Self, outcome)
 
+    @classmethod
+    def of_row_numbers(cls, numbers: Integers, total: int) -> Any:
+        """This class for the rows with these numbers, of `total` rows of several sizes."""
+        words = cls.wished["words"]
+        if words is None:
+            return cls
+        if not isinstance(words, Sequence) or len(words) != total:
+            raise InputError(
+                "`words` does not fit the rows",
+                expected=f"a list of {total} lists, the number of a word or None for each position of a row",
+                received=f"{len(words)} rows" if isinstance(words, Sequence) else type(words).__name__,
+            )
+        own = [words[number] for number in numbers.tolist()]
+        return type(cls.__name__, (cls,), {"wished": {**cls.wished, "words": own}})
+
     def of_rows(self, model: Model, rows: Sequence[InputRows], total: int, positions: Any) -> Self:
         """As `Positions.of_rows`, with the words of these rows."""
         words = None if self.words is None else _checked_words(self.words, (total, *self.positions))
@@ -462,7 +478,7 @@ def _checked_words(words: Any, shape: tuple[int, ...]) -> Integers:
 
 @dataclass(frozen=True, eq=False)
 class ObjectScores:
-    """Scores by object, over all rows together (micro averages), with 95 % intervals over rows.
+    """Scores by object, over all rows together (micro averages), with 95 % intervals over rows or groups.
 
     Attributes:
         precision: Share of the objects found that are true.
@@ -534,6 +550,39 @@ class Objects:
             rows=sum(block.rows for block in blocks),
         )
 
+    @classmethod
+    def _of_sizes(cls, parts: Sequence[Objects], numbers: Sequence[Integers]) -> Objects:
+        """The objects of rows of several sizes, in the order of the rows.
+
+        Args:
+            parts: The objects of each size.
+            numbers: (n,) for each size the numbers of its rows.
+        """
+        method = parts[0].certainty.method
+        joined = cls.joined(
+            replace(part, row=own[part.row], certainty=replace(part.certainty, method=method))
+            for part, own in zip(parts, numbers, strict=True)
+        )
+        sides = tuple(np.max([part.outcome.positions for part in parts], axis=0).tolist())
+        counts = np.zeros((joined.rows, *sides), dtype=bool)
+        words = None if parts[0].outcome.words is None else np.full(counts.shape, -1)
+        for part, own in zip(parts, numbers, strict=True):
+            inside: Any = (own, *(slice(side) for side in part.outcome.positions))
+            counts[inside] = True if part.outcome.counts is None else part.outcome.counts
+            if words is not None:
+                words[inside] = part.outcome.words
+        order = np.argsort(joined.row, kind="stable")
+        row, found = joined.row[order], tuple(joined.parts[at] for at in order.tolist())
+        names = np.array([f"{at}: {part}" for at, part in zip(row, found, strict=True)], dtype=object)
+        return replace(
+            joined,
+            row=row,
+            **{name: getattr(joined, name)[order] for name in ("start", "stop", "label")},
+            certainty=replace(joined.certainty[order], row=np.arange(len(row)), ids=names),
+            parts=found,
+            outcome=replace(parts[0].outcome, positions=sides, counts=counts, words=words),
+        )
+
     def mask(self, i: int) -> Booleans:
         """(*P) the positions of component i.
 
@@ -558,8 +607,8 @@ class Objects:
         """
         return self._compared(truth)[0]
 
-    def evaluate(self, truth: Any) -> ObjectScores:
-        """Precision, recall and F1 by object, with intervals over rows.
+    def evaluate(self, truth: Any, *, groups: ArrayLike | None = None) -> ObjectScores:
+        """Precision, recall and F1 by object, with intervals over rows, or over groups of rows.
 
         Spans have the scores of seqeval's strict mode. Those of components are lesion-wise; F1 is the
         recognition quality of Kirillov and others (2019). Intervals come from the contributions of rows to
@@ -567,8 +616,11 @@ class Objects:
 
         Args:
             truth: As for `right`.
+            groups: (N,) the group of each row, such as its patient or document: rows of a group depend on
+                each other. Then intervals are over groups.
         """
         right, true = self._compared(truth)
+        of_groups = group_numbers(groups, Rows(None), self.rows)
         hits, found = (
             np.bincount(self.row, weights, self.rows).astype(np.float64) for weights in (right, None)
         )
@@ -578,13 +630,14 @@ class Objects:
             total, wrong = whole.sum(), int(np.count_nonzero(whole > hits))
             value = float(hits.sum() / total) if total else np.nan
             parts = (hits - value * whole) / max(total, 1)
-            scores[name] = Mean(value, parts, wrong, least=0.0, most=1.0).score(0.95)
+            score = Mean(value, parts, wrong, least=0.0, most=1.0)
+            scores[name] = (score if of_groups is None else score.by_group(of_groups)).score(0.95)
         return ObjectScores(**scores, found=len(self), true=int(true.sum()), right=int(right.sum()))
 
     def _compared(self, truth: Any) -> tuple[Booleans, Floats]:
         """(M,) as `right`, and (N,) how many objects each row truly has."""
         outcome, reader = self.outcome, self.outcome.reader
-        labels = truth_map(truth, (self.rows, *outcome.positions), outcome.class_names)
+        labels = truth_map(truth, (self.rows, *outcome.positions), outcome.class_names, counts=outcome.counts)
         right, true = np.zeros(len(self), dtype=bool), np.zeros(self.rows)
         ends = np.searchsorted(self.row, np.arange(self.rows + 1))
         for row, own in enumerate(labels):

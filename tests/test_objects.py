@@ -295,3 +295,19 @@ def test_rows_without_objects_make_none():
     assert len(found) == 0
     assert found.start.shape == (0,)
     assert np.isnan(found.evaluate(np.zeros((2, 4), int)).f1.value)
+
+
+def test_intervals_of_scores_are_over_groups_of_rows():
+    model, x = tagger(), rows(40)
+    found = howsure.objects(model, x, scheme="BIO", method=MCDropout(passes=20), **NAMED)
+    truth = howsure.assess(model, x + np.float32(0.4), method=MCDropout(passes=20), **NAMED).label
+    once = found.evaluate(truth)
+    twice = howsure.objects(
+        model, x.repeat(3, axis=0), scheme="BIO", method=MCDropout(passes=20), **NAMED
+    ).evaluate(truth.repeat(3, axis=0), groups=np.arange(40).repeat(3))
+    for name in ("precision", "recall", "f1"):
+        one, other = getattr(once, name), getattr(twice, name)
+        assert other.value == pytest.approx(one.value)
+        assert other.high - other.low == pytest.approx(one.high - one.low, rel=0.1)  # not 1/√3 of it
+    with pytest.raises(InputError, match="All rows are of one group"):
+        found.evaluate(truth, groups=[0] * 40)

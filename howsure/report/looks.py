@@ -268,6 +268,10 @@ def looks_of(rows: Any, result: Any, kind: str) -> Looks:
                 "The rows do not fit the certainty",
                 expected=f"an array of {counted(count, 'row')}, in the order they were assessed",
                 received=f"an array of shape {array.shape}",
+                hint="A row of this result is an object: give the picture or text of each, such as "
+                "rows=[images[row] for row in found.row], or no rows"
+                if kind == "object"
+                else None,
             )
     if order is not None:
         columns = [(name, array[order]) for name, array in columns]

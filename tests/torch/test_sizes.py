@@ -140,6 +140,76 @@ def test_labels_of_rows_of_several_sizes_have_the_size_of_their_row():
         result.with_truth(truth[:4])
 
 
+def equal_to_each_row(found, alone, count):
+    """The objects of each row are those that `alone` finds in it."""
+    assert (np.diff(found.row) >= 0).all()
+    for number in range(count):
+        own, other = found.row == number, alone(number)
+        for name in ("start", "stop", "label"):
+            np.testing.assert_array_equal(getattr(found, name)[own], getattr(other, name))
+        np.testing.assert_array_equal(
+            found.certainty.probabilities[own], other.certainty.probabilities.reshape(-1, 2)
+        )
+        ids = [str(each).replace("0:", f"{number}:", 1) for each in other.certainty.ids]
+        assert found.certainty.ids[own].tolist() == ids
+
+
+OBJECTS = {"method": howsure.MCDropout(passes=20), "outputs": "logits"}
+
+
+def test_components_of_images_of_several_sizes(tmp_path):
+    module, rows = Pixels().eval(), images()
+    truth = [np.random.default_rng(number).integers(0, 3, row.shape[1:]) for number, row in enumerate(rows)]
+    asked = {"scheme": "components", **OBJECTS}
+    one_by_one = [howsure.objects(module, row[None], **asked) for row in rows]
+    batches = [(row[None], labels[None]) for row, labels in zip(rows, truth, strict=True)]
+    for x in (rows, batches):
+        found = howsure.objects(module, x, **asked)
+        equal_to_each_row(found, one_by_one.__getitem__, len(rows))
+    right = [alone.right(labels[None]) for alone, labels in zip(one_by_one, truth, strict=True)]
+    np.testing.assert_array_equal(found.right(truth), np.concatenate(right))
+    scores = [alone.evaluate(labels[None]) for alone, labels in zip(one_by_one, truth, strict=True)]
+    assert found.evaluate(truth).true == sum(each.true for each in scores)
+    last = len(found) - 1
+    np.testing.assert_array_equal(
+        found.mask(last)[tuple(map(slice, rows[-1].shape[1:]))], one_by_one[-1].mask(len(one_by_one[-1]) - 1)
+    )
+    with pytest.raises(howsure.InputError, match=r"A row of this result is an object.*found\.row"):
+        found.certainty.report(tmp_path / "page.html", rows=rows)
+    found.certainty.report(tmp_path / "page.html", rows=[rows[row] for row in found.row])
+    howsure.hand_over(found.certainty, np.ones(len(found), bool), tmp_path / "look.csv")
+    assert len((tmp_path / "look.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(found)
+
+
+class Tags(nn.Module):
+    """A tag of each token, by itself."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.drop, self.last = nn.Embedding(30, 16), nn.Dropout(0.3), nn.Linear(16, 5)
+
+    def forward(self, x):
+        return 3 * self.last(self.drop(self.words(x)))
+
+
+def test_spans_of_texts_of_several_lengths():
+    tokens = [
+        np.random.default_rng(number).integers(0, 30, length) for number, length in enumerate((7, 4, 9, 7))
+    ]
+    words = [[None, *range(len(text) - 2), None] for text in tokens]
+    names = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+    asked = {"scheme": "BIO", "class_names": names, "class_axis": 2, **OBJECTS}
+    found = howsure.objects(Tags().eval(), tokens, words=words, **asked)
+    equal_to_each_row(
+        found,
+        lambda number: howsure.objects(Tags().eval(), tokens[number][None], words=[words[number]], **asked),
+        len(tokens),
+    )
+    with pytest.raises(howsure.InputError, match=r"`words` does not fit.*list of 4 lists.*3 rows"):
+        howsure.objects(Tags().eval(), tokens, words=words[:3], **asked)
+
+
 def padded_batches(rows):
     """Two images a batch, padded with zeros to the larger one."""
     for pair in (rows[:2], rows[2:4], rows[4:]):
