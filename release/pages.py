@@ -14,6 +14,16 @@ PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
 LAST = ("Evidence", "Reference", "Project")
 """Parts of the navigation that search shows after the pages for users."""
 
+TAGS = {
+    "calibrate.md": ("overconfident",),
+    "decide.md": ("human",),
+    "label.md": ("active",),
+    "rows.md": ("dataframe",),
+    "rules.md": ("patients",),
+    "watch.md": ("drift", "production", "monitoring"),
+}
+"""Words by which users look for a page, and that its headings lack. Search takes them as a part of these."""
+
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(?:https?:)?//[^"'\s>]*"""
     r"""|<link\b[^>]*\bhref=["']?(?:https?:)?//[^"'\s>]*"""
@@ -36,6 +46,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         page.meta["search"] = {"exclude": True}
     elif page.parent is not None and page.parent.title in LAST:
         page.meta["search"] = {"boost": 0.2}
+    if page.file.src_uri in TAGS:
+        page.meta["tags"] = [*TAGS[page.file.src_uri]]
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -31,9 +31,16 @@ def test_answers_are_pages_for_users(wanted):
 
 
 @pytest.mark.slow
-def test_twenty_questions_lead_to_pages_for_users(site):
-    assert len(asked.QUESTIONS) >= 20
+def test_thirty_questions_lead_to_pages_for_users(site):
+    assert len(asked.QUESTIONS) >= 30
     assert asked.missed(site) == []
+
+
+def test_pages_with_words_for_search_exist():
+    tags = (ROOT / "release" / "pages.py").read_text(encoding="utf-8").split("TAGS = {")[1].split("}")[0]
+    pages = re.findall(r'"([\w-]+\.md)"', tags)
+    assert pages
+    assert [page for page in pages if not (ROOT / "docs" / page).exists()] == []
 
 
 @pytest.mark.slow
