@@ -21,14 +21,15 @@ the logarithm of a scale. A row that decides the scale alone hides how much it d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from howsure.evaluation.score import LEAST_MISTAKES, UNKNOWN, Mean, Measured, centred, wider
 from howsure.evaluation.temperature import LIMIT
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import skewed_interval, symmetric_interval
 
 CALIBRATION, ACCURACY, ORDER, ALTERNATIVES = PARTS = ("calibration", "accuracy", "order", "alternatives")
@@ -103,10 +104,25 @@ class Scale(Measured):
         skewed: Whether a few rows may decide it that were not drawn, as of squared errors.
         far: Whether as many rows lie far out as is claimed, or more. Then it is not known to be below 0: of
             heavy tails most samples hold too few of the rows that decide it.
+        leverage: (N,) share of each row in the curvature.
     """
 
     skewed: bool = False
     far: bool = False
+    leverage: Floats = field(kw_only=True)
+
+    def by_group(self, groups: Integers) -> Measured:
+        """See `Measured`; a group that decides the scale alone hides how much it decides, as a row does."""
+        alone = left_out(self.leverage)
+        steps = np.bincount(groups, np.divide(self.parts, alone, out=np.zeros_like(alone), where=alone > 0))
+        leverage = np.bincount(groups, self.leverage)
+        return replace(super().by_group(groups), parts=steps * left_out(leverage), leverage=leverage)  # type: ignore[call-arg]
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """See `Measured`; leverage on average, too."""
+        leverage = np.mean([scale.leverage for scale in of if isinstance(scale, Scale)], axis=0)
+        return replace(Measured.mean(of, mistakes), leverage=leverage)  # type: ignore[call-arg]
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Ends that lie as far to one side as to the other in the exponent, 1/scale; at most `LIMIT`.

@@ -359,6 +359,36 @@ def test_a_row_contributes_what_leaving_it_out_changes():
     assert np.linalg.norm(parts.scale.parts) >= np.linalg.norm(exact)
 
 
+def best_log_scale(logits, truth):
+    """The logarithm of the best temperature, by scipy."""
+    own = np.arange(len(truth)), truth
+    loss = minimize_scalar(lambda beta: -log_softmax(beta * logits, axis=1)[own].sum(), (0.2, 0.5))
+    return -np.log(loss.x)
+
+
+def test_a_group_contributes_to_a_scale_what_leaving_it_out_changes():
+    truth, logits = world(240, scale=2.0, seed=SEED)
+    groups = np.arange(240) // 20
+    results = {"a": howsure.Certainty.from_probabilities(softmax(logits, axis=1))}
+    scale = howsure.Comparison.of_results(results, truth, groups=groups).parts["a"].scale
+    without = [best_log_scale(logits[groups != each], truth[groups != each]) for each in range(12)]
+    left_out = best_log_scale(logits, truth) - np.array(without)
+    np.testing.assert_allclose(scale.parts, left_out, atol=0.1 * np.abs(left_out).max())
+
+
+def test_a_group_contributes_to_a_factor_of_numbers_what_leaving_it_out_changes():
+    random = np.random.default_rng(SEED)
+    y, groups = random.normal(size=(120, 2)), np.arange(120) // 10
+    results = {"a": howsure.RegressionCertainty.from_mean_std(np.zeros((120, 2)), np.ones((120, 2)))}
+    scale = howsure.Comparison.of_results(results, y, groups=groups).parts["a"].scale
+
+    def best(y):
+        return np.log(y.std(axis=0)).mean()
+
+    left_out = best(y) - np.array([best(y[groups != each]) for each in range(12)])
+    np.testing.assert_allclose(scale.parts, left_out, atol=0.1 * np.abs(left_out).max())
+
+
 def test_a_difference_that_only_calibration_makes_is_gone_once_both_are_calibrated():
     truth, true = world(rows=2000)
     random = np.random.default_rng(4)

@@ -370,7 +370,9 @@ def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
         alternatives=_alternatives(best, logs, truth, count),
         zeros=zeros,
         offsets=offsets,
-        scale=Scale(float(-np.log(best.theta[0])), slopes * left_out(best.leverage), count),
+        scale=Scale(
+            float(-np.log(best.theta[0])), slopes * left_out(best.leverage), count, leverage=best.leverage
+        ),
     )
 
 

@@ -352,8 +352,10 @@ def _mended(error: Floats, std: Floats, middle: bool = True, width: bool = True)
         steps, leverage = slopes[:, k] / total[k], curvatures[:, k] / total[k]
         mended.append(at_best(losses[:, k], steps, slopes[:, k], leverage, rows))
         moved = -steps[:, 1] * left_out(leverage[:, 1])
-        scales.append(Scale(float(np.log(size[k]) / 2), moved, rows, skewed=True, far=far))
-    return Measured.mean(mended, rows), Measured.mean(scales, rows)
+        scales.append(
+            Scale(float(np.log(size[k]) / 2), moved, rows, skewed=True, far=far, leverage=leverage[:, 1])
+        )
+    return Measured.mean(mended, rows), Scale.mean(scales, rows)
 
 
 def claims(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Claims | None:

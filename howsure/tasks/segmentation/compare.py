@@ -138,7 +138,7 @@ def _nll_parts(result: DenseCertainty, truth: Any, evaluation: RowScores) -> Par
         alternatives=_alternatives(result, truth, beta, steps[:, 0] * left_out(leverage), there),
         zeros=nothing(nll),
         offsets=nothing(nll),
-        scale=Scale(-np.log(beta), steps[:, 0] * left_out(leverage) / beta, len(loss)),
+        scale=Scale(-np.log(beta), steps[:, 0] * left_out(leverage) / beta, len(loss), leverage=leverage),
     )
 
 
