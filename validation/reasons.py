@@ -37,6 +37,7 @@ from howsure.compare.reasons import (
     Claim,
     because,
     claims,
+    holds_most,
     reasons,
     sure_parts,
 )
@@ -74,8 +75,9 @@ TOLD: Mapping[str, Sequence[str]] = {
 }
 """What is meant by a part that a comparison tells."""
 
-TAKEN = "taken"
-"""The statement that a method is the one to take."""
+TAKEN, LIES, HURTS = "taken", "lies", "hurts"
+"""The statements that a method is the one to take, that most of the difference lies in rows of one class, and
+that the other members are better without one."""
 
 
 # --- worlds -------------------------------------------------------------------------------------------
@@ -400,12 +402,16 @@ def _both_orders(neither: Floats, sure: Floats, offsets: Floats, both: Floats) -
 class Truth:
     """Each method of a world divided, and of an ensemble its loss less that of the best of its members.
 
+    Then that of the others `without` each member less its loss, and the true answers.
+
     Methods that are `alike` do not differ in expectation, whatever a sample says. Versions that are
     calibrated are among the methods (`calibrated`), or follow from them.
     """
 
     methods: Mapping[str, Divided]
     members: Mapping[str, Effect]
+    without: Mapping[str, Sequence[Effect]]
+    labels: NDArray[Any]
     alike: bool = False
     calibrated: bool = False
 
@@ -438,8 +444,24 @@ def truth_of(name: str) -> Truth:
         - min((_alone(each, drawn.truth) for each in networks), key=np.mean)
         for method, networks in drawn.members.items()
     }
+    without = {
+        method: [
+            Effect.of(
+                _alone(_mean([*networks[:one], *networks[one + 1 :]]), drawn.truth)
+                - _alone(_mean(networks), drawn.truth)
+            )
+            for one in range(len(networks))
+        ]
+        for method, networks in drawn.members.items()
+    }
     methods = {method: divided(said, drawn.truth) for method, said in drawn.said.items()}
-    return Truth(methods, {method: Effect.of(gap) for method, gap in found.items()}, alike=not of.cause)
+    members = {method: Effect.of(gap) for method, gap in found.items()}
+    return Truth(methods, members, without, drawn.truth, alike=not of.cause)
+
+
+def _mean(networks: Sequence[Floats]) -> Floats:
+    """The mean of numbers, or logits of the mean percentages."""
+    return np.mean(networks, axis=0) if networks[0].shape[1] == 2 else together(networks)
 
 
 def _alone(said: Floats, truth: NDArray[Any]) -> Floats:
@@ -525,9 +547,25 @@ def statements(comparison: Comparison, truth: Truth) -> Iterator[Statement]:
             if claim.about in effects:
                 sign = int(np.sign(claim.effect.value))
                 yield Statement(method, claim.about, sign, effects[claim.about])
+    for method in comparison.methods[1:]:
+        number = holds_most(comparison, method)
+        if number is not None and method in truth.methods:
+            sign = np.sign(comparison.difference(method, baseline, "nll").value)
+            yield Statement(method, LIES, int(sign), held(truth, method, baseline, number))
+    for method, members in comparison.members.items():
+        hurts = members.hurts()
+        if hurts is not None and method in truth.without:
+            yield Statement(method, HURTS, -1, truth.without[method][hurts[0]])
     best = chosen(comparison)
     if best != baseline:
         yield Statement(best, TAKEN, -1, truth.effects(comparison, best)[WHOLE])
+
+
+def held(truth: Truth, method: str, baseline: str, number: int) -> Effect:
+    """What rows of a class hold of a difference, less half of it, or less their share of the rows."""
+    one, two = (np.sum([*truth.methods[name].parts.values()], axis=0) for name in (method, baseline))
+    of_class = truth.labels == number
+    return Effect.of((of_class - max(of_class.mean(), 0.5)) * (one - two) * (not truth.alike))
 
 
 def causes(comparison: Comparison, truth: Truth) -> Iterator[tuple[str, str, float, bool]]:
@@ -639,6 +677,8 @@ SENTENCES = {
     ALTERNATIVES: "`because it knows better what else it could be`, or less well",
     DISCRIMINATION: "`because its percentages say more, also once both are calibrated`",
     TOGETHER: "`together they give the true class 13 % more than network 1 alone`, or less",
+    HURTS: "`Without member 3, the others give the true class 4 % more than all of them`",
+    LIES: "`Most of the gain lies in rows of '8'`, or of the loss",
 }
 
 

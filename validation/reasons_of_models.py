@@ -259,7 +259,7 @@ def judged(of: Compared) -> dict[str, Any]:
                 else np.log(np.asarray(result.probabilities, np.float64))
             )
         methods[name] = divided(said, of.truth.astype(np.float64) if numeric else of.truth)
-    truth = Truth(methods, {}, calibrated=True)
+    truth = Truth(methods, {}, {}, of.truth, calibrated=True)
     baseline, lines = comparison.methods[0], []
     verdicts = {1: "true", 0: "open", -1: "false"}
     for each in statements(comparison, truth):

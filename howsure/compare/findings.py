@@ -15,7 +15,7 @@ import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.parts import EVERY
-from howsure.compare.reasons import because, in_short, one_alone, perhaps_better, reasons
+from howsure.compare.reasons import because, in_short, one_alone, perhaps_better, reasons, where
 from howsure.compare.sentences import (
     CHEAP,
     cost_in_words,
@@ -30,7 +30,10 @@ from howsure.evaluation.score import OUTSIDE, Score
 from howsure.methods.plain import is_plain
 from howsure.words import UNIT, counted, listed, upper
 
-WHY, SHARE = "Why?", "accuracy"
+TAKE, MUCH, WHY, COST, ALSO = "Take", "By how much", "Why", "Cost", "Also"
+"""Headings of the pieces of the lead."""
+
+REASONS, SHARE = "Why?", "accuracy"
 
 
 @dataclass(frozen=True)
@@ -61,47 +64,76 @@ def lead(comparison: Comparison) -> str:
     It names the cheapest method that is better than the baseline by more than chance and may be as good as
     the best. It prefers methods that are not worse than the baseline on changed rows.
     """
-    take, why, price, besides = leading(comparison)
-    return joined(take, why, f"It costs {price}." if price else "", besides)
+    return joined(*brief(comparison).values())
 
 
-def leading(comparison: Comparison) -> tuple[str, str, str, str]:
-    """The pieces of `lead`, each of which may be empty; the price as `price_of` gives it."""
-    baseline = comparison.methods[0]
+def brief(comparison: Comparison) -> dict[str, str]:
+    """The pieces of `lead` by their headings, none of them empty; what to take comes first."""
+    baseline, words, best = comparison.methods[0], comparison.words, chosen(comparison)
     if len(comparison.methods) == 1:
-        return f"There is only {the(comparison, baseline)}, so there is nothing to compare.", "", "", ""
-    words = comparison.words
+        return {TAKE: f"There is only {the(comparison, baseline)}, so there is nothing to compare."}
     if comparison.ranked(words.main).best is None:
-        return words.nothing(comparison), "", "", ""
-    best = chosen(comparison)
+        return {TAKE: words.nothing(comparison)}
     if best == baseline:
-        besides = joined(_perhaps_better(comparison, best), _when_changed(comparison))
-        for price in {f" ({price_of(comparison, method)})" for method in comparison.methods}:
-            before, sentence, after = besides.partition(price)
-            besides = before + sentence + after.replace(price, "")  # once is enough
-        return words.keep(comparison), "", "", besides
-    alone = one_alone(comparison, best)
-    return (
-        words.take(comparison, best, _worse_when_changed(comparison, best)),
-        because(comparison, best),
-        price_of(comparison, best),
-        joined(f"{alone}." if alone else "", _perhaps_better(comparison, best)),
-    )
+        said = {
+            TAKE: words.keep(comparison),
+            ALSO: joined(_perhaps_better(comparison, best), _when_changed(comparison), _alike(comparison)),
+        }
+    else:
+        take = words.take(comparison, best, _worse_when_changed(comparison, best))
+        gap, alone = comparison.difference(best, baseline, words.main), one_alone(comparison, best)
+        said = {
+            TAKE: take,
+            MUCH: f"It {words.does(comparison, gap)}." if gap.known and "(" not in take else "",
+            WHY: joined(because(comparison, best), where(comparison, best)),
+            COST: _cost(comparison, best),
+            ALSO: joined(f"{alone}." if alone else "", _perhaps_better(comparison, best), _alike(comparison)),
+        }
+    return {head: sentences for head, sentences in said.items() if sentences}
+
+
+def _cost(comparison: Comparison, method: str) -> str:
+    """What it costs to take a method that is not the baseline."""
+    if comparison.calibrations.get(method) == comparison.methods[0]:
+        return "Calibrating costs nothing more."
+    price = price_of(comparison, method)
+    if not price and not np.isfinite(comparison.costs[method]):
+        return "What it costs is not known." if comparison.has_costs else ""
+    return f"It costs {price or 'no more than one plain prediction'}."
+
+
+def _alike(comparison: Comparison) -> str:
+    """Methods that add the same to the main score in every row, a sentence; empty if there are none."""
+    own = [method for method in comparison.methods if method not in comparison.calibrations]
+    for one in own:
+        same = [other for other in own if _is_same(comparison, other, one)]
+        if len(same) > 1:
+            names = listed([the(comparison, name) for name in same])
+            return f"{upper(names)} score the same in every {comparison.kind}."
+    return ""
+
+
+def _is_same(comparison: Comparison, one: str, other: str) -> bool:
+    gaps = (comparison.difference(one, other, comparison.words.main, rows) for rows in comparison.sets)
+    return one == other or all(gap.value == gap.low == gap.high == 0 for gap in gaps)
 
 
 def _perhaps_better(comparison: Comparison, taken: str) -> str:
-    """A sentence on the method that seems the best, if it is likely better than the one to take."""
+    """Sentences on the method that seems the best, if it is likely better than the one to take."""
     claim = perhaps_better(comparison, taken)
     if claim is None:
         return ""
-    name, than = _with_price(comparison, claim.method), the(comparison, taken)
-    if price_of(comparison, taken) and not price_of(comparison, claim.method):
-        name = f"{name}, which costs no more than one plain prediction,"
-    does = comparison.words.does(comparison, claim.effect, than)
+    name, does = (
+        the(comparison, claim.method),
+        comparison.words.does(comparison, claim.effect, the(comparison, taken)),
+    )
+    price = price_of(comparison, claim.method)
+    costs = f"It costs {price or 'no more than one plain prediction'}."
+    costs = costs if price != price_of(comparison, taken) else ""
     if claim.sure:
-        return f"{upper(name)} {does}."
-    few = f"{counted(comparison.rows, comparison.kind)} are too few to be sure"
-    return f"{upper(name)} is likely better: it {does}, but {few}."
+        return joined(f"{upper(name)} {does}.", costs)
+    few = f"But {counted(comparison.rows, comparison.kind)} are too few to be sure."
+    return joined(f"{upper(name)} is likely better: it {does}.", few, costs)
 
 
 def chosen(comparison: Comparison) -> str:
@@ -196,7 +228,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
     why = reasons(comparison)
     if why:
-        results.insert(1, Finding(WHY, joined(*why.values())))
+        results.insert(1, Finding(REASONS, joined(*why.values())))
     shifted = [name for name in comparison.sets if name != AS_THEY_ARE]
     if shifted:
         results.append(_under_shift(comparison, shifted))
@@ -352,7 +384,7 @@ def _costs(comparison: Comparison) -> str:
 # --- as text ---------------------------------------------------------------------------------------------
 
 
-COST = "plain predictions"
+PREDICTIONS = "plain predictions"
 
 
 @dataclass(frozen=True)
@@ -375,7 +407,7 @@ def head_of(comparison: Comparison) -> list[str]:
     return [
         "method",
         *(heading for heading, _ in comparison.words.short),
-        *([COST] if comparison.has_costs else []),
+        *([PREDICTIONS] if comparison.has_costs else []),
     ]
 
 
@@ -420,12 +452,13 @@ def text_of(comparison: Comparison) -> str:
         short = len(comparison.words.short)
         table.append([line.method, *scores[:short], *line.values[short:]])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    text_lines = [lead(comparison), ""]
+    take, *others = brief(comparison).items()
+    text_lines = [take[1], *(f"{head}: {said}" for head, said in others), ""]
     own = [method for method in comparison.methods if method not in comparison.calibrations]
     why = [f"{method}: {said}" for method in own if (said := in_short(comparison, method))]
     text_lines += [*why, ""] if why else []
-    for first, *others in table:
-        cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))]
+    for first, *values in table:
+        cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(values, widths[1:], strict=True))]
         text_lines.append("  ".join(cells).rstrip())
     if any(any(line.best) for line in lines):
         text_lines += ["", "* the best of its column, perhaps by chance"]

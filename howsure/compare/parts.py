@@ -115,8 +115,9 @@ class Scale(Measured):
         """See `Measured`; a group that decides the scale alone hides how much it decides, as a row does."""
         alone = left_out(self.leverage)
         steps = np.bincount(groups, np.divide(self.parts, alone, out=np.zeros_like(alone), where=alone > 0))
-        leverage = np.bincount(groups, self.leverage)
-        return replace(super().by_group(groups), parts=steps * left_out(leverage), leverage=leverage)  # type: ignore[call-arg]
+        leverage = np.bincount(groups, self.leverage).astype(np.float64)
+        parts = steps * left_out(leverage)
+        return replace(super().by_group(groups), parts=parts, leverage=leverage)  # type: ignore[call-arg]
 
     @staticmethod
     def mean(of: Sequence[Measured], mistakes: int) -> Measured:

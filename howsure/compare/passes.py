@@ -50,12 +50,14 @@ class MemberLosses:
         losses: (M, N) of each member.
         together: (N,) of all together.
         wrong: (M, N) 1 where a member is wrong, or the share of positions where it is; NaN of numbers.
+        without: (M, N) of all but one of them.
         groups: (N,) numbers of the groups of rows that depend on each other, or None.
     """
 
     losses: Floats
     together: Floats
     wrong: Floats
+    without: Floats
     groups: Integers | None = None
 
     @property
@@ -94,24 +96,39 @@ class MemberLosses:
         All together are better if they are better than each member (an intersection-union test, Berger 1982),
         and worse if they are worse than any (Bonferroni).
         """
-        count, rows = self.losses.shape
-        gaps = self.together - self.losses
-        best = self.best
-
-        def contributed(gap: Floats) -> Floats:
-            rows_alone = Mean(float(gap.mean()), centred(gap), rows)
-            return (rows_alone if self.groups is None else rows_alone.by_group(self.groups)).parts
-
-        value, parts = float(gaps[best].mean()), contributed(gaps[best])
-        mistakes = rows if np.isnan(self.wrong).any() else int(np.ceil(self.wrong.sum(axis=1).min()))
-        if mistakes < LEAST_MISTAKES:
+        gaps, best = self.together - self.losses, self.best
+        value, parts = float(gaps[best].mean()), self._contributed(gaps[best])
+        if self._few:
             return Score(value, *UNKNOWN), parts
+        low = self._ends(gaps, 1 - (1 - confidence) / len(gaps))[0].max()
+        return Score(value, float(low), float(self._ends(gaps, confidence)[1].max())), parts
 
-        def ends(level: float) -> Floats:
-            return np.array([ends_of(float(gap.mean()), contributed(gap), level) for gap in gaps]).T
+    def hurts(self) -> tuple[int, Score] | None:
+        """The member without which the others are better by most, and by how much; None if none is sure.
 
-        low, high = ends(1 - (1 - confidence) / count)[0].max(), ends(confidence)[1].max()
-        return Score(value, float(low), float(high)), parts
+        Intervals hold together for all members (Bonferroni).
+        """
+        gaps = self.without - self.together
+        if self._few or len(gaps) < 3:
+            return None
+        (low, high), values = self._ends(gaps, 1 - 0.05 / len(gaps)), gaps.mean(axis=1)
+        most = int(values.argmin())
+        score = Score(float(values[most]), float(low[most]), float(high[most]))
+        return (most, score) if score.high < 0 else None
+
+    @property
+    def _few(self) -> bool:
+        """Whether a member makes too few mistakes."""
+        return not np.isnan(self.wrong).any() and np.ceil(self.wrong.sum(axis=1).min()) < LEAST_MISTAKES
+
+    def _contributed(self, gap: Floats) -> Floats:
+        """(N,) what each row contributes to a mean over rows (N,); with groups (G,)."""
+        rows_alone = Mean(float(gap.mean()), centred(gap), len(gap))
+        return (rows_alone if self.groups is None else rows_alone.by_group(self.groups)).parts
+
+    def _ends(self, gaps: Floats, confidence: float) -> Floats:
+        """(2, M) ends of means (M, N) over rows."""
+        return np.array([ends_of(float(gap.mean()), self._contributed(gap), confidence) for gap in gaps]).T
 
 
 @dataclass(eq=False)
@@ -130,8 +147,10 @@ class MemberRecorder:
     found: dict[int, list[tuple[Integers, Floats, Floats]]] = field(default_factory=dict)
 
     def __call__(self, numbers: Integers, members: Sequence[Floats]) -> None:
-        """Score the members on a block of rows, and their mean as the last one."""
-        for number, values in enumerate([*members, np.mean(members, axis=0)]):
+        """Score the members on a block of rows, then their mean, and the means without each."""
+        count, mean = len(members), np.mean(members, axis=0)
+        others = [mean + (mean - each) / max(count - 1, 1) for each in members]
+        for number, values in enumerate([*members, mean, *others]):
             losses, wrong = self.alone(values, self.truth, numbers)
             self.found.setdefault(number, []).append((numbers, losses, wrong))
 
@@ -148,7 +167,9 @@ class MemberRecorder:
         )
         finite = np.isfinite(losses).all(axis=0)
         groups = None if self.groups is None else renumbered(self.groups[finite])
-        return MemberLosses(losses[:-1, finite], losses[-1, finite], wrong[:-1, finite], groups)
+        count = len(losses) // 2
+        alone, together, without = np.split(losses[:, finite], [count, count + 1])
+        return MemberLosses(alone, together[0], wrong[:count, finite], without, groups)
 
 
 # --- other masks ----------------------------------------------------------------------------------------

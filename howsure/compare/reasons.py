@@ -209,6 +209,41 @@ def holds_claims(text: str, claims_of: Claims | None) -> bool:
     return claims_of is not None and all(rate(share) in text for share in (claims_of.claimed, claims_of.true))
 
 
+def where(comparison: Comparison, method: str) -> str:
+    """In which rows most of the difference from the baseline lies, a sentence; empty if in none surely."""
+    number = holds_most(comparison, method)
+    if number is None:
+        return ""
+    better = comparison.difference(method, comparison.methods[0], comparison.words.main).value < 0
+    what, name = "gain" if better else "loss", comparison.certainties[method].class_names[number]
+    of_all = rate(float(np.mean(comparison.truth == number)))
+    return f"Most of the {what} lies in {comparison.kind}s of '{name}', {of_all} of all."
+
+
+def holds_most(comparison: Comparison, method: str) -> int | None:
+    """The true class whose rows hold most of the difference from the baseline, if one surely does.
+
+    Most is more than half, and more than its share of the rows. Intervals hold together for all classes and
+    methods (Bonferroni). Of one class for each of independent rows; of others there is none.
+    """
+    one, two = (comparison.measured(name, comparison.words.main) for name in (method, comparison.methods[0]))
+    truth, names = comparison.truth, getattr(comparison.certainties[method], "class_names", ())
+    if truth.ndim != 1 or not names or one.sizes is not None or not np.isfinite(one.value - two.value):
+        return None
+    gap, of_masks = np.split(one.added - two.added, [len(truth)])
+    tests = len(names) * (len(comparison.methods) - 1)
+    for number in range(len(names)):
+        least = max(float(np.mean(truth == number)), 0.5)
+        parts = ((truth == number) - least) * gap
+        value = float(parts.sum())
+        # Masks may move the rows of this class alone, or all others.
+        contributed = np.concatenate([parts - value / len(truth), least * of_masks])
+        low, high = ends_of(value, contributed, 1 - 0.05 / tests)
+        if value * gap.sum() > 0 and (low > 0 or high < 0):
+            return number
+    return None
+
+
 def perhaps_better(comparison: Comparison, taken: str) -> Claim | None:
     """The method that seems the best, if it is likely better than the one to take."""
     best = comparison.ranked(comparison.words.main).best
@@ -258,19 +293,16 @@ def _of_method(comparison: Comparison, name: str, by_part: Mapping[str, Claim]) 
         along, against = (
             [claim for claim in sure if (claim.better is whole.better) is so] for so in (True, False)
         )
-        tails = [("because", along), ("although", against)]
-        clauses = [f", {word} {listed(_clauses(comparison, some))}" for word, some in tails if some]
-        sentences.append(f"{upper(it)} {words.does(comparison, whole.effect, baseline)}{''.join(clauses)}.")
+        sentences.append(f"{upper(it)} {words.does(comparison, whole.effect, baseline)}.")
+        sentences += _clauses(comparison, along)
         if not along:
             guesses = [by_part[part] for part in PARTS if part in by_part]
             alike = [claim for claim in guesses if claim.better is whole.better]
             sentences.append(_why_unknown(comparison, alike))
+        sentences += [f"But {clause[0].lower()}{clause[1:]}" for clause in _clauses(comparison, against)]
     elif sure:
-        good, bad = ([claim for claim in sure if claim.better is which] for which in (True, False))
-        parts = [listed(_clauses(comparison, some)) for some in (good, bad) if some]
-        sentences.append(
-            f"In all, {_rows(comparison)} cannot tell {it} from {baseline}. But {', and '.join(parts)}."
-        )
+        sentences.append(f"In all, {_rows(comparison)} cannot tell {it} from {baseline}.")
+        sentences += _clauses(comparison, sure)
     elif whole is not None:
         sentences.append(
             f"{_too_few(comparison)} to be sure whether {it} is better than {baseline}. The best guess is "
@@ -301,11 +333,11 @@ def sure_parts(by_part: Mapping[str, Claim]) -> list[Claim]:
 
 
 def _clauses(comparison: Comparison, sure: list[Claim]) -> list[str]:
-    """The subject of each claim and its size, the largest effect first."""
+    """A sentence on each claim, with its size; the largest effect first."""
     words = comparison.words
     worth = [(_worth(comparison, claim), words.reasons[claim.about, claim.better]) for claim in sure]
     return [
-        f"{reason} (worth {words.amount(comparison, effect)})"
+        f"{upper(reason)} (worth {words.amount(comparison, effect)})."
         for effect, reason in sorted(worth, key=lambda clause: -abs(clause[0].value))
     ]
 
@@ -329,10 +361,7 @@ def _worth(comparison: Comparison, claim: Claim) -> Score:
 def _why_unknown(comparison: Comparison, guesses: list[Claim]) -> str:
     if not guesses:
         return f"Why, {_rows(comparison)} cannot tell."
-    return (
-        f"{_too_few(comparison)} to be sure why. The best guess is that "
-        f"{listed(_clauses(comparison, guesses))}."
-    )
+    return f"{_too_few(comparison)} to be sure why. The best guess: {_clauses(comparison, guesses)[0]}"
 
 
 def _of_masks(comparison: Comparison, name: str) -> str:
@@ -386,16 +415,20 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
             does = words.does_together(comparison, claim.effect, best)
             yield f"The best guess is that together they {does}."
     elif claim.better:
-        yield (
-            f"{upper(networks)} do not all make the same mistakes: together they "
-            f"{words.does_together(comparison, claim.effect, f'{best} alone')}, the best of them."
-        )
+        yield f"{upper(networks)} do not all make the same mistakes."
+        does = words.does_together(comparison, claim.effect, f"{best} alone")
+        yield f"Together they {does}, the best of them."
         if np.isfinite(members.shared):
             shared = f"{100 * members.shared:.0f}\u00a0%"
             yield f"In a pair of them, one makes {shared} of the mistakes of the other too, on average."
     else:
         does = words.does_together(comparison, claim.effect, best)
         yield f"{one_alone(comparison, name)}: together they {does}."
+    hurts = members.hurts()
+    if hurts is not None:
+        number, gap = hurts
+        does = words.does_together(comparison, gap, "all of them")
+        yield f"Without {member_in_words(number)}, the others {does}."
 
 
 def one_alone(comparison: Comparison, method: str) -> str:

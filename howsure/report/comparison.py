@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.findings import WHY, chosen, findings, is_known, lead, leading
+from howsure.compare.findings import REASONS, TAKE, brief, chosen, findings, is_known, lead
 from howsure.compare.parts import ACCURACY, ALTERNATIVES, CALIBRATION, DISCRIMINATION, ORDER
 from howsure.compare.reasons import WHOLE, holds_claims, reasons
 from howsure.compare.sentences import cost_in_words, joined, the
@@ -22,7 +22,6 @@ from howsure.evaluation.metrics import Metric
 from howsure.evaluation.score import LEAST_MISTAKES, OUTSIDE
 from howsure.report.notebook import Cell, ViewTable
 from howsure.report.templates import environment
-from howsure.words import upper
 
 _TITLE = "Which method is better here?"
 
@@ -66,19 +65,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         HTML. Scores that are not defined are dashes, and the page says why.
     """
     words, first = comparison.words, next(iter(comparison.certainties.values()))
-    take, why, price, besides = leading(comparison)
-    taken, baseline = chosen(comparison), comparison.methods[0]
-    gain = words.does(
-        comparison, comparison.difference(taken, baseline, words.main), the(comparison, baseline)
-    )
-    if not price and np.isfinite(comparison.costs[taken]):
-        price = "no more than one plain prediction"
-    brief = {
-        "By how much": "" if taken == baseline or "(" in take else f"It {gain}.",
-        "Why": why,
-        "Cost": f"{upper(price)}." if price else "",
-        "Also": besides,
-    }
+    said, taken = brief(comparison), chosen(comparison)
     tables = _tables(comparison)
     every = [cell for group in tables.values() for table in group for line in table.rows for cell in line]
     cells = [cell for cell in every if isinstance(cell, Cell)]
@@ -86,17 +73,17 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "comparison": comparison,
         "title": _TITLE if title is None else title,
         "lead": lead(comparison),
-        "take": take,
+        "take": said[TAKE],
         "taken": None if comparison.ranked(words.main).best is None else taken,
-        "brief": {head: sentences for head, sentences in brief.items() if sentences},
+        "brief": {head: sentences for head, sentences in said.items() if head != TAKE},
         "script": None,
         "kind": comparison.kind,
         "kinds": f"{comparison.kind}s",
-        "baseline": the(comparison, baseline),
+        "baseline": the(comparison, comparison.methods[0]),
         "needs": comparison.comparing.needs,
         "shifted": comparison.sets[1:],
         "outside": comparison.outside,
-        "answers": [finding for finding in findings(comparison) if finding.question != WHY],
+        "answers": [finding for finding in findings(comparison) if finding.question != REASONS],
         "reasons": _reasons(comparison),
         "gains": gains_of(comparison) if len(comparison.methods) > 1 else None,
         "tables": tables,

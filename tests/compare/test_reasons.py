@@ -22,7 +22,7 @@ from howsure.compare.parts import (
     ZEROS,
 )
 from howsure.compare.passes import MemberRecorder
-from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims
+from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims, where
 from howsure.compare.sentences import scale_in_words
 from howsure.digits import measured
 from howsure.methods.ensemble import Ensemble
@@ -257,7 +257,7 @@ def test_each_reason_is_told_where_it_is_the_reason():
     assert not found(sharp, "other", CALIBRATION).better
     assert found(sharp, "other", ACCURACY) is None
     assert found(sharp, "other", SCALE).effect.value > 0
-    assert "because its percentages fit worse how often it is right" in why(sharp)
+    assert "Its percentages fit worse how often it is right" in why(sharp)
     assert "'other' is too sure" in why(sharp) or "It is too sure" in why(sharp)
     assert "Nothing in these 600 rows shows that 'base' is too sure, or too modest" in why(sharp)
     better = compared(truth, base=true + 1.5 * np.random.default_rng(1).normal(size=true.shape), other=true)
@@ -422,7 +422,7 @@ def test_members_that_make_different_mistakes_are_better_together():
     members = [true + 4 * random.normal(size=true.shape) for _ in range(4)]
     comparison = together(members, truth)
     assert found(comparison, "ensemble", TOGETHER).better
-    assert "networks do not all make the same mistakes: together they give the true class" in why(comparison)
+    assert "networks do not all make the same mistakes. Together they give the true class" in why(comparison)
     right = np.array([member.argmax(axis=1) == truth for member in members])
     shared = np.mean([np.mean(~right[j][~right[i]]) for i in range(4) for j in range(4) if i != j])
     reported = f"In a pair of them, one makes {100 * shared:.0f}\u00a0% of the mistakes of the other too, on"
@@ -442,7 +442,7 @@ def test_order_is_not_held_against_a_method_with_fewer_mistakes():
         comparison.words.amount(comparison, comparison.part("other", part))
         for part in (DISCRIMINATION, ACCURACY)
     )
-    assert f"because it is right more often (worth {left})" in why(comparison), "as all else is calibration"
+    assert f"It is right more often (worth {left})" in why(comparison), "as all else is calibration"
     assert alone not in why(comparison)
 
 
@@ -464,6 +464,47 @@ def test_copies_of_a_good_network_beside_a_weak_one_are_named():
     assert "do not all make the same mistakes" not in said
     assert ("Member 1, member 2 and member 3 answer alike, so they say no more than one of them.") in said
     assert "Member 1 alone is better than all 4 together" in said
+
+
+def test_the_class_that_holds_most_of_the_gain_is_named():
+    truth, true = world()
+    blind = np.where((truth == 2)[:, None], true - 4 * np.eye(CLASSES)[2], true)
+    comparison = compared(truth, base=blind, other=true)
+    share = 100 * np.mean(truth == 2)
+    assert f"Most of the gain lies in rows of '2', {share:.1f}\u00a0% of all." in lead(comparison)
+    assert f"Most of the loss lies in rows of '2', {share:.1f}\u00a0% of all." == where(
+        compared(truth, base=true, other=blind), "other"
+    )
+
+
+def test_no_class_is_said_to_hold_most_of_what_all_share():
+    told = 0
+    for seed in range(60):
+        truth, true = world(seed=seed)
+        truth, true = truth % 2, true[:, :2]  # two classes, with half of the gain each
+        noise = np.random.default_rng(seed).normal(size=true.shape)
+        told += bool(where(compared(truth, base=true + noise, other=true), "other"))
+    assert told <= 6
+
+
+def test_a_member_that_hurts_the_others_is_named():
+    truth, true = world()
+    random = np.random.default_rng(4)
+    good = [true + random.normal(size=true.shape) for _ in range(4)]
+    weak = [3 * random.normal(size=true.shape)]
+    said = why(together([good[0], *weak, *good[1:]], truth))
+    mean = np.mean([softmax(each, axis=1) for each in good], axis=0)[np.arange(ROWS), truth]
+    every = np.mean([softmax(each, axis=1) for each in good + weak], axis=0)[np.arange(ROWS), truth]
+    more = 100 * np.expm1(np.mean(np.log(mean / every)))
+    assert f"Without member 1, the others give the true class {more:.0f}\u00a0% more than all of them" in said
+    assert "Without" not in why(together(good, truth))
+
+
+def test_methods_that_say_the_same_are_said_to():
+    truth, true = world()
+    said = lead(compared(truth, base=3 * true, one=true, two=true))
+    assert "'one' and 'two' score the same in every row." in said
+    assert "score the same" not in lead(compared(truth, base=3 * true, one=true, two=1.01 * true))
 
 
 def test_members_that_share_their_mistakes_are_not_said_to_differ():

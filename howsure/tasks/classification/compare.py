@@ -81,7 +81,7 @@ class ClassWords:
         "aurc": Wording(
             "Which method knows best when it is wrong?",
             "the best order from certain to doubtful",
-            "on average over the shares of {kind}s that {it} may answer, the most certain first, {value} of "
+            "on average over the shares of {kind}s that {it} may answer, surest first, {value} of "
             "the answers are wrong",
             "below",
         ),

@@ -129,7 +129,7 @@ class NumberWords:
         nearest = min(gaps, key=lambda name: gaps[name].value)
         gap, name = gaps[nearest], the(comparison, nearest)
         if gap.value == 0:
-            return f"Take {than}: the NLL of {name} is the same."
+            return f"Take {than}: no other method here has a lower NLL."
         if not gap.known:
             rows = counted(comparison.rows, comparison.kind)
             return f"Take {than}: {rows} are too few to tell whether another method has a lower NLL."

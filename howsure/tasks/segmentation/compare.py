@@ -262,7 +262,7 @@ class PositionWords(ClassWords):
         "aurc": Wording(
             "Which method knows best where its labels are wrong?",
             "the best order from certain to doubtful",
-            "on average over the shares of {kind}s that {it} may keep, the most certain first, their 1 − "
+            "on average over the shares of {kind}s that {it} may keep, surest first, their 1 − "
             "Dice is {value}",
             "below",
         ),
