@@ -93,12 +93,12 @@ def brief(comparison: Comparison) -> dict[str, str]:
 
 
 def _cost(comparison: Comparison, method: str) -> str:
-    """What it costs to take a method that is not the baseline."""
+    """The cost of a method that is not the baseline."""
     if comparison.calibrations.get(method) == comparison.methods[0]:
         return "Calibrating costs nothing more."
     price = price_of(comparison, method)
     if not price and not np.isfinite(comparison.costs[method]):
-        return "What it costs is not known." if comparison.has_costs else ""
+        return "Its cost is not known." if comparison.has_costs else ""
     return f"It costs {price or 'no more than one plain prediction'}."
 
 

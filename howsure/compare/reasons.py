@@ -224,7 +224,7 @@ def holds_most(comparison: Comparison, method: str) -> int | None:
     """The true class whose rows hold most of the difference from the baseline, if one surely does.
 
     Most is more than half, and more than its share of the rows. Intervals hold together for all classes and
-    methods (Bonferroni). Of one class for each of independent rows; of others there is none.
+    methods (Bonferroni). None for other answers than one class per row, and for rows in groups.
     """
     one, two = (comparison.measured(name, comparison.words.main) for name in (method, comparison.methods[0]))
     truth, names = comparison.truth, getattr(comparison.certainties[method], "class_names", ())
