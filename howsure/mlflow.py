@@ -16,7 +16,6 @@ from howsure.inputs.frames import in_memory, is_frame
 from howsure.inputs.rows import made_up_rows
 from howsure.onnx import quiet
 from howsure.optional import needs
-from howsure.tasks.sentences import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +35,7 @@ class ServedGraph:
         self.graph = graph
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """The table of `howsure.assess` for rows; lists and None take the place of arrays and NaN.
+        """The table of `howsure.assess` for rows; None takes the place of NaN.
 
         Args:
             model_input: A data frame, an array (N, …), or a dict of arrays by input.
@@ -123,6 +122,4 @@ def _description(graph: str | os.PathLike[str], x: Any) -> dict[str, Any]:
 
 def _in_json(column: pd.Series[Any]) -> pd.Series[Any]:
     """A column as JSON can hold it."""
-    if column.dtype == object:
-        return column.map(plain)
     return column.astype(object).where(column.notna(), None) if column.isna().any() else column

@@ -54,6 +54,7 @@ class Assess(RowsCommand):
         data: Rows: {rows}, or a folder of images.
         out: Table to write: .parquet, .csv, or - for csv to stdout. Or a folder for many rows; the
             same command continues a stopped run there.
+        chosen_columns: Columns of the table: all, or names such as label,mc_error (those that most ask for).
         method: Method that draws the passes (default {default}, or {ensemble} with members). A scikit-learn
             model has a method of its own.
         rules: Rules from `howsure rules`, by which the rows are then calibrated and decided.
@@ -66,6 +67,7 @@ class Assess(RowsCommand):
 
     data: Path
     out: str
+    chosen_columns: str | None = None
     method: MethodName | None = None
     rules: Path | None = None
     plan: Path | None = None
@@ -193,6 +195,7 @@ class Assess(RowsCommand):
             "the results of a classifier": self.model.suffix.lower() in PICKLES,
             "the results of a graph": self.model.suffix == GRAPHS,
             "`separator` and `decimal`": form != CsvForm(),
+            "--columns": self.chosen_columns is not None,
             "`label_column` with --labels": None not in (self.labels, self.settings.label_column),
         }
         for what, applies in needs_table.items():
@@ -200,7 +203,8 @@ class Assess(RowsCommand):
                 raise InputError(f"One table is needed for {what}", expected="--out TABLE.parquet")
 
     def _check_result(self, result: Any) -> Any:
-        """The result as it is; an `InputError` where it cannot be told as the settings want it."""
+        """The result as it is; an `InputError` where it cannot be told as the caller wants it."""
+        result._in_table(self.table_columns)
         if self.settings.background is not None:
             task_of(result).background(result, self.settings.background)
         return result
@@ -270,7 +274,7 @@ class Assess(RowsCommand):
                 stream = howsure.stream(network, rows_in, **wishes)
                 blocks = [moved(self._check_result(block)) for block in stream]
             result = blocks[0].joined(blocks)
-            write_table([result], self.place)
+            write_table([result], self.place, self.table_columns)
             say_result(result, self.console)
             if self.place != STDOUT:
                 say(self.console, f"\nTable:   {self.place}")

@@ -15,6 +15,7 @@ from rich.console import Console
 from howsure.atomic import check_ending, check_place
 from howsure.cli.settings import SENTENCES, Settings, read_settings, sentences_of
 from howsure.errors import FileError, InputError
+from howsure.results.result import ALL_COLUMNS
 from howsure.terminal import Report
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
@@ -24,6 +25,7 @@ _NAMES = {
     "class_names": ("--class-names", "--target-names"),
     "quiet": ("--quiet", "-q"),
     "given": ("--set", "--settings"),
+    "chosen_columns": ("--columns",),
 }
 """Names of options that are not called as their fields are."""
 
@@ -61,6 +63,12 @@ class Command:
             HowsureError: Wrong use or wrong input.
         """
         raise NotImplementedError
+
+    @property
+    def table_columns(self) -> str | list[str] | None:
+        """The columns of the table to write, as `Result.to_arrow` takes them."""
+        chosen: str | None = getattr(self, "chosen_columns", None)
+        return chosen if chosen in (None, ALL_COLUMNS) else [name.strip() for name in chosen.split(",")]
 
     @property
     def errors(self) -> Console:

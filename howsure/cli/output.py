@@ -41,28 +41,30 @@ def check_table(path: Path, inputs: Sequence[Path]) -> None:
         check_output(path, TABLES, inputs)
 
 
-def write_table(parts: Iterable[Result[Any]], path: Path) -> None:
+def write_table(parts: Iterable[Result[Any]], path: Path, columns: str | Sequence[str] | None = None) -> None:
     """Write a table in the format of its ending, or as CSV to stdout; a warning tells of maps not in it.
 
     Args:
         parts: One result after the other. As csv, each is written before the next one is made.
         path: The file, or `STDOUT`.
+        columns: As of `Result.to_arrow`.
 
     Raises:
         FileError: The file cannot be written.
+        InputError: A name that no column has.
     """
     others = iter(parts)
     first = next(others)
     if path.suffix.lower() == ".parquet":
-        first.joined([first, *others]).save(path)
+        first.joined([first, *others]).save(path, columns=columns)
         return
     if first._maps:
         warn(
             f"'{path}' has one line for each {kind_of(first)}. Its maps are only kept beside a .parquet "
             "file, or in a folder of results."
         )
-    more = (itertools.islice(csv_lines(part), 1, None) for part in others)
-    lines = itertools.chain(csv_lines(first), itertools.chain.from_iterable(more))
+    more = (itertools.islice(csv_lines(part, columns), 1, None) for part in others)
+    lines = itertools.chain(csv_lines(first, columns), itertools.chain.from_iterable(more))
     if path != STDOUT:
         write_csv_file(lines, path)
     elif not sys.stdout.isatty():

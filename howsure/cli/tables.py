@@ -347,6 +347,7 @@ class Decide(TableCommand):
     Attributes:
         rules: File of rules from `howsure rules`.
         out: Table to write: .parquet, .csv, or - for csv to stdout.
+        chosen_columns: Columns of the table: all, or names such as set,in_set (those that most ask for).
         to_check: File to write the rows for a person to, .csv.
     """
 
@@ -355,6 +356,7 @@ class Decide(TableCommand):
 
     rules: Path
     out: Path
+    chosen_columns: str | None = None
     to_check: Path | None = None
 
     @property
@@ -375,7 +377,7 @@ class Decide(TableCommand):
         decisions = Decisions(keep=self.to_check is not None)
         with maps_on_disk(self.out) as moved:
             parts = (moved(rules(self.converted(part))) for part in self.parts())
-            write_table(map(decisions.counted, parts), self.out)
+            write_table(map(decisions.counted, parts), self.out, self.table_columns)
             for line in decisions.lines():
                 say(self.console, line)
             if self.to_check is not None:

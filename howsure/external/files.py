@@ -143,9 +143,10 @@ def read_result(
 
 def _was_written(task: Task[Any], table: Table) -> bool:
     """Whether a table has every column that all results of a kind have in csv."""
-    needed = (column for column in task.result_type.columns if column.stored and not column.optional)
+    needed = (column for column in task.result_type.columns if not (column.optional or column.on_demand))
     names = {name.split(".")[0] for name in table.names}
-    return names.issuperset(column.name for column in needed if column.default is None)
+    kept = (column for column in needed if column.in_table or column.is_map)
+    return names.issuperset(column.name for column in kept if column.default is None)
 
 
 def read_sample(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ ROUNDING = float(np.finfo(np.float32).eps)
 """How far beyond its range a number may lie that was rounded to single precision."""
 
 _VALUES_AT_A_TIME = 2**26
-"""Most values in one Arrow array: in its lists, and in its words of up to 31 letters, places have 31 bits."""
+"""Most values in one Arrow array: in its words of up to 31 letters, places have 31 bits."""
 
 _IN_PYTHON: dict[str, Callable[[Any], Any]] = {
     FLOAT: float,
@@ -59,8 +59,9 @@ class Column:
         name: Name of the attribute and of the column in the table.
         shape: `(N,)`, `(N, K)` for one value per class, label or number, `(N, 11)` for one at each of
             `howsure.sampling.between.LEVELS`, or `(N, K, 11)` for each number at each of them, or `(N, K, M)`
-            for each number of each network. In the table that is one list of K · 11 or K · M; csv and JSON
-            lines leave networks out. Or `(N, *P)` or `(N, *P, K)` at each position; no table has these.
+            for each number of each network. The table has a column for each value, see
+            `Result._cell_names`, and leaves networks out. Or `(N, *P)` or `(N, *P, K)` at each position; no
+            table has these.
         type: `float64`, `int64`, `string`, `bool`, or `int64 or string`; at positions also `float32` or
             `int16`.
         unit: Its unit or range.
@@ -70,7 +71,7 @@ class Column:
         optional: Whether it may be None; then it is not in the table.
         lacking: Meaning of None in rows that are joined with others; None if it has no meaning.
         in_table: Whether the table has it.
-        on_demand: Whether few ask for it: the file of `save` has it, other tables only with `columns="all"`.
+        on_demand: Whether few ask for it: a table has it where `columns` says so.
         least: Least value that is possible; of a unit in `RANGES` what stands there.
         most: Largest value that is possible, or what says it for K names; likewise.
         unknown: Whether NaN may stand for a value.
@@ -182,55 +183,58 @@ class Column:
     def _wrong(self, expected: str, received: str) -> InputError:
         return InputError(f"`{self.name}` cannot be of a result", expected=expected, received=received)
 
-    def to_arrow(self, values: NDArray[Any]) -> pa.ChunkedArray:
-        """(N,) values as Arrow values, others as lists."""
-        import pyarrow as pa
+    def from_arrow(self, parts: Sequence[pa.ChunkedArray], names: int) -> NDArray[Any]:
+        """The values (N, …) in the columns of a table, one for each value of a row, for K names.
 
-        rows = rows_at_a_time(math.prod(values.shape[1:]))
-        starts = range(0, max(1, len(values)), rows)
-        return pa.chunked_array([self._part_to_arrow(values[start : start + rows]) for start in starts])
+        Files of format 4 have one column of lists.
 
-    def _part_to_arrow(self, values: NDArray[Any]) -> pa.Array:
-        import pyarrow as pa
-
-        flat = values.reshape(-1)
-        if self.type == STRING or flat.dtype == object:
-            array = pa.array(flat.tolist(), pa.string())
-        elif self.type == EITHER:
-            array = pa.array(flat, pa.int64())
-        else:
-            array = pa.array(np.ascontiguousarray(flat, dtype=self.type), pa.type_for_alias(self.type))
-        if self.shape == PER_ROW:
-            return array
-        offsets = np.arange(len(values) + 1, dtype=np.int32) * math.prod(values.shape[1:])
-        return pa.ListArray.from_arrays(pa.array(offsets), array)
-
-    def from_arrow(self, values: pa.ChunkedArray, names: int) -> NDArray[Any]:
-        """The inverse of `to_arrow`, for K names; an `InputError` for what that does not make."""
-        is_list = hasattr(values.type, "value_type")
-        single = [chunk.flatten() if is_list else chunk for chunk in values.chunks]
-        type = str(values.type.value_type if is_list else values.type).replace("double", FLOAT)
-        missing = values.null_count + sum(chunk.null_count for chunk in single)
-        if is_list != self.is_list or type not in self.type.split(" or ") or missing:
-            received = f"values of type {values.type}{f', and {missing} missing' * bool(missing)}"
-            raise self._wrong(f"{'lists of ' * self.is_list}{self.type}, none missing", received)
-        if self.type == EITHER:
-            return np.asarray(values.to_numpy())
-        if self.shape == PER_ROW:
-            return np.asarray(values.to_numpy(), dtype=self.type)
+        Raises:
+            InputError: They are of another type, or some are missing.
+        """
+        if self.is_list and len(parts) == 1 and hasattr(parts[0].type, "value_type"):
+            return self._from_lists(parts[0], names)
+        columns = [self._from_column(values) for values in parts]
         sides = self.sides(0, names)[1:]
         if self.shape == WIDE_OF_NETWORKS:
-            lengths = [chunk.value_lengths()[0].as_py() for chunk in values.chunks if len(chunk)]
-            sides = (names, lengths[0] // names if lengths else 0)
-        width = math.prod(sides)
-        parts = [np.empty((0, width), dtype=self.type)]
-        for chunk, flat in zip(values.chunks, single, strict=True):
-            if len(chunk) and set(chunk.value_lengths().unique().to_pylist()) != {width}:
-                raise self._wrong(f"a list of {width} values in every row", "lists of other lengths")
-            numbers = flat.to_numpy(zero_copy_only=False)
-            parts.append(np.asarray(numbers, dtype=self.type).reshape(len(chunk), width))
-        array = np.concatenate(parts)
-        return array.reshape(len(array), *sides)
+            sides = (names, len(columns) // names)
+        return np.stack(columns, axis=-1).reshape(-1, *sides) if self.is_list else columns[0]
+
+    def _from_column(self, values: pa.ChunkedArray, in_words: str = "") -> NDArray[Any]:
+        type = str(values.type).replace("double", FLOAT)
+        if type not in self.type.split(" or ") or values.null_count:
+            missing = f", and {values.null_count} missing" * bool(values.null_count)
+            received = f"{in_words}values of type {values.type}{missing}"
+            raise self._wrong(f"{in_words}{self.type}, none missing", received)
+        return np.asarray(values.to_numpy(), dtype=None if self.type == EITHER else self.type)
+
+    def _from_lists(self, values: pa.ChunkedArray, names: int) -> NDArray[Any]:
+        import pyarrow.compute as pc
+
+        lengths = pc.list_value_length(values).unique().to_pylist()
+        sides = self.sides(0, names)[1:]
+        if self.shape == WIDE_OF_NETWORKS:
+            sides = (names, (lengths or [0])[0] // names)
+        if lengths not in ([], [math.prod(sides)]):
+            raise self._wrong(f"a list of {math.prod(sides)} values in every row", "lists of other lengths")
+        return self._from_column(pc.list_flatten(values), "lists of ").reshape(len(values), *sides)
+
+    @property
+    def _packed_type(self) -> np.dtype[Any]:
+        return np.dtype(self.type).newbyteorder("<")
+
+    def width(self, shape: Sequence[int]) -> int:
+        """How many bytes B hold the values of a row, which have this shape."""
+        return math.prod(shape) * self._packed_type.itemsize
+
+    def packed(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """The values (N, …) as bytes (N, B)."""
+        flat = np.ascontiguousarray(values, self._packed_type).reshape(-1)
+        return flat.view(np.uint8).reshape(len(values), self.width(values.shape[1:]))
+
+    def unpacked(self, rows: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[Any]:
+        """The values (N, *shape) in bytes (N, B); the inverse of `packed`."""
+        values = np.ascontiguousarray(rows).reshape(-1).view(self._packed_type)
+        return values.reshape(len(rows), *shape).astype(self.type, copy=False)
 
 
 def is_in_files(values: Any) -> bool:
@@ -239,5 +243,23 @@ def is_in_files(values: Any) -> bool:
 
 
 def rows_at_a_time(width: int) -> int:
-    """Most rows of so many values each in one Arrow array, and in one part of a file."""
+    """Most rows of so many values each in one part of a file, which is read into one Arrow array."""
     return max(1, _VALUES_AT_A_TIME // max(1, width))
+
+
+def to_arrow(values: NDArray[Any], type: str) -> pa.ChunkedArray:
+    """(N,) values of a column of this type as Arrow has them."""
+    import pyarrow as pa
+
+    rows, starts = _VALUES_AT_A_TIME, range(0, max(1, len(values)), _VALUES_AT_A_TIME)
+    return pa.chunked_array([_part_to_arrow(values[start : start + rows], type) for start in starts])
+
+
+def _part_to_arrow(values: NDArray[Any], type: str) -> pa.Array:
+    import pyarrow as pa
+
+    if type == STRING or values.dtype == object:
+        return pa.array(values.tolist(), pa.string())
+    if type == EITHER:
+        return pa.array(values, pa.int64())
+    return pa.array(np.ascontiguousarray(values, dtype=type), pa.type_for_alias(type))

@@ -1,10 +1,4 @@
-"""A result as csv for other programs; `howsure.load` reads only the Parquet file of `save`.
-
-A column with a value for each class is several columns, `probabilities.cat`. One with a value at each level
-is the same by level: `quantiles.0.5`. A column with both has first the name, then the level:
-`quantiles.height.0.5`. A kind of answer may leave out the name where there is only one, see
-`Result.one_goes_unnamed`. Networks are only in the Parquet file.
-"""
+"""A result as csv for other programs; `howsure.load` reads only the Parquet file of `save`."""
 
 from __future__ import annotations
 
@@ -19,46 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.atomic import write_whole
-from howsure.results.columns import AT_LEVELS, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column
-from howsure.sampling.between import LEVELS
 from howsure.words import no_formula
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-    from howsure.results.result import Result
-
 SET = "set"
-"""The column of a decided row's set in words, in csv alone."""
+"""The column of a decided row's set in words."""
 
 _ROWS_AT_A_TIME = 4096
 
 _QUOTED_END = "\r\n"
 
 
-def csv_lines(result: Any, columns: str | None = None) -> Iterator[Iterable[Any]]:
+def csv_lines(result: Any, columns: str | Sequence[str] | None = None) -> Iterator[Iterable[Any]]:
     """A line of column names, then one line per row; as `write_csv_lines` takes them.
 
     `columns` is as of `Result.to_arrow`.
     """
-    table_columns = [
-        (column, values)
-        for column, values in result._in_table(columns).items()
-        if column.shape != WIDE_OF_NETWORKS or result._cell_names(column)
-    ]
-    header: list[str] = []
-    for column, _ in table_columns:
-        paths = itertools.product(*_name_parts(result, column))
-        header += result._cell_names(column) or [".".join(path) for path in paths]
-    values_of_columns: list[Any] = [values for _, values in table_columns]
-    if any(column.name == "in_set" for column, _ in table_columns):
-        header.append(SET)
-        values_of_columns.append(np.array(sets_in_words(result, result.in_set), dtype=object))
-    flat = (
-        [value for cell in cells for value in _flat_cells(cell)]
-        for cells in _rows(len(result), values_of_columns)
-    )
-    return itertools.chain([header], flat)
+    table = result._in_table(columns)
+    return itertools.chain([table], _rows(len(result), [values for values, _ in table.values()]))
 
 
 def sets_in_words(result: Any, sets: NDArray[Any]) -> list[str]:
@@ -111,23 +85,8 @@ class _Lines:
         return self._file.write(line.removesuffix(_QUOTED_END) + "\n")
 
 
-def _flat_cells(cell: Any) -> list[Any]:
-    return [value for part in cell for value in _flat_cells(part)] if isinstance(cell, list) else [cell]
-
-
-def _name_parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
-    """The name of a column in the table, then the names and the levels of its values, if it has several."""
-    names = tuple(getattr(result, result.names))
-    parts: list[Sequence[str]] = [(result.in_table(column),)]
-    if column.shape in (WIDE, WIDE_AT_LEVELS) and not (result.one_goes_unnamed and len(names) == 1):
-        parts.append(names)
-    if column.shape in (AT_LEVELS, WIDE_AT_LEVELS):
-        parts.append([f"{level:g}" for level in LEVELS])
-    return parts
-
-
 def _rows(rows: int, columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """The cells of each row of columns (N, …), of Python's own types."""
+    """The cells of each row of columns (N,), of Python's own types."""
     for start in range(0, rows, _ROWS_AT_A_TIME):
         parts = [values[start : start + _ROWS_AT_A_TIME].tolist() for values in columns]
         yield from zip(*parts, strict=True)

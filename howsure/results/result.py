@@ -7,17 +7,19 @@ fields are settings, of which there is one for all rows. Nothing here knows a co
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import check_choice, check_path
+from howsure.arguments import check_path
 from howsure.atomic import TABLES, check_ending, check_place, new_folder, write_whole
 from howsure.displayed import Displayed
 from howsure.errors import FileError, InputError
@@ -27,23 +29,41 @@ from howsure.inputs.own_arrays import OwnSettings, adopted, own_copy, read_only
 from howsure.inputs.rows import as_array
 from howsure.inputs.typed_json import typed, types_of
 from howsure.optional import needs
-from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, is_in_files, rows_at_a_time
+from howsure.results.columns import (
+    AT_LEVELS,
+    EITHER,
+    FLOAT,
+    STRING,
+    WIDE,
+    WIDE_AT_LEVELS,
+    WIDE_OF_NETWORKS,
+    Column,
+    is_in_files,
+    rows_at_a_time,
+    to_arrow,
+)
+from howsure.results.export import SET, sets_in_words
 from howsure.results.lazy_maps import joined_maps
 from howsure.results.row_index import Positions, one_position, several_positions
 from howsure.results.saved import (
     FORMAT,
     METADATA_KEY,
+    PACKED,
     TABLE,
     Maps,
     complete,
     maps_of,
     read_table,
     table_in,
+    unpacked,
     with_digest,
+    with_packed,
+    with_settings,
     write_maps,
 )
+from howsure.sampling.between import LEVELS
 from howsure.statistics import ERROR_FLOOR, widening
-from howsure.words import is_printable
+from howsure.words import is_printable, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +156,7 @@ class Result(Shown, Generic[OneRow]):
         columns: The columns of every row, in the order of the table.
         names: The setting that holds the K names.
         row_type: The class of one row.
-        one_goes_unnamed: Whether csv leaves out the name where there is only one, K = 1.
+        one_goes_unnamed: Whether the table leaves out the name where there is only one, K = 1.
         unscored: Optional columns that no score looks at, so that commands can do without them.
         ids: (N,) the caller's names of the rows, or None; a kind that keeps them declares this column.
         id_name: Name of the column of ids.
@@ -210,7 +230,7 @@ class Result(Shown, Generic[OneRow]):
     @classmethod
     def can_call(cls, name: str) -> bool:
         """Whether a column of the caller's may have this name in the table."""
-        return bool(name) and name.split(".")[0] not in {column.name for column in cls.columns}
+        return bool(name) and name.split(".")[0] not in {PACKED, *(column.name for column in cls.columns)}
 
     @classmethod
     def has(cls, name: str) -> bool:
@@ -228,13 +248,26 @@ class Result(Shown, Generic[OneRow]):
         stored = [column for column in cls.columns if column.stored and column.type == FLOAT]
         return min(stored, key=lambda column: column.shape != WIDE).name
 
-    def in_table(self, column: Column) -> str:
-        """Name of a column in the table."""
-        return column.name if column.called is None else str(getattr(self, column.called))
+    @classmethod
+    def _cell_names(cls, column: Column, settings: Mapping[str, Any]) -> list[str]:
+        """Names in the table of a column's values: `probabilities.cat`, `quantiles.height.0.5`.
 
-    def _cell_names(self, column: Column) -> list[str]:
-        """Names of a column's values in csv files, where they are others than names and levels make."""
-        return []
+        First the column, then the name of the class, label or number, then the level. The name of the only
+        number is left out. Networks are in no table.
+
+        Args:
+            column: One of this type.
+            settings: The settings of a result by name.
+        """
+        if column.shape == WIDE_OF_NETWORKS:
+            return []
+        names = settings[cls.names]
+        parts = [[column.name if column.called is None else settings[column.called]]]
+        if column.shape in (WIDE, WIDE_AT_LEVELS) and not (cls.one_goes_unnamed and len(names) == 1):
+            parts.append(names)
+        if column.shape in (AT_LEVELS, WIDE_AT_LEVELS):
+            parts.append([f"{level:g}" for level in LEVELS])
+        return [".".join(path) for path in itertools.product(*parts)]
 
     @property
     def _arrays(self) -> dict[str, Any]:
@@ -482,19 +515,26 @@ class Result(Shown, Generic[OneRow]):
 
     # --- tables and files ---------------------------------------------------------------------
 
-    def to_arrow(self, *, columns: str | None = None) -> pa.Table:
+    def to_arrow(self, *, columns: str | Sequence[str] | None = None) -> pa.Table:
         """One row per input row; settings as JSON in the schema's metadata under the key `howsure`.
 
+        Each class, label or number has columns of its own, such as `probabilities.cat`. No column holds
+        lists.
+
         Args:
-            columns: `all`, or None for those that most ask for, without quantiles and errors of errors.
+            columns: `all`, or the names of some: `["label", "mc_error"]`, where `mc_error` means all of its
+                columns and `mc_error.cat` one. Default: those that most ask for.
 
         Raises:
-            InputError: Another word.
+            InputError: A name that no column has.
         """
+        return self._table_of(self._in_table(columns))
+
+    def _table_of(self, cells: Mapping[str, tuple[NDArray[Any], str]]) -> pa.Table:
+        """A table of columns (N,) with their types, and the settings of the result."""
         import pyarrow as pa
 
-        shown = self._in_table(columns)
-        table = pa.table({self.in_table(column): column.to_arrow(values) for column, values in shown.items()})
+        table = pa.table({name: to_arrow(*values) for name, values in cells.items()})
         settings = {
             "format": FORMAT,
             "answer": self.answer,
@@ -509,18 +549,40 @@ class Result(Shown, Generic[OneRow]):
                 expected="plain numbers, texts, lists and dicts in its `method` and `plan`",
             ) from error
 
-    def _in_table(self, columns: str | None) -> dict[Column, NDArray[Any]]:
-        """The columns of the table that are there, with their values; `columns` as of `to_arrow`."""
-        check_choice(columns, (ALL_COLUMNS, None), "columns")
+    def _in_table(self, columns: str | Sequence[str] | None) -> dict[str, tuple[NDArray[Any], str]]:
+        """The columns of the table by name, (N,) with their types; `columns` as of `to_arrow`."""
         left_out = {INDEX} - {self._index_column}
-        shown = {
-            column: getattr(self, column.name)
+        cells = {
+            column: self._cell_names(column, vars(self))
             for column in self.columns
             if column.in_table
             and column.name not in left_out
-            and (columns == ALL_COLUMNS or not column.on_demand)
+            and not (column.optional and getattr(self, column.name) is None)
         }
-        return {column: values for column, values in shown.items() if values is not None}
+        by_name = {column.name: names for column, names in cells.items()}
+        by_name |= {name: [name] for names in [*by_name.values()] for name in names}
+        if "in_set" in by_name:
+            by_name.setdefault(SET, [SET])  # unless the ids are called so
+        if columns is None or columns == ALL_COLUMNS:
+            usual = [column.name for column in cells if columns == ALL_COLUMNS or not column.on_demand]
+            columns = [*usual, *({SET} & by_name.keys())]
+        elif isinstance(columns, str) or not all(name in by_name for name in columns):
+            raise InputError(
+                "`columns` names a column that the table does not have",
+                expected=f"{ALL_COLUMNS!r}, or a list of names: {listed([column.name for column in cells])}",
+                received=repr(columns),
+            )
+        wanted = list(dict.fromkeys(name for chosen in columns for name in by_name[chosen]))
+        places = {name: (column, k) for column, names in cells.items() for k, name in enumerate(names)}
+        table = dict[str, tuple[NDArray[Any], str]]()
+        for name in wanted:
+            if name not in places:
+                table[name] = np.array(sets_in_words(self, vars(self)["in_set"]), dtype=object), STRING
+                continue
+            column, k = places[name]
+            values = getattr(self, column.name)
+            table[name] = values.reshape(len(self), math.prod(values.shape[1:]))[:, k], column.type
+        return table
 
     @property
     def _index_column(self) -> str:
@@ -553,7 +615,7 @@ class Result(Shown, Generic[OneRow]):
                 defaults[field.name] = field.default_factory()
         return {name: defaults[name] for name in cls._setting_names() if name in defaults}
 
-    def to_pandas(self, *, columns: str | None = None) -> pd.DataFrame:
+    def to_pandas(self, *, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
         """`to_arrow` as a pandas data frame, with the index of the data frame that the rows came from.
 
         So `frame["p"] = result.to_pandas()["probability"]` gives each row its own. Ids that are the index
@@ -570,38 +632,38 @@ class Result(Shown, Generic[OneRow]):
         frame = self.to_arrow(columns=columns).to_pandas()
         if INDEX not in self._arrays:
             return frame
-        if self._index_column == "row":
-            return frame.set_axis(self._arrays[INDEX])
-        is_ids = self._index_column == "ids"
-        return frame.set_index(vars(self)["id_name"]) if is_ids else frame.set_index(INDEX).rename_axis(None)
+        index = {"row": None, "ids": self.id_name}.get(self._index_column, INDEX)
+        frame = frame.drop(columns=index or [], errors="ignore").set_axis(self._arrays[INDEX])
+        return frame.rename_axis(index if index == self.id_name else None)
 
-    def save(self, path: str | os.PathLike[str], *, columns: str | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, columns: str | Sequence[str] | None = None) -> None:
         """Write a table; an earlier file stays until the new one is complete.
 
-        It is a Parquet file with checksums: `load` refuses a changed bit that changes what is read. With the
-        ending `.csv` it is for other programs, and `load` does not read it; see
-        `howsure.results.export`. Maps of positions lie in a folder beside the table; see
-        `howsure.results.saved`. A path without an ending, or of a folder, is the folder of both.
+        It is a Parquet file with the columns of `to_arrow`, and with checksums: `load` refuses a changed bit
+        that changes what is read. One column of bytes, `howsure`, holds all else that `load` needs. With the
+        ending `.csv` it is for other programs, and `load` does not read it. Maps of positions lie in a
+        folder beside the table; see `howsure.results.saved`. A path without an ending, or of a folder, is
+        the folder of both.
 
         Args:
             path: The file or folder.
-            columns: As of `to_arrow`, for `.csv`. A Parquet file always has all.
+            columns: As of `to_arrow`. Names of rows are always in a Parquet file.
 
         Raises:
-            InputError: The path has another ending.
+            InputError: The path has another ending, or a name that no column has.
             FileError: The file cannot be written, for example because the disk is full.
         """
         place = check_path(path)
         if self._maps and (place.is_dir() or not place.suffix):
             with new_folder(place):
-                save_sealed(self, place / TABLE, {})
+                save_sealed(self, place / TABLE, columns=columns)
             return
         if check_ending(place, TABLES, needed=False) == ".csv":
             from howsure.results.export import csv_lines, write_csv_file
 
             write_csv_file(csv_lines(self, columns), path)
         else:
-            save_sealed(self, path, {})
+            save_sealed(self, path, columns=columns)
 
     @property
     def _maps(self) -> dict[str, NDArray[Any]]:
@@ -620,8 +682,14 @@ class Result(Shown, Generic[OneRow]):
         return cls.from_table(table, *read_table(table))
 
     @classmethod
-    def from_table(cls, path: str | os.PathLike[str], table: pa.Table, settings: Mapping[str, Any]) -> Self:
-        """The result whose table and settings these are, read from `path`.
+    def from_table(
+        cls,
+        path: str | os.PathLike[str],
+        table: pa.Table,
+        settings: Mapping[str, Any],
+        without: Collection[str] = (),
+    ) -> Self:
+        """The result whose table and settings these are, read from `path`, without some optional columns.
 
         Raises:
             FileError: The table is not complete, or of another type.
@@ -637,34 +705,35 @@ class Result(Shown, Generic[OneRow]):
             settings = cls._defaults() | dict(settings)
             values = {name: typed(types_of(cls)[name], settings[name], name) for name in cls._setting_names()}
             names = len(values[cls.names])
-            columns = {
-                column: column.name if column.called is None else values[column.called]
-                for column in cls.columns
+            known = unpacked(table, cls.columns, settings, without)
+            for column in cls.columns:
+                cells = cls._cell_names(column, values)
+                if column.name in table.column_names:  # of lists, in files of format 4
+                    cells = [column.name]
+                needed = column.stored and not (column.optional or column.is_map)
+                in_file = (column.stored or column.of_maps) and {*cells[:1]} & {*table.column_names}
+                if column.name not in known and (needed or in_file):
+                    known[column.name] = column.from_arrow([table[name] for name in cells], names)
+            from_maps = [column for column in cls.columns if column.of_maps and column.name in known]
+            of_maps = {
+                column.name: column.checked(known.pop(column.name), (len(table),), names)
+                for column in from_maps
             }
-            arrays = {
-                column.name: column.from_arrow(table[name], names)
-                for column, name in columns.items()
-                if column.stored
-                and not (column.is_map or (column.optional and name not in table.column_names))
-            }
+            arrays = known
             index = settings.get(INDEX)
             if index is not None:
                 arrays[INDEX] = arrays[index]
             lie = Maps.of(settings)
             maps = {
-                column.name: lie.read(path, column.name) for column in columns if column.name in lie.checksums
+                column.name: lie.read(path, column.name)
+                for column in cls.columns
+                if column.name in lie.checksums
             }
             if any(len(array) != len(table) for array in maps.values()):
                 raise ValueError("its maps are of other rows")
             result = cls(**values, **arrays, **maps)
             result._check_maps()
-            return result._knowing(
-                {
-                    column.name: column.checked(column.from_arrow(table[name], names), (len(table),), names)
-                    for column, name in columns.items()
-                    if column.of_maps and name in table.column_names
-                }
-            )
+            return result._knowing(of_maps)
 
     def _check_maps(self) -> None:
         """Raise an `InputError` for maps in files that hold what they cannot; few rows are read at a time."""
@@ -680,23 +749,42 @@ class Result(Shown, Generic[OneRow]):
                     )
 
 
-def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
+def save_sealed(
+    result: Result[Any],
+    path: str | os.PathLike[str],
+    beside: Mapping[bytes, bytes] = MappingProxyType({}),
+    columns: str | Sequence[str] | None = None,
+) -> None:
     """Write a result as a Parquet file with checksums; an earlier file stays until the new one is complete.
 
-    `beside` holds further entries of the file's metadata, by key.
+    Args:
+        result: The result.
+        path: The file.
+        beside: Further entries of the file's metadata, by key.
+        columns: As of `Result.to_arrow`.
 
     Raises:
         FileError: The file cannot be written.
     """
     import pyarrow.parquet as pq
 
-    table = result.to_arrow(columns=ALL_COLUMNS)
+    shown, hidden = result._in_table(columns), dict[Column, NDArray[Any]]()
+    for column in result.columns:
+        kept = (column.stored or column.of_maps) and not column.is_map
+        values = getattr(result, column.name) if kept else None
+        if values is None or (column.name == INDEX and result._index_column != INDEX):
+            continue
+        cells = result._cell_names(column, vars(result))
+        if column.type == EITHER:
+            shown |= result._in_table(cells)
+        elif not cells or not {*cells} <= shown.keys():
+            hidden[column] = values
+    table = with_packed(result._table_of(shown), hidden)
     metadata, new = {**table.schema.metadata, **beside}, None
     place = check_place(path)
     if result._maps:
         new = write_maps(result._maps, place)
-        settings = json.loads(metadata[METADATA_KEY]) | {"maps": asdict(new)}
-        metadata[METADATA_KEY] = json.dumps(settings).encode()
+        metadata = with_settings(metadata, maps=asdict(new))
     table = with_digest(table.replace_schema_metadata(metadata))
     # A part of a file is read into one Arrow array, so it holds no more than one does.
     rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(result, result.names))))

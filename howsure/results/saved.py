@@ -23,7 +23,7 @@ import os
 import secrets
 import shutil
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +40,18 @@ from howsure.inputs.typed_json import DAMAGED, FileName, content_errors, plain_j
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from howsure.results.columns import Column
+
 METADATA_KEY = b"howsure"
 DIGEST_KEY = b"howsure.sha256"
 """Key of the digest of columns and settings, in the metadata."""
 
-FORMAT = 4
-"""Version of the format of a saved table."""
+FORMAT, EARLIER = 5, 4
+"""Versions of the format of a saved table: that which is written, and one that is still read. That one has
+columns of lists."""
+
+PACKED = "howsure"
+"""The column of bytes, and the setting that says what is in them: shapes by name of a column."""
 
 ENDING = ".maps"
 """Ending of the folder of the maps of a table."""
@@ -189,6 +195,59 @@ def _checksum(path: Path) -> int:
 # --- the table ------------------------------------------------------------------------------------
 
 
+def with_settings(metadata: Mapping[bytes, bytes], **settings: Any) -> dict[bytes, bytes]:
+    """The metadata of a table with further settings."""
+    return {**metadata, METADATA_KEY: json.dumps(json.loads(metadata[METADATA_KEY]) | settings).encode()}
+
+
+def with_packed(table: pa.Table, columns: Mapping[Column, NDArray[Any]]) -> pa.Table:
+    """The table with some columns (N, …) of numbers beside it, as one column of bytes.
+
+    So a file holds all of a result, and other programs see few columns, of which none holds lists.
+    """
+    import pyarrow as pa
+
+    if not columns:
+        return table
+    rows = np.concatenate([column.packed(values) for column, values in columns.items()], axis=1)
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(rows))]
+    cells = pa.Array.from_buffers(pa.binary(rows.shape[1]), len(rows), buffers)
+    shapes = {column.name: values.shape[1:] for column, values in columns.items()}
+    metadata = with_settings(table.schema.metadata, **{PACKED: shapes})
+    return table.append_column(PACKED, cells).replace_schema_metadata(metadata)
+
+
+def unpacked(
+    table: pa.Table, columns: Sequence[Column], settings: Mapping[str, Any], without: Collection[str]
+) -> dict[str, NDArray[Any]]:
+    """The columns that `with_packed` put beside a table, by name, but for some.
+
+    Args:
+        table: The table.
+        columns: All that a result may have, in their order.
+        settings: Those of the table.
+        without: Names of columns to leave out.
+
+    Raises:
+        InputError: The settings are of another type.
+        ValueError: The bytes are others than the settings say.
+    """
+    shapes = typed(Mapping[str, tuple[int, ...]], settings.get(PACKED, {}), PACKED)
+    if not shapes:
+        return {}
+    cells = table[PACKED].combine_chunks()
+    ends = np.cumsum([0, *(column.width(shapes[column.name]) for column in columns if column.name in shapes)])
+    if cells.type.byte_width != ends[-1] or cells.null_count:
+        raise ValueError(f"its column '{PACKED}' has other bytes than its settings say")
+    rows = np.frombuffer(cells.buffers()[1] or b"", np.uint8, len(cells) * ends[-1], cells.offset * ends[-1])
+    rows, packed = rows.reshape(len(cells), ends[-1]), [column for column in columns if column.name in shapes]
+    return {
+        column.name: column.unpacked(rows[:, start:end], shapes[column.name])
+        for column, start, end in zip(packed, ends, ends[1:], strict=False)
+        if column.name not in without
+    }
+
+
 def with_digest(table: pa.Table) -> pa.Table:
     """The table with the digest of its columns and settings, which `read_table` compares."""
     return table.replace_schema_metadata({**table.schema.metadata, DIGEST_KEY: _digest(table.schema)})
@@ -211,7 +270,7 @@ def read_table(
 
     Args:
         path: The file.
-        left_out: From the settings, the columns that are left out.
+        left_out: From the settings, the columns that are left out, each with its values by class.
 
     Raises:
         FileError: The file is missing, damaged, of another format, or not a saved result.
@@ -229,11 +288,12 @@ def read_table(
     with complete(source):
         settings: dict[str, Any] = typed(Mapping[str, Any], plain_json(raw), "settings")
         version = settings["format"]
-        if version == FORMAT and DIGEST_KEY not in metadata:
+        is_known = version in (EARLIER, FORMAT)
+        if is_known and DIGEST_KEY not in metadata:
             raise ValueError("its checksum is missing")
-        if version == FORMAT and metadata[DIGEST_KEY] != _digest(schema):
+        if is_known and metadata[DIGEST_KEY] != _digest(schema):
             raise ValueError("it is not what was saved")
-    if version != FORMAT:
+    if not is_known:
         raise FileError(
             f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {FORMAT}",
@@ -276,7 +336,7 @@ def _table_in(source: Path, without: Collection[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     with open_native(source) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
-        columns = [name for name in file.schema_arrow.names if name not in without]
+        columns = [name for name in file.schema_arrow.names if name.split(".")[0] not in without]
         parts = [file.read_row_group(number, columns) for number in range(file.num_row_groups)]
         table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
         if len(table) != file.metadata.num_rows:

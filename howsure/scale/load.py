@@ -113,14 +113,16 @@ def _of_a_part() -> Iterator[None]:
 
 
 def _load(path: Path, for_scores: bool = False) -> Any:
-    def left_out(settings: Mapping[str, Any]) -> list[str]:
+    def unscored(kind: Any) -> set[str]:
+        names = kind.unscored if for_scores else ()
+        return {column.name for column in kind.columns if column.optional and column.name in names}
+
+    def left_out(settings: Mapping[str, Any]) -> set[str]:
         kind = result_type_in(settings, path)
-        left = kind.unscored if for_scores else ()
-        return [
-            column.name
-            for column in kind.columns
-            if not (column.stored or column.of_maps) or (column.optional and column.name in left)
-        ]
+        return unscored(kind) | {
+            column.name for column in kind.columns if not (column.stored or column.of_maps)
+        }
 
     table, settings = read_table(path, left_out=left_out)
-    return result_type_in(settings, path).from_table(path, table, settings)
+    kind = result_type_in(settings, path)
+    return kind.from_table(path, table, settings, unscored(kind))

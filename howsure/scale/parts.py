@@ -438,11 +438,11 @@ def counts_in(folder: Path, parts: Sequence[Part], name: str) -> Counter[Any]:
     counts = Counter[Any]()
     for path in _existing_parts(folder, parts):
         with reading(path, "Parquet"), open_native(path) as opened, pq.ParquetFile(opened) as file:
-            if name not in file.schema_arrow.names:
-                continue
-            column = file.read(columns=[name]).column(name)
-        values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
-        counts.update({row["values"]: row["counts"] for row in pc.value_counts(values).to_pylist()})
+            names = [column for column in file.schema_arrow.names if column.split(".")[0] == name]
+            columns = file.read(columns=names).columns
+        for column in columns:
+            values = pc.list_flatten(column) if hasattr(column.type, "value_type") else column
+            counts.update({row["values"]: row["counts"] for row in pc.value_counts(values).to_pylist()})
     return counts
 
 

@@ -101,6 +101,7 @@ ROW_AND_ID = (
 IN_SET = Column(
     *("in_set", WIDE, BOOLEAN, "yes or no"),
     "whether the class or label is in the set, by `howsure.fit_rules`; None if no rules decided the row",
+    on_demand=True,
     optional=True,
 )
 """The column of sets."""
@@ -122,12 +123,14 @@ def predicted(said: str, covered: str) -> tuple[Column, ...]:
             *("mc_error", WIDE, FLOAT, OF_A_SHARE),
             "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covered "
             f"{covered}",
+            on_demand=True,
             unknown=True,
         ),
         Column(
             *("spread", WIDE, FLOAT, "0 to 1"),
             "standard deviation of a probability between networks, which more passes do not make smaller; "
             "None if there is one pass",
+            on_demand=True,
             optional=True,
             unknown=True,
         ),
@@ -173,11 +176,13 @@ def doubt(shape: str, most: Callable[[int], float] = most_entropy) -> tuple[Colu
         derived(
             *("entropy", shape, FLOAT, "nats"),
             "all doubt: the entropy of `probabilities` plus `entropy_correction`",
+            on_demand=shape == WIDE,
         ),
         error("entropy"),
         Column(
             *("expected_entropy", shape, FLOAT, "nats"),
             "mean entropy of the passes: the doubt that they have by themselves",
+            on_demand=shape == WIDE,
             least=0,
             most=most,
         ),
@@ -185,6 +190,7 @@ def doubt(shape: str, most: Callable[[int], float] = most_entropy) -> tuple[Colu
         derived(
             *("mutual_information", shape, FLOAT, "nats"),
             "the rest of `entropy`: disagreement between passes",
+            on_demand=shape == WIDE,
         ),
         error("mutual_information"),
         Column(
@@ -212,14 +218,15 @@ def verdict(shape: str) -> Column:
 
 def settled(shape: str, reasons: str) -> tuple[Column, ...]:
     """Columns that say whether the verdict is settled, after how many passes, and the reason of the doubt."""
+    likewise = partial(derived, on_demand=shape == WIDE)
     return (
-        derived("settled", shape, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
+        likewise("settled", shape, BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
         Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
         beside_the_table(
             *("passes_to_settle", shape, INTEGER, "count"),
             "passes with which the verdict is settled in half of all cases or more",
         ),
-        derived("reason", shape, STRING, "words", f"{reasons}, or None"),
+        likewise("reason", shape, STRING, "words", f"{reasons}, or None"),
     )
 
 

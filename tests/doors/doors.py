@@ -450,7 +450,6 @@ NOT_WALKED = {
     "export": "no network in numpy has a graph; tests/export compares those of frameworks with assess",
     "can_call": "says which names a column may have",
     "has": "says which columns there are",
-    "in_table": "says what a column is called",
     "first_numbers": "names a column",
     "check_noise": "refuses, and says nothing",
     "check_familiarity": "refuses, and says nothing",

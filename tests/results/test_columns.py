@@ -9,10 +9,21 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+import howsure
 from howsure.errors import InputError
-from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_OF_NETWORKS, Column
+from howsure.results.columns import (
+    AT_LEVELS,
+    FLOAT,
+    INTEGER,
+    PER_ROW,
+    WIDE,
+    WIDE_AT_LEVELS,
+    WIDE_OF_NETWORKS,
+    Column,
+)
 from howsure.results.result import Result
 from howsure.sampling.between import LEVELS
 from howsure.tasks.classification.result import Certainty
@@ -200,20 +211,76 @@ def test_the_table_has_the_declared_columns_in_their_order(result):
     known = [each for each in result.columns if each.in_table and getattr(found, each.name) is not None]
     if np.array_equal(found.ids, found.frame_index):
         known = [each for each in known if each.name != "frame_index"]
-    declared = {(found.id_name if each.name == "ids" else each.name): each for each in known}
+    names, levels = getattr(found, found.names), [f"{level:g}" for level in LEVELS]
+    ends = {WIDE: [f".{name}" for name in names], AT_LEVELS: [f".{level}" for level in levels]}
+    ends[WIDE_AT_LEVELS] = [f".{name}.{level}" for name in names for level in levels]
+    declared = {
+        (found.id_name if each.name == "ids" else each.name) + end: (each, k)
+        for each in known
+        if each.shape != WIDE_OF_NETWORKS
+        for k, end in enumerate(ends.get(each.shape, [""]))
+    }
     assert table.column_names == [*declared]
     types = {"float64": ["double"], "int64 or string": ["int64", "string"]}
-    for name, column in declared.items():
-        items = types.get(column.type, [column.type])
-        expected = [f"list<item: {item}>" if column.is_list else item for item in items]
-        assert str(table.schema.field(name).type) in expected
-        values = getattr(found, column.name)
-        in_lists = values.reshape(len(found), -1) if column.is_list else values
-        np.testing.assert_equal(table[name].to_pylist(), in_lists.tolist())
-    usual = [name for name, column in declared.items() if not column.on_demand]
+    for name, (column, k) in declared.items():
+        assert str(table.schema.field(name).type) in types.get(column.type, [column.type])
+        values = getattr(found, column.name).reshape(len(found), -1)
+        np.testing.assert_equal(table[name].to_pylist(), values[:, k].tolist())
+    usual = [name for name, (column, _) in declared.items() if not column.on_demand]
     assert found.to_arrow().column_names == usual
-    with pytest.raises(InputError, match="`columns`"):
-        found.to_arrow(columns="few")
+    last = [name for name, (column, _) in declared.items() if column is known[-1]]
+    assert found.to_arrow(columns=[known[-1].name, last[0], "row"]).column_names == [*last, "row"]
+    for wrong in ("few", ["row", "few"], "row"):
+        with pytest.raises(InputError, match="`columns` names a column that the table does not have"):
+            found.to_arrow(columns=wrong)
+
+
+def test_the_table_of_ten_classes_has_at_most_forty_columns(tmp_path):
+    """With all that can stand beside them; and in Parquet no column needs howsure to be read."""
+    passes = np.random.default_rng(0).dirichlet(np.ones(10), size=(40, 6))
+    found = Certainty.from_passes(passes, [str(digit) for digit in range(10)])
+    found = dataclasses.replace(
+        found,
+        ids=[f"row {n}" for n in range(6)],
+        frame_index=np.arange(6) + 1,
+        truth=np.arange(6),
+        familiarity=np.ones(6),
+        learnt_from=np.zeros(6, dtype=bool),
+        hand_over=np.zeros(6, dtype=bool),
+        in_set=found.probabilities > 0.1,
+    )
+    found.save(tmp_path / "digits.parquet")
+    found.save(tmp_path / "digits.csv")
+    schema = pq.read_schema(tmp_path / "digits.parquet")
+    assert schema.names == [*found.to_arrow().column_names, "howsure"]
+    assert (tmp_path / "digits.csv").read_text().split("\n")[0].split(",") == schema.names[:-1]
+    assert len(schema.names) <= 40
+    assert {f"probabilities.{digit}" for digit in range(10)} < {*schema.names}
+    assert found.to_arrow()["set"].to_pylist()[0].startswith(f"{{{found.label_name[0]}")
+    assert {str(kind) for kind in schema.types[:-1]} <= {"int64", "string", "double", "bool"}
+    assert found.probability_error.tolist() == [
+        found.mc_error[row, label] for row, label in enumerate(found.label)
+    ]
+    loaded = howsure.load(tmp_path / "digits.parquet")
+    found.save(tmp_path / "few.parquet", columns=["label_name", "mc_error.7"])
+    few = pq.read_schema(tmp_path / "few.parquet").names
+    assert few == ["label_name", "mc_error.7", "id", "frame_index", "howsure"]
+    for other in (loaded, howsure.load(tmp_path / "few.parquet")):
+        for column in found.columns:
+            values = getattr(other, column.name)
+            np.testing.assert_array_equal(values, getattr(found, column.name), column.name)
+
+
+@pytest.mark.parametrize("name", ["classes", "labels", "numbers", "quantiles"])
+def test_files_with_columns_of_lists_are_read(name):
+    """They were written before each class had a column; `expected.npz` holds their arrays."""
+    folder = Path(__file__).parent / "format4"
+    found = howsure.load(folder / f"{name}.parquet")
+    with np.load(folder / "expected.npz") as expected:
+        arrays = {key.split(".")[1]: expected[key] for key in expected if key.split(".")[0] == name}
+    assert {*arrays} == {*found._arrays}
+    for column, values in arrays.items():
+        np.testing.assert_array_equal(getattr(found, column), values, column)
 
 
 @pytest.mark.parametrize("result", RESULTS)

@@ -67,7 +67,8 @@ def test_a_block_of_a_dataset_in_another_order(x, plan, whole):
     names = table.column_names
     worker = _BatchWorker(small_network.make, asked(plan), Request(), None, Roles(id="id"), names, ".")
     found = worker(table.select(ORDER))
-    assert np.array_equal(np.stack(found["probabilities"].to_numpy()), whole.probabilities)
+    p = [found[f"probabilities.{name}"].to_numpy() for name in whole.class_names]
+    assert np.array_equal(np.stack(p, axis=1), whole.probabilities)
     with pytest.raises(KeyError, match="f3"):
         worker(table.drop_columns(["f3"]))
 

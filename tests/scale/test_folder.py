@@ -68,7 +68,8 @@ def test_the_same_command_redoes_nothing(tmp_path, rows):
 def test_a_damaged_part_is_noticed_and_made_again_once_it_is_gone(results, rows, plan_file, whole):
     parts = kills.parts_in(results)
     flipped = bytearray(parts[7].read_bytes())
-    flipped[len(flipped) // 3] ^= 1
+    packed = pq.read_metadata(parts[7]).row_group(0).column(pq.read_schema(parts[7]).names.index("howsure"))
+    flipped[packed.dictionary_page_offset + packed.total_compressed_size // 2] ^= 1
     parts[7].write_bytes(flipped)
     with pytest.raises(howsure.FileError, match=rf"{parts[7].name}.*Delete that part, then give the command"):
         howsure.load(results)

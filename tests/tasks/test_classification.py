@@ -417,7 +417,7 @@ def test_load_of_another_format(tmp_path, digits, other, mend):
     path = tmp_path / "c.parquet"
     digits.save(path)
     rewrite(path, lambda table, settings: (table, json.dumps({**settings, "format": other, "version": "9"})))
-    with pytest.raises(FileError, match=rf"c.parquet' .*Expected: format 4\. Received: {other}, .* {mend}\."):
+    with pytest.raises(FileError, match=rf"c.parquet' .*Expected: format 5\. Received: {other}, .* {mend}\."):
         howsure.load(path)
 
 

@@ -17,7 +17,16 @@ from howsure.inputs.align import ID, aligned
 from howsure.inputs.labels import check_labels, error_if_misread
 from howsure.inputs.own_arrays import read_only
 from howsure.inputs.rows import in_rows
-from howsure.results.columns import AT_LEVELS, BOOLEAN, FLOAT, INTEGER, PER_ROW, STRING, Column
+from howsure.results.columns import (
+    AT_LEVELS,
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    OF_A_SHARE,
+    PER_ROW,
+    STRING,
+    Column,
+)
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import BetweenNetworks, check_quantiles
 from howsure.sampling.outcome import Booleans, Floats, Integers
@@ -48,6 +57,7 @@ COLUMNS = (
     derived("runner_up", PER_ROW, INTEGER, "class number", "the second most probable class"),
     derived("runner_up_name", PER_ROW, STRING, "words", "name of `runner_up`"),
     derived("probability", PER_ROW, FLOAT, "0 to 1", "probability of `label`"),
+    derived("probability_error", PER_ROW, FLOAT, OF_A_SHARE, "standard error of `probability`"),
     derived(
         *("gap", PER_ROW, FLOAT, "0 to 1"),
         "lead of `label` over `runner_up`; the smallest is the most undecided",
@@ -241,6 +251,11 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
     def probability(self) -> Floats:
         """(N,) 0 to 1, probability of `label`."""
         return read_only(verdicts.pick(self.probabilities, self.label))
+
+    @cached_property
+    def probability_error(self) -> Floats:
+        """(N,) 0 to 3.24, standard error of `probability`."""
+        return read_only(verdicts.pick(self.mc_error, self.label))
 
     @cached_property
     def gap(self) -> Floats:

@@ -50,7 +50,9 @@ COLUMNS = (
     ),
     _PROBABILITIES,
     derived(
-        *("gap", WIDE, FLOAT, "0 to 1"), "how far yes and no are apart; the smallest is the most undecided"
+        *("gap", WIDE, FLOAT, "0 to 1"),
+        "how far yes and no are apart; the smallest is the most undecided",
+        on_demand=True,
     ),
     _MC_ERROR,
     *_SPREAD,
@@ -60,7 +62,7 @@ COLUMNS = (
     *settled(WIDE, "`doubt within passes`, `passes disagree`, `too few passes`"),
     Column("truth", WIDE, BOOLEAN, "yes or no", "whether the label holds; None if not given", optional=True),
 )
-"""The columns of a `MultilabelCertainty`, in the order of its table, which has lists for (N, K)."""
+"""The columns of a `MultilabelCertainty`, in the order of its table."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -151,7 +151,7 @@ COLUMNS = (
     ),
     _wide_column("truth", "the true number; None if not given", optional=True),
 )
-"""The columns of a `RegressionCertainty`, in the order of its table, which has lists for (N, K)."""
+"""The columns of a `RegressionCertainty`, in the order of its table."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -255,12 +255,15 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         )
         as_share(self.unfamiliar_share, "unfamiliar_share")
 
-    def _cell_names(self, column: Column) -> list[str]:
+    @classmethod
+    def _cell_names(cls, column: Column, settings: Mapping[str, Any]) -> list[str]:
         """See `Result`; quantiles are `q05`, or `q05.price` of several targets."""
         if column.name != "answer_quantiles":
-            return []
-        ends = [""] if len(self.target_names) == 1 else [f".{name}" for name in self.target_names]
-        return [of_answers.column_of(level) + end for end in ends for level in self.levels]
+            return super()._cell_names(column, settings)
+        names = settings["target_names"]
+        ends = [""] if len(names) == 1 else [f".{name}" for name in names]
+        levels = settings["method"].get("levels", ())
+        return [of_answers.column_of(level) + end for end in ends for level in levels]
 
     @property
     def levels(self) -> tuple[float, ...]:

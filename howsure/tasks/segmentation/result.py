@@ -73,11 +73,21 @@ COLUMNS = (
         "share", WIDE, "share of the positions that have each class, mean over networks", unknown=False
     ),
     _share_column("share_error", WIDE, "standard error of `share`, from the finite number of passes"),
-    _share_column("share_spread", WIDE, "standard deviation of that share between networks; NaN of one pass"),
-    _share_column("share_spread_error", WIDE, "standard error of `share_spread`"),
-    _share_column("share_quantiles", WIDE_AT_LEVELS, "share that 0.5 to 99.5 % of the networks stay below"),
+    _share_column(
+        *("share_spread", WIDE, "standard deviation of that share between networks; NaN of one pass"),
+        on_demand=True,
+    ),
+    _share_column("share_spread_error", WIDE, "standard error of `share_spread`", on_demand=True),
+    _share_column(
+        *("share_quantiles", WIDE_AT_LEVELS, "share that 0.5 to 99.5 % of the networks stay below"),
+        on_demand=True,
+    ),
     _share_column("overlap", WIDE, "mean Dice of pairs of networks; NaN of a class that none of them has"),
-    _share_column("overlap_error", WIDE, "standard error of `overlap`; NaN where unknown", default=np.nan),
+    _share_column(
+        *("overlap_error", WIDE, "standard error of `overlap`; NaN where unknown"),
+        default=np.nan,
+        on_demand=True,
+    ),
     _row_column("undecided", "share of the positions that are coin flips"),
     _row_column("unsettled", "share of the positions whose verdict is not settled"),
     _row_column("doubt", "mean of 1 − probability, each class found alike; ranks rows"),
