@@ -207,13 +207,14 @@ def check_method(method: object, methods: Sequence[str | None]) -> None:
     check_choice(method, methods, "method")
 
 
-def check_not_calibrated(result: Any) -> None:
-    """Raise an `InputError` for rows that are calibrated already, or decided by rules."""
+def check_not_calibrated(result: Any, hint: str | None = None) -> None:
+    """Raise an `InputError` with a hint for rows that are calibrated already, or decided by rules."""
     if {"calibration", DECIDED} & result.method.keys():
         raise InputError(
             "These rows are calibrated already",
             expected=f"a `{type(result).__name__}` as the model gave it",
             received="one that a calibrator or rules have changed",
+            hint=hint,
         )
 
 

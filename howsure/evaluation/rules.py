@@ -21,7 +21,8 @@ from howsure.arguments import as_share, check_flag, check_type, check_whole
 from howsure.errors import InputError
 from howsure.evaluation.abstain import abstain
 from howsure.evaluation.calibrate import calibrate as fit_calibrator
-from howsure.evaluation.calibrator_files import with_origin
+from howsure.evaluation.calibrator_files import check_not_calibrated, with_origin
+from howsure.evaluation.fitted_rows import warn_of_promise
 from howsure.evaluation.groups import group_numbers, renumbered
 from howsure.inputs.typed_json import digest, read_sealed, typed, write_sealed
 from howsure.results.check import check_result
@@ -40,6 +41,12 @@ RULES = "rules"
 
 MARK = 16
 """Digits of the digest by which a result names the rules that decided it."""
+
+CALIBRATED = (
+    "Give labelled rows that their calibrator has not learnt from to howsure.fit_rules(…, calibrate=False). "
+    "Decide new rows by rules(calibrator(new))"
+)
+"""The hint for labelled rows that are calibrated already."""
 
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
 
@@ -196,7 +203,8 @@ def fit_rules(
         seed: Seed of the division and of the folds.
 
     Raises:
-        InputError: No labels, labels that do not fit, too few rows, or arguments out of range.
+        InputError: No labels, labels that do not fit, too few rows, rows to calibrate that are calibrated
+            already, or arguments out of range.
 
     Example:
         >>> rules = howsure.fit_rules(howsure.assess(model, x), labels, risk=0.05)
@@ -210,6 +218,8 @@ def fit_rules(
     known = result.with_truth(truth_of(result, labels))
     coverage = None if coverage is None else as_share(coverage, "coverage")
     numbers = group_numbers(groups, known, len(known))
+    if calibrate:
+        check_not_calibrated(known, CALIBRATED)
     first, second = _divided(len(known), numbers, seed) if calibrate else (None, np.arange(len(known)))
     if first is not None and coverage is None and risk is None:
         first, second = np.arange(len(known)), np.arange(len(known))
@@ -218,6 +228,8 @@ def fit_rules(
     of_rest = None if numbers is None else renumbered(numbers[second])
     sets = abstention = None
     if coverage is not None and task.can("coverage"):
+        if risk is None:  # else `abstain` says it
+            warn_of_promise(rest)
         sets = fitted_to(rest, task.coverage(rest, None, coverage=coverage, groups=of_rest))
     if risk is not None:
         abstention = abstain(rest, risk=risk, tolerance=tolerance, background=background, groups=of_rest)

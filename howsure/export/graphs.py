@@ -23,6 +23,7 @@ from howsure.adapters.resolve import ModelHandle, capable
 from howsure.arguments import check_type
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
+from howsure.evaluation.calibrator_files import SavedCalibrator
 from howsure.evaluation.familiarity import Familiarity, percentiles
 from howsure.evaluation.rules import RULES, Rules
 from howsure.export.arithmetic import columns_graph, described, note, plain_columns_graph, whole_graph
@@ -311,6 +312,14 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
     """Raise an `InputError` for one that cannot be written down, or is for other classes."""
     if calibrator is None:
         return
+    if isinstance(calibrator, SavedCalibrator) and not isinstance(calibrator, Calibrator):
+        raise InputError(
+            f"A graph cannot hold a calibrator of {task_named(calibrator.answer).in_words}",
+            expected="a calibrator of one class per row, or rules, which calibrate too",
+            received=repr(calibrator),
+            hint="Export without it, and calibrate what the graph says: "
+            "howsure.calibrate(howsure.assess('certainty.onnx', x), labels)",
+        )
     check_type(calibrator, Calibrator, "calibrator", "what howsure.calibrate learnt for one class per row")
     names = task_named(job.outcome.name).graph(job.outcome).calibrated_names
     if calibrator.class_names != names:

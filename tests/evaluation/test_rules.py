@@ -234,3 +234,47 @@ def test_coverage_of_positions_is_checked_although_they_have_no_sets():
     result, truth, wishes = KINDS["positions"]
     with pytest.raises(InputError, match="`coverage`"):
         howsure.fit_rules(result, truth, coverage=2.0, **wishes)
+
+
+# --- rows that are calibrated already --------------------------------------------------------------
+
+
+def by_row(rows, seed):
+    """Numbers whose noise depends on a feature, with their true values."""
+    random = np.random.default_rng(seed)
+    features = random.uniform(-1, 1, (rows, 2))
+    mean = features.sum(axis=1, keepdims=True)
+    truth = mean + np.exp(1.5 * features[:, :1]) * random.normal(size=(rows, 1))
+    return RegressionCertainty.from_mean_std(mean, np.ones((rows, 1))), truth, features
+
+
+def test_rules_of_rows_that_a_calibrator_by_row_has_calibrated(tmp_path):
+    """Refused with a hint, which works: intervals of narrow and of wide rows hold what they promise."""
+    result, truth, features = by_row(600, 0)
+    calibrator = howsure.calibrate(result, truth, scale_by=features)
+    result, truth, features = by_row(600, 1)
+    calibrated = calibrator(result, scale_by=features)
+    with pytest.raises(InputError, match=r"calibrated already.*howsure\.fit_rules\(…, calibrate=False\)"):
+        howsure.fit_rules(calibrated, truth, risk=None)
+    rules = howsure.fit_rules(calibrated, truth, risk=None, calibrate=False)
+    rules.save(tmp_path / "rules.json")
+    rules = howsure.load(tmp_path / "rules.json")
+    result, truth, features = by_row(4000, 2)
+    decided = rules(calibrator(result, scale_by=features))
+    inside = ((decided.low <= truth) & (truth <= decided.high))[:, 0]
+    by_noise = np.argsort(features[:, 0])
+    for rows in (by_noise, by_noise[:800], by_noise[-800:]):
+        # 0.9 but for two draws of rows, 600 and len(rows), and, by fifths, for the fit of the trees.
+        assert inside[rows].mean() > 0.9 - 4 * np.sqrt(0.09 * (1 / 600 + 1 / len(rows))) - 0.02
+    with pytest.raises(InputError, match=r"another origin.*calibrator\(result\)"):
+        rules(result)
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+@pytest.mark.parametrize("risk", [None, 0.5])
+def test_rules_from_rows_that_their_calibrator_has_learnt_from_warn(kind, risk):
+    result, truth, wishes = KINDS[kind]
+    calibrated = howsure.calibrate(result, truth)(result)
+    with pytest.warns(howsure.HowsureWarning, match="has learnt from all these") as heard:
+        howsure.fit_rules(calibrated, truth, **wishes | {"risk": risk}, calibrate=False)
+    assert len(heard) == 1

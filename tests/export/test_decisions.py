@@ -105,6 +105,20 @@ def test_calibrated_numbers_come_along(exported):
     np.testing.assert_allclose(outputs[in_graph], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("exported", ["labels", "numbers"], indirect=True)
+def test_a_calibrator_that_no_graph_holds_is_refused_and_the_hint_works(exported):
+    model, wishes, rules, x, _ = exported
+    said = (
+        r"A graph cannot hold a calibrator of (numbers|several labels) per row.*howsure\.calibrate\(howsure"
+    )
+    with pytest.raises(howsure.InputError, match=said):
+        howsure.export(model, "other.onnx", x=x, calibrator=rules.calibrator, **wishes)
+    of_graph = howsure.assess("plain.onnx", x)
+    labels = _labels(rules.origin.kind, model, x, np.random.default_rng(1))
+    calibrator = howsure.calibrate(of_graph, labels)
+    assert "calibration" in calibrator(howsure.assess("plain.onnx", x)).method
+
+
 def test_rules_of_other_numbers_are_refused_and_nothing_is_written(exported, tmp_path):
     model, wishes, rules, x, _ = exported
     by_the_model = howsure.assess(model, x, outputs=wishes["outputs"])
