@@ -159,16 +159,7 @@ class ClassWords:
     def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
         """By how much the best method is better than another, from the difference of their scores."""
         if name == "nll":
-            factor = factor_of(gap)
-            if factor.value > MOST_TIMES:
-                value, interval, amount, word = "", "", f"more than {MOST_TIMES:,} times as much", "as"
-            elif factor.value < 2:
-                value, interval = in_numbers(percent_more(factor), UNIT)
-                amount, word = f"{value} more", "than"
-            else:
-                value, interval = in_numbers(factor, mark=1.0)
-                amount, word = f"{value} times as much", "as"
-            return with_interval(joined(amount, f"{word} {than}" if than else ""), interval)
+            return self.does(comparison, gap, than).removeprefix("gives the true class ")
         sign = 100 if comparison.comparing.metrics[name].higher else -100
         low, high = sorted((sign * gap.low, sign * gap.high))
         value, interval = in_numbers(Score(sign * gap.value, low, high))
