@@ -92,8 +92,9 @@ def assess(
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
         outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
             labels per row; `values`, `mean-variance` or `mean-log-variance` of numbers: K numbers, or K means
-            and then K variances or their natural logarithms, in one output or two; `quantiles` of answers,
-            with `levels`. Default: read from the last layer, the loss, and other signs.
+            and then K variances or their natural logarithms, in one output or two; `rates`, K expected
+            counts, or `log-rates`, their natural logarithms; `quantiles` of answers, with `levels`. Default:
+            read from the last layer, the loss, and other signs.
         levels: L shares of answers below the quantiles, ascending, two of them as far from 0.5, such as
             (0.05, 0.5, 0.95). The model puts out (N, K, L), or (N, K · L) with the levels of a target side by
             side; passes are averaged.

@@ -58,6 +58,7 @@ def written(
     networks: tuple[float, float] | None,
     truth: float | None = None,
     width: float = np.nan,
+    whole: bool = False,
 ) -> Written:
     """A number and what is known of it, in texts that fit together.
 
@@ -72,6 +73,7 @@ def written(
         networks: Ends of the interval between networks, or None.
         truth: The true number, or None.
         width: Width of an interval whose ends are unknown; NaN for none.
+        whole: Whether answers are whole numbers.
     """
     intervals = [ends for ends in (answers, networks) if ends is not None]
     widths = [high - low for low, high in intervals] or ([width] if np.isfinite(width) else [])
@@ -83,17 +85,17 @@ def written(
     if np.isfinite(margin) and _round(margin, decimals) > 0:
         text += f" ± {rounded(margin, decimals, power)}"
 
-    def told(ends: tuple[float, float] | None) -> Ends | None:
+    def told(ends: tuple[float, float] | None, whole: bool = False) -> Ends | None:
         if ends is None:
             return None
-        own = _decimals_of_ends(mean, ends, decimals)
+        own = min(_decimals_of_ends(mean, ends, decimals), 0 if whole else OF_DOUBLE_PRECISION)
         return rounded(ends[0], own, power), rounded(ends[1], own, power)
 
     if truth is not None and answers is not None:
         own = _decimals_of_ends(mean, answers, decimals)
         finest = finest if _holds(answers, own, truth, finest) else own
-    true = None if truth is None else rounded(truth, finest, power)
-    return Written(text, told(answers), told(networks), true)
+    true = None if truth is None else rounded(truth, 0 if whole else finest, power)
+    return Written(text, told(answers, whole), told(networks), true)
 
 
 def between(ends: Ends) -> str:

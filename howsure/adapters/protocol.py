@@ -52,6 +52,9 @@ NUMBERS = (VALUES, MEAN_VARIANCE, MEAN_LOG_VARIANCE)
 """The same for a regression: K numbers per row; or K means and then K variances, or their natural
 logarithms."""
 
+RATES, LOGS_OF_RATES = COUNTED = ("rates", "log-rates")
+"""The same for counts: K expected counts, or their natural logarithms."""
+
 ASKED_FOR = "gaussian_noise=True"
 """The argument that makes noise layers random. The note about a noise layer that stays fixed names it."""
 

@@ -141,6 +141,26 @@ def test_two_tables_of_numbers_are_compared_by_the_question(y, tmp_path):
     assert "`above` has no effect on a model" in refused("compare", MODEL, first, "--set", "above=0")
 
 
+def test_counts_are_read_scored_and_decided_as_in_python(x, tmp_path):
+    asked = {"method": howsure.MCDropout(passes=20), "outputs": "log-rates"}
+    result = howsure.assess(two_numbers(), rows(N), class_names=["a", "b"], **asked)
+    labels = tmp_path / "y.npy"
+    np.save(labels, np.random.default_rng(0).poisson(result.mean))
+    told = ("--class-names", "a,b", "--set", "outputs=log-rates", "--labels", labels)
+    table = assessed(x, tmp_path / "t.parquet", *told, model=TWO)
+    saved = howsure.load(table)
+    np.testing.assert_array_equal(saved.prediction_interval(0.9), result.prediction_interval(0.9))
+    assert "CRPS" in done("evaluate", table)
+    out = tmp_path / "d.parquet"
+    done("rules", table, "--tolerance", "9", "--set", "leave_out=hand-over", "--out", tmp_path / "r.json")
+    done("decide", table, "--rules", tmp_path / "r.json", "--out", out)
+    decided = howsure.load(out)
+    np.testing.assert_array_equal(decided.low, np.maximum(np.rint(decided.low), 0))
+    assert "There is no page: the model predicts counts" in refused(
+        "report", table, "--report", tmp_path / "p.html"
+    )
+
+
 def test_quantiles_are_read_scored_and_corrected_as_in_python(x, y, tmp_path):
     with pytest.warns(howsure.HowsureWarning, match="Quantiles cross"):
         result = howsure.assess(

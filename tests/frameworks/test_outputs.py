@@ -110,7 +110,8 @@ def test_one_word_says_that_outputs_are_numbers(framework, units, names):
     with pytest.raises(howsure.ModelError, match=r"Nothing says.*outputs='values'.*'mean-log-variance'"):
         howsure.assess(model, X)
     with pytest.raises(
-        howsure.InputError, match=r"'values', 'mean-variance', 'mean-log-variance' or 'quantiles'"
+        howsure.InputError,
+        match=r"'values', 'mean-variance', 'mean-log-variance', 'rates', 'log-rates' or 'quantiles'",
     ):
         howsure.assess(model, X, outputs="numbers")
     result = howsure.assess(model, X, method=howsure.Softmax(), outputs="values")

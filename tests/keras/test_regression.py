@@ -8,7 +8,9 @@ import pytest
 from keras import layers
 
 import howsure
+from howsure import ModelError
 from howsure.adapters.keras.files import load
+from howsure.errors import HowsureWarning
 from tests.tasks import mean_and_variance
 
 x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
@@ -35,7 +37,6 @@ LOSSES = {
     "a class": keras.losses.LogCosh,
     "a function": keras.losses.log_cosh,
     "in a list": ["mae"],
-    "of counts": keras.losses.Poisson(),
 }
 
 
@@ -48,6 +49,18 @@ def test_the_loss_says_that_outputs_are_numbers():
         assert isinstance(result, howsure.RegressionCertainty), name
         np.testing.assert_allclose(result.mean, wanted, rtol=1e-5, err_msg=name)
         assert np.isnan(result.noise).all()
+
+
+def test_a_poisson_loss_names_the_words_for_counts():
+    model = network(activation="softplus")
+    model.compile(loss=keras.losses.Poisson())
+    with pytest.warns(HowsureWarning, match=r"Poisson loss.*outputs='rates' reads"):
+        plain = howsure.assess(model, x, method=PLAIN)
+    result = howsure.assess(model, x, method=PLAIN, outputs="rates")
+    np.testing.assert_array_equal(result.mean, plain.mean)
+    np.testing.assert_allclose(result.std, np.sqrt(result.mean))
+    with pytest.raises(ModelError, match="A graph does not give counts"):
+        howsure.export(model, "counts.onnx", x=x, outputs="rates")
 
 
 def quantile_loss(share):

@@ -118,8 +118,7 @@ def test_losses_of_labels(loss):
 
 @pytest.mark.parametrize(
     "loss",
-    [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.SmoothL1Loss(), nn.PoissonNLLLoss(log_input=False)]
-    + [F.mse_loss, F.huber_loss],
+    [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.SmoothL1Loss()] + [F.mse_loss, F.huber_loss],
 )
 def test_losses_of_a_regression(loss):
     assert assess(Keeps(loss)).target_names == ("0", "1", "2")
@@ -146,7 +145,7 @@ def quantile_loss(share):
     [
         (nn.GaussianNLLLoss(), "means and variances.*'mean-variance' reads .*'mean-log-variance' reads"),
         (F.gaussian_nll_loss, "means and variances.*'mean-variance' reads .*'mean-log-variance' reads"),
-        (nn.PoissonNLLLoss(), "logarithms of rates.*outputs='values' reads the logarithms"),
+        (nn.PoissonNLLLoss(), "logarithms of rates.*outputs='log-rates' reads"),
         (quantile_loss(0.9), "quantiles.*outputs='values' reads each quantile"),
     ],
 )
@@ -154,6 +153,15 @@ def test_losses_that_leave_open_what_the_numbers_are(loss, message):
     with pytest.raises(ModelError, match=f"trained for {message}"):
         assess(Keeps(loss))
     assert isinstance(assess(Keeps(loss), outputs="values"), howsure.RegressionCertainty)
+
+
+def test_counts_are_read_from_rates_and_from_their_logarithms():
+    module = Keeps(nn.PoissonNLLLoss())
+    logs = assess(module, outputs="values").mean
+    np.testing.assert_allclose(assess(module, outputs="log-rates").mean, np.exp(logs), rtol=1e-6)
+    module.criterion = nn.PoissonNLLLoss(log_input=False)
+    with pytest.raises(HowsureWarning, match=r"Poisson loss.*outputs='rates' reads"):
+        assess(module)
 
 
 def test_quantiles_side_by_side():

@@ -70,6 +70,8 @@ def _of_parameters(model: Any) -> Fitted:
     name, loss = next(iter(named.items()), ("", ""))
     if loss == _WITH_VARIANCE:
         return Fitted(says=MEAN_VARIANCE)
+    if "poisson" in f"{loss} {type(model).__name__}".lower():
+        return Fitted(loss="Poisson")
     asked = (parameters.get(name) for name in ("quantile", "default_quantiles"))
     is_one = "quantile" in loss.lower() if loss else any(level is not None for level in asked)
     levels = _levels(parameters, name, loss) if is_one else [_MEDIAN]

@@ -3,6 +3,7 @@
     networks y_m with shares w_m, noise σ_m      P = Σ w_m Φ((y_m − threshold)/σ_m)
     no noise is known                            P = Σ w_m [y_m > threshold], of the mean
     one normal distribution                      P = Φ((mean − threshold)/std)
+    counts                                       as with noise, by the distributions of `counts`
 
 The error of P has three parts. The part that follows y in a straight line has the error of the mean, which
 balanced passes know well. The rest has that of as many independent passes. And there may be networks that no
@@ -26,6 +27,7 @@ from howsure.sampling.sketch import BINS
 from howsure.statistics import ERROR_FLOOR, LARGEST_ERROR, entropy_of, widening
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.probabilities import DECIDED_COLUMNS
+from howsure.tasks.regression import counts
 
 if TYPE_CHECKING:
     from howsure.tasks.regression.result import RegressionCertainty
@@ -58,6 +60,7 @@ class SingleNetworks:
         error: (N,) standard error of that.
         reach: (N,) how large their standard deviation may be.
         few: (N,) factor by which so few passes widen an interval (Student's t).
+        dispersion: (N,) over-dispersion of counts around the number of a network; None of other numbers.
     """
 
     numbers: Floats
@@ -70,12 +73,17 @@ class SingleNetworks:
     error: Floats
     reach: Floats
     few: Floats
+    dispersion: Floats | None = None
 
-    def above(self, threshold: Floats | float) -> Floats:
-        """(N, M) probability that each network gives to an answer above; 0 or 1 where there is no noise."""
-        away, noise = self.numbers - threshold, np.nan_to_num(self.noise)
-        scale = np.where(noise > 0, noise, 1.0)
-        return np.where(noise > 0, ndtr(away / scale), np.asarray(away > 0, dtype=np.float64))
+    def above(self, threshold: float, moved: Floats | float = 0.0) -> Floats:
+        """(N, M) probability that each network, its number moved, gives to an answer above; see `share`."""
+        return self.share(self.numbers - threshold + moved, np.nan_to_num(self.noise), threshold)
+
+    def share(self, away: Floats, noise: Floats, threshold: float) -> Floats:
+        """(N, …) share of answers above, of networks so far away from it; 0 or 1 where there is no noise."""
+        if self.dispersion is None:
+            return _normal(away, noise)
+        return counts.above(threshold, np.maximum(threshold + away, 0.0), self.dispersion[:, None])
 
     def mean(self, values: Floats) -> Floats:
         """(N,) mean over all networks of values (N, M)."""
@@ -96,6 +104,7 @@ def networks_of(result: RegressionCertainty, k: int) -> SingleNetworks | None:
     noise = np.broadcast_to(result.noise[:, k, None], (len(result), 1))
     if result.networks is None:
         numbers = centre[:, None] + spread[:, None] * _NORMAL
+        numbers = np.maximum(numbers, 0.0) if counts.is_counts(result) else numbers
         shares = np.broadcast_to(_SHARES, numbers.shape)
         is_each = np.zeros(len(result), dtype=bool)
         independent = np.where((error == 0) & (off == 0), np.inf, 0.0)
@@ -109,7 +118,11 @@ def networks_of(result: RegressionCertainty, k: int) -> SingleNetworks | None:
     few = np.where(independent > 0, widening(np.clip(np.rint(independent), 2, MOST)), 1.0)
     reach = few * (spread + Z * off)
     are_all = np.full(len(result), result.spread_error is not None) & (off == 0)
-    return SingleNetworks(numbers, shares, noise, independent, is_each, are_all, centre, error, reach, few)
+    of_counts = counts.is_counts(result)
+    dispersion = counts.dispersion_of(centre, result.noise[:, k], spread) if of_counts else None
+    return SingleNetworks(
+        numbers, shares, noise, independent, is_each, are_all, centre, error, reach, few, dispersion
+    )
 
 
 STEPS = np.concatenate([-np.geomspace(0.1, 100, 25), np.geomspace(0.1, 100, 25)])
@@ -144,7 +157,8 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
     columns |= answer
     if result.truth is not None:
         columns["truth"] = (result.truth[:, k] > threshold).astype(np.int64)
-    threshold_text = significant(threshold, 4) if abs(threshold) < 1e4 else exactly(threshold)
+    plain = abs(threshold) < 1e4 and not counts.is_counts(result)
+    threshold_text = significant(threshold, 4) if plain else exactly(threshold)
     called = "mean " if is_of_mean else ""
     called += "" if len(result.target_names) == 1 else f"{result.target_names[k]} "
     columns["class_names"] = (f"{called}at most {threshold_text}", f"{called}above {threshold_text}")
@@ -154,7 +168,7 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
 
 def _of_one(result: RegressionCertainty, threshold: float, k: int) -> dict[str, Any]:
     """Columns where no networks are known: a normal distribution, and nothing that could disagree."""
-    p = _normal(result.mean[:, k] - threshold, result.std[:, k])
+    p = _of_mean(result, threshold, k, result.std[:, k])
     probabilities = np.stack([1 - p, p], axis=-1)
     return {
         "probabilities": probabilities,
@@ -165,8 +179,16 @@ def _of_one(result: RegressionCertainty, threshold: float, k: int) -> dict[str, 
     }
 
 
+def _of_mean(result: RegressionCertainty, threshold: float, k: int, std: Floats) -> Floats:
+    """(N,) share above of one distribution with the mean of each row and this standard deviation."""
+    mean = result.mean[:, k]
+    if counts.is_counts(result):
+        return counts.above(threshold, mean, counts.dispersion_of(mean, std))
+    return _normal(mean - threshold, std)
+
+
 def _normal(away: Floats, std: Floats) -> Floats:
-    """(N,) share of a normal distribution above a threshold from which its mean is so far away."""
+    """(…) share of a normal distribution above a threshold from which its mean is so far away."""
     return np.where(std > 0, ndtr(away / np.where(std > 0, std, 1.0)), away > 0)
 
 
@@ -177,7 +199,7 @@ def _of_networks(
     p_of_network = networks.above(threshold)
     std = np.hypot(np.nan_to_num(result.spread[:, k]), np.nan_to_num(result.noise[:, k]))  # type: ignore[index]
     in_closed_form = np.isinf(networks.independent)
-    p = np.where(in_closed_form, _normal(result.mean[:, k] - threshold, std), networks.mean(p_of_network))
+    p = np.where(in_closed_form, _of_mean(result, threshold, k, std), networks.mean(p_of_network))
     p = np.clip(p, 0, 1)
     error = np.where(in_closed_form, 0.0, _error(networks, threshold, p_of_network))
     probabilities = np.stack([1 - p, p], axis=-1)
@@ -224,7 +246,7 @@ def _error(networks: SingleNetworks, threshold: float, p_of_network: Floats) -> 
     steps = np.diff(p_of_network, axis=-1) * networks.shares[:, 1:]
     reach, off = networks.reach, threshold - networks.centre
     width = np.pi / BINS / 2 * np.divide(reach**2 + off**2, reach, out=np.zeros_like(p), where=reach > 0)
-    in_bin = networks.above(threshold - width[:, None]) - networks.above(threshold + width[:, None])
+    in_bin = networks.above(threshold, width[:, None]) - networks.above(threshold, -width[:, None])
     same = np.pad(np.diff(networks.numbers, axis=-1) == 0, ((0, 0), (1, 1)))
     in_bin = np.where(same[:, 1:] | same[:, :-1], in_bin, 0.0)
     binned = (steps**2).sum(axis=-1) / 12 + (networks.mean(in_bin) / Z) ** 2
@@ -247,7 +269,7 @@ def _unseen(networks: SingleNetworks, threshold: float, p: Floats, slope: Floats
     # Beside the same steps for all rows, those around the threshold and on either side of it.
     near = [(off + by * noise) / apart + np.copysign(1e-9, by) for by in (-3, -2, -1, -0.0, 0.0, 1, 2, 3)]
     at = np.concatenate([np.broadcast_to(STEPS, (len(p), len(STEPS))), *near], axis=-1)
-    share_above = _normal(apart * at - off, np.broadcast_to(noise, at.shape))
+    share_above = networks.share(apart * at - off, noise, threshold)
     explained = np.clip(p[:, None] + slope[:, None] * apart * at, 0, 1)
     share, beyond = Z**2 / (networks.independent[:, None] + Z**2), np.where(reach > 0, 1 / (1 + at**2), 1.0)
     return np.asarray((np.minimum(share, beyond) * np.abs(share_above - explained)).max(axis=-1, initial=0.0))

@@ -3,6 +3,7 @@
     noise    where nothing says how far answers scatter: one σ for each target that maximises
              Σ log N(y; mean, spread² + σ²)
     factor   where `std` is known: the c that maximises Σ log N(y; mean, c² std²), c² = mean of (e / std)²
+    dispersion  of counts: the a that maximises Σ log NB(y; mean, std²), see `counts`
 
 With features of the rows, the `std` after that gets a factor for each row; see `by_row`.
 
@@ -40,6 +41,7 @@ from howsure.evaluation.score import Score
 from howsure.inputs.rows import in_rows, quoted
 from howsure.inputs.typed_json import FROM_0
 from howsure.sampling.outcome import Booleans, Floats
+from howsure.tasks.regression import counts
 from howsure.tasks.regression.by_row import ByRow, features_of
 from howsure.tasks.regression.evaluate import RegressionEvaluation, evaluate_numbers
 from howsure.tasks.regression.quantiles import refuse
@@ -65,9 +67,9 @@ class RegressionCalibrator(ScoredCalibrator):
     """The scatter of answers learnt from held-out rows; call it with a `RegressionCertainty`.
 
     Attributes:
-        learnt: `noise`, or `factor`, the same for all targets.
-        values: By name of each target the noise, in its unit, or the factor of `std`, each with its 95 %
-            interval over rows.
+        learnt: `noise`, or `factor`, or `dispersion` of counts, the same for all targets.
+        values: By name of each target the noise, in its unit, the factor of `std`, or the over-dispersion,
+            each with its 95 % interval over rows.
         rows: Number of labelled rows.
         before: Scores of the labelled rows as they were; None if it was read from a file.
         after: Scores of the same rows calibrated, each by what folds teach that it is not in; None likewise.
@@ -160,6 +162,8 @@ def calibrate(
             hint="`result.rescaled(2.5, 1.0)` adds 2.5 to means that are too low by that",
         )
     refuse(result, "There is nothing to calibrate")
+    if scale_by is not None:
+        counts.refuse(result, "Nothing is learnt from `scale_by`")
     truth = truth_of(result, labels)
     scatter, error = _scatter_to_learn(result), truth - result.mean
     check_rows(len(truth))
@@ -168,6 +172,12 @@ def calibrate(
         raise InputError(
             f"The `std` is 0 {in_rows(len(wrong), wrong[:5].tolist())}, so no factor makes it true",
             expected="a `std` above 0",
+        )
+    never = np.flatnonzero(((result.mean == 0) & (truth > 0)).any(axis=-1))
+    if scatter is DISPERSION and len(never):
+        raise InputError(
+            f"The expected count is 0, and the true one is not, {in_rows(len(never), never[:5].tolist())}",
+            expected="expected counts above 0",
         )
     values, by_row = scatter.fit(result, error), None
     before = evaluate_numbers(result, truth, seed)
@@ -267,6 +277,8 @@ def _scatter_to_learn(result: RegressionCertainty) -> Scatter:
     """The quantity that these rows can teach, or an `InputError`."""
     check_not_calibrated(result)
     unknown = np.isnan(result.std).any(axis=-1)
+    if counts.is_counts(result):
+        return DISPERSION
     if unknown.all():
         return NOISE
     if unknown.any():
@@ -355,12 +367,16 @@ def slopes(scatter: Scatter, result: RegressionCertainty, fit: Floats, truth: Fl
         NLL   r (1 − z²)     2 r² z² + 2 r (1 − r) (1 − z²)
         CRPS  r std g        r std ((2 − r) g + 2 r z² φ(z))
 
+    Those of counts are differences.
+
     Args:
         scatter: The quantity learnt.
         result: N rows as they were.
         fit: (K,) or (N, K) the noise, or the factor.
         truth: (N, K).
     """
+    if scatter is DISPERSION:
+        return _slopes_of_counts(result, fit, truth)
     own, between = scatter.variances(result, fit)
     variance = own + between
     known = variance > 0
@@ -389,17 +405,21 @@ def noise_of(error: Floats, spread: Floats) -> float:
         return float(np.sum(np.log(total) + squares / total))
 
     # No error is told from a smaller share of the largest in double precision.
-    tried = most * np.geomspace(np.finfo(float).eps, 1.0, GRID)
-    losses = [loss(variance) for variance in tried]
-    best = int(np.argmin(losses))
-    near = (math.log(tried[max(best - 1, 0)]), math.log(tried[min(best + 1, GRID - 1)]))
-    refined = scipy.optimize.minimize_scalar(
-        lambda log: loss(math.exp(log)), bounds=near, method="bounded", options={"xatol": 1e-10}
-    )
-    best_variance = math.exp(refined.x)
+    best_variance = _least(loss, most * np.geomspace(np.finfo(float).eps, 1.0, GRID))
     if (between > 0).all() and loss(0.0) <= loss(best_variance):
         return 0.0
     return math.sqrt(best_variance)
+
+
+def _least(loss: Callable[[float], float], tried: Floats) -> float:
+    """The number > 0 that makes a loss least: the best of those tried, refined."""
+    losses = [loss(value) for value in tried]
+    best = int(np.argmin(losses))
+    near = (math.log(tried[max(best - 1, 0)]), math.log(tried[min(best + 1, len(tried) - 1)]))
+    refined = scipy.optimize.minimize_scalar(
+        lambda log: loss(math.exp(log)), bounds=near, method="bounded", options={"xatol": 1e-10}
+    )
+    return math.exp(refined.x)
 
 
 def _fitted_noise(result: RegressionCertainty, error: Floats) -> Floats:
@@ -463,7 +483,62 @@ FACTOR = Scatter(
     by_row=lambda result, values, factors: values * factors,
 )
 
-SCATTERS = {scatter.name: scatter for scatter in (NOISE, FACTOR)}
+DISPERSIONS = np.geomspace(1e-6, 1e4, 41)
+"""Over-dispersions tried, beside 0: at the least, counts of 1,000 vary by .1 % more than Poisson ones."""
+
+STEP = 1e-3
+"""Slopes are differences over this step of the logarithm of an over-dispersion."""
+
+
+def _fitted_dispersion(result: RegressionCertainty, error: Floats) -> Floats:
+    """By target; 0 where a Poisson distribution, of networks that differ, is as likely."""
+
+    def of_target(k: int) -> float:
+        target = result.of_target(k)
+        y = np.rint(target.mean + error[:, [k]])
+
+        def loss(value: float) -> float:
+            dispersed = counts.with_dispersion(target, value, FROM)
+            return float(counts.nll(target.mean, dispersed.std, y).sum())
+
+        best = _least(loss, DISPERSIONS)
+        return 0.0 if loss(0.0) <= loss(best) else best
+
+    return np.array([of_target(k) for k in range(error.shape[1])])
+
+
+def _slopes_of_counts(result: RegressionCertainty, fit: Floats, truth: Floats) -> Floats:
+    """See `slopes`."""
+    scores = []
+    for step in (-STEP, 0.0, STEP):
+        std = counts.with_dispersion(result, fit * math.exp(step), FROM).std
+        of_crps = [counts.crps(*of_target) for of_target in zip(result.mean.T, std.T, truth.T, strict=True)]
+        scores.append([counts.nll(result.mean, std, truth), np.transpose(of_crps)])
+    before, at, after = np.array(scores)
+    return np.stack([(after - before) / (2 * STEP), (after - 2 * at + before) / STEP**2], axis=1)
+
+
+def _score_of_dispersion(result: RegressionCertainty, k: int, error: Floats, value: float) -> Score:
+    """Its interval is that of an M-estimator of its logarithm; unknown at 0."""
+    target = result.of_target(k)
+    y = np.rint(target.mean + error[:, None])
+    slope, curvature = _slopes_of_counts(target, np.array([value]), y)[0]
+    if not curvature.sum() > 0 or value == 0:
+        return Score(value, np.nan, np.nan)
+    logs = Loss(math.log(value), -(slope - slope.mean())[:, 0] / curvature.sum(), len(y), least=-np.inf)
+    low, high = np.exp(logs.interval(0.95))
+    return Score(value, float(low), float(high))
+
+
+DISPERSION = Scatter(
+    *("dispersion", "known", "The over-dispersion{} is {}", _fitted_dispersion),
+    use=lambda result, values: counts.with_dispersion(result, values, FROM),
+    variances=lambda result, values: (values * (result.mean**2 + spread_of(result) ** 2), result.mean),
+    score=_score_of_dispersion,
+    by_row=lambda result, values, factors: values,
+)
+
+SCATTERS = {scatter.name: scatter for scatter in (NOISE, FACTOR, DISPERSION)}
 
 
 def _warnings_of(
@@ -482,9 +557,12 @@ def _warnings_of(
                 exactly(float(f"{-scores.bias.value:.4g}")) if name == target else "0" for target in values
             ]
             by = added[0] if len(added) == 1 else f"[{', '.join(added)}]"
+            mended = "" if scatter is DISPERSION else f" `result.rescaled({by}, 1.0)` takes that off."
+            sentences.append(f"Predictions of '{name}' are too {which}: their bias is {scores.bias}.{mended}")
+        elif scatter is DISPERSION:
             sentences.append(
-                f"Predictions of '{name}' are too {which}: their bias is {scores.bias}. "
-                f"`result.rescaled({by}, 1.0)` takes that off."
+                f"Counts of '{name}' scatter otherwise than a negative binomial distribution, by more than "
+                "chance explains: `howsure.prediction_intervals` gives intervals that hold all the same."
             )
         else:
             sentences.append(

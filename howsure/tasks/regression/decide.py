@@ -32,6 +32,7 @@ from howsure.inputs.rows import as_floats, in_rows, quoted
 from howsure.inputs.targets import by_target
 from howsure.results.origin import FittedToRows
 from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.tasks.regression.counts import is_counts
 from howsure.tasks.regression.quantiles import pairs_of, widest_between
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.scores import scale_of
@@ -200,7 +201,7 @@ class PredictionIntervals(FittedToRows):
             InputError: Not a `RegressionCertainty`, or one of other targets or without the `std` of the fit.
         """
         self._check(result, RegressionCertainty, self.target_names)
-        if self.levels is not None:
+        if self.levels is not None or is_counts(result):
             return self._corrected(result)
         if self.by_std and np.isnan(result.std).any():
             raise InputError(
@@ -213,13 +214,20 @@ class PredictionIntervals(FittedToRows):
         return np.stack([result.mean - reach, result.mean + reach], axis=-1)
 
     def _corrected(self, result: RegressionCertainty) -> Floats:
-        """(N, K, 2) quantiles moved outwards by the threshold; where they would cross, their middle."""
-        assert self.levels is not None
-        low, high = _ends_of_quantiles(result, self.levels)
-        width = high - low if self.together else np.ones_like(low)
-        reach = np.array(self.threshold) * width + TOLERANCE * (high - low)
+        """(N, K, 2) quantiles moved outwards by the threshold; where they would cross, their middle.
+
+        Ends of counts are the outermost counts between them, and none is below 0.
+        """
+        low, high = _ends_to_correct(result, self.levels, self.coverage)
+        of_counts, width = is_counts(result), high - low if self.together else np.ones_like(low)
+        width = result.std if of_counts else width
+        reach = np.array(self.threshold) * width + TOLERANCE * (width if of_counts else high - low)
         middle = (low + high) / 2
-        return np.stack([np.minimum(low - reach, middle), np.maximum(high + reach, middle)], axis=-1)
+        low, high = np.minimum(low - reach, middle), np.maximum(high + reach, middle)
+        if of_counts:
+            high = np.maximum(np.floor(high), 0.0)
+            low = np.clip(np.ceil(low), 0.0, high)
+        return np.stack([low, high], axis=-1)
 
     def columns(self, result: RegressionCertainty) -> dict[str, Any]:
         """The columns of decided rows."""
@@ -272,10 +280,11 @@ def prediction_intervals(
         share = min(pairs, key=lambda known: abs(known - coverage))
         low_level, high_level = (result.levels[place] for place in pairs[share])
         levels = (low_level, high_level)
-        low, high = _ends_of_quantiles(result, levels)
-        outside, width = np.maximum(low - truth, truth - high), high - low
+    if levels is not None or is_counts(result):
+        low, high = _ends_to_correct(result, levels, coverage)
+        outside, width = np.maximum(low - truth, truth - high), high - low if levels else scale
         by_width = np.divide(outside, width, out=np.where(outside > 0, np.inf, 0.0), where=width > 0)
-        scores = by_width if together else outside
+        scores = outside if levels and not together else by_width
     if together:  # the largest score of a row is at most the threshold where each is
         scores = np.broadcast_to(scores.max(axis=-1, keepdims=True), scores.shape)
     threshold = tuple(threshold_of(of_target, coverage, groups) for of_target in scores.T)
@@ -306,8 +315,16 @@ def prediction_intervals(
     )
 
 
-def _ends_of_quantiles(result: RegressionCertainty, levels: tuple[float, float]) -> tuple[Floats, Floats]:
-    """(N, K) twice: the quantiles of a result at two of its levels."""
+def _ends_to_correct(
+    result: RegressionCertainty, levels: tuple[float, float] | None, coverage: float
+) -> tuple[Floats, Floats]:
+    """(N, K) twice: the quantiles of a result at two of its levels; of counts, those of the coverage.
+
+    No count is below 0, so a lower end there holds whatever the reach is.
+    """
+    if levels is None:
+        low, high = np.moveaxis(result.prediction_interval(coverage), -1, 0)
+        return np.where(low > 0, low, -np.inf), high
     if result.answer_quantiles is None:
         raise InputError("The intervals correct quantiles, and these rows have none", expected="quantiles")
     low, high = (result.answer_quantiles[..., result.levels.index(level)] for level in levels)

@@ -18,7 +18,7 @@ from howsure.tasks.classification.graph import Columns, UnitsOf, handed_over
 from howsure.tasks.classification.graph import Numbers as Wanted
 from howsure.tasks.classification.graph import Wanted as Words
 from howsure.tasks.regression.doubt import ROUNDING
-from howsure.tasks.regression.outcome import Numbers
+from howsure.tasks.regression.outcome import Numbers, Rates
 
 if TYPE_CHECKING:
     from howsure.evaluation.rules import Rules
@@ -42,6 +42,11 @@ class NumbersGraph:
     """A graph applies no calibrator of numbers."""
 
     def __init__(self, outcome: Numbers) -> None:
+        if isinstance(outcome, Rates):
+            raise ModelError(
+                "A graph does not give counts",
+                expected="outputs='values', whose graph gives the expected counts",
+            )
         self.outcome = outcome
         self.families, self.least_error = outcome.families, outcome.least_error
 

@@ -18,16 +18,19 @@ from typing import Any
 import numpy as np
 
 from howsure.adapters.protocol import (
+    COUNTED,
     LABEL_LOGITS,
     LABEL_PROBABILITIES,
     LOG_RATES,
     LOGITS,
+    LOGS_OF_RATES,
     MEAN_LOG_VARIANCE,
     MEAN_VARIANCE,
     MEANS_AND_VARIANCES,
     NUMBERS,
     PROBABILITIES,
     QUANTILES,
+    RATES,
     REGRESSION,
     STEPS,
     VALUES,
@@ -40,6 +43,7 @@ from howsure.inputs.rows import in_rows
 from howsure.inputs.targets import LARGEST, check_numbers, check_sizes, target_names
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, ResultMetadata
+from howsure.tasks.regression.counts import check_counts, with_dispersion
 from howsure.tasks.regression.doubt import ROUNDING, TARGET_SHARE
 from howsure.tasks.regression.quantiles import check_levels, with_levels
 from howsure.tasks.regression.result import RegressionCertainty
@@ -102,6 +106,8 @@ class Numbers(Outcome):
             )
         if request.outputs == QUANTILES:
             return Quantiles.of_levels(info, request)
+        if request.outputs in COUNTED:
+            return Rates.of_counts(info, request)
         outputs = _outputs_of(info) if request.outputs is None else request.outputs
         if outputs not in NUMBERS:
             return None
@@ -183,9 +189,7 @@ class Numbers(Outcome):
         """
         mean, noise = np.split(estimates.mean, [self.answers], axis=-1)
         error, of_noise = np.split(estimates.error, [self.answers], axis=-1)
-        variance = self._spread_between(estimates) ** 2
-        if self.outputs != VALUES:
-            variance = variance + np.maximum(noise, 0)
+        variance = self._spread_between(estimates) ** 2 + self._noise_of(mean, noise)
         # Networks that all say the same have no spread, and no error beyond rounding.
         allowed = np.maximum(target_error * np.sqrt(variance), self.rounding * np.abs(mean))
         is_known = np.all(error <= allowed, axis=-1) & (estimates.passes >= LEAST_PASSES)
@@ -193,6 +197,10 @@ class Numbers(Outcome):
         if self.outputs != VALUES:
             is_known &= np.all(of_noise <= 2 * target_error * variance, axis=-1)
         return np.asarray(is_known)
+
+    def _noise_of(self, mean: Floats, variances: Floats) -> Floats | float:
+        """Variance of answers around means (n, K), as far as it is known."""
+        return np.maximum(variances, 0) if self.outputs != VALUES else 0.0
 
     def check_truth(self, labels: Any, rows: int) -> Floats:
         """(N, K) true numbers, or an `InputError` unless these are numbers of so many rows."""
@@ -311,19 +319,83 @@ class Quantiles(Numbers):
         return with_levels(super().result(estimates, metadata), self.levels, self.targets)
 
 
+@dataclass(frozen=True)
+class Rates(Numbers):
+    """K expected counts per row.
+
+    Args:
+        logs: Whether the model puts out their natural logarithms.
+    """
+
+    logs: bool = False
+
+    @classmethod
+    def of_counts(cls, info: ModelInfo, request: Request) -> Rates:
+        """The outcome of a model of which the caller says that it puts out expected counts.
+
+        Raises:
+            InputError: Names that do not fit, or thresholds of verdicts.
+            ModelError: The model puts out variances too.
+        """
+        numbers = Numbers.of(info, replace(request, outputs=VALUES))
+        assert numbers is not None
+        if numbers.outputs != VALUES:
+            raise ModelError(
+                f"Model '{info.name}' puts out means and variances, and no expected counts",
+                expected=f"outputs='{numbers.outputs}', or none",
+            )
+        return cls(**vars(numbers), logs=request.outputs == LOGS_OF_RATES)
+
+    def values(self, raw: RawOutputs, rows: Integers) -> Floats:
+        """(W, n, K) expected counts."""
+        values = super().values(
+            np.exp(np.minimum(raw, LARGEST_LOG, dtype=np.float64)) if self.logs else raw, rows
+        )
+        negative = (values < 0).any(axis=(0, 2))
+        if negative.any():
+            row = int(np.argmax(negative))
+            raise ModelError(
+                f"Model '{self.model}' put out negative expected counts "
+                f"{in_rows(int(negative.sum()), rows[negative][:5].tolist())}",
+                expected="expected counts of at least 0",
+                received=f"{values[:, row].min():.4g}",
+                hint=f"If these are logarithms of expected counts, say so: outputs='{LOGS_OF_RATES}'. If "
+                "they are plain numbers: outputs='values'",
+            )
+        return values
+
+    def _noise_of(self, mean: Floats, variances: Floats) -> Floats:
+        """That of Poisson distributions."""
+        return mean
+
+    def check_truth(self, labels: Any, rows: int) -> Floats:
+        """As `Numbers.check_truth`, of counts."""
+        return check_counts(super().check_truth(labels, rows))
+
+    def result(self, estimates: Estimates, metadata: ResultMetadata) -> RegressionCertainty:
+        """A `RegressionCertainty` of N rows that tells of counts."""
+        return with_dispersion(super().result(estimates, metadata), 0.0, "the model")
+
+
 _TO_BE_SAID = {
     MEANS_AND_VARIANCES: "outputs='mean-variance' reads means and then variances; 'mean-log-variance' reads "
     "natural logarithms of variances, of which training took the exponential",
     QUANTILES: "outputs='quantiles', levels=(0.05, 0.5, 0.95) reads several levels side by side. "
     "`howsure.RegressionCertainty.from_quantiles` takes the predictions of one model for each level. "
     "outputs='values' reads each quantile as a number of its own, although it is no mean",
-    LOG_RATES: "outputs='values' reads the logarithms as the numbers. For the rates, end the model in an "
-    "exponential",
+    LOG_RATES: f"outputs='{LOGS_OF_RATES}' reads logarithms of expected counts. outputs='values' reads the "
+    "logarithms as the numbers",
 }
 """Hints for a caller whose loss shows a regression, but not the kind of its numbers."""
 
 
 def _outputs_of(info: ModelInfo) -> str | None:
+    if info.trained_for == REGRESSION and "poisson" in str(info.loss).lower():
+        warn(
+            f"Model '{info.name}' has a Poisson loss, and its outputs are read as plain numbers. "
+            f"outputs='{RATES}' reads them as expected counts, whose intervals are whole numbers; "
+            "outputs='values' as numbers without this warning."
+        )
     if info.says in NUMBERS:
         return info.says
     if info.trained_for in _TO_BE_SAID:

@@ -10,6 +10,7 @@ import numpy as np
 from howsure.digits import significant
 from howsure.report.figures import Proportion, differs_from_claim, interval_of, proportion, share_of
 from howsure.tasks.printed import NONE, Line, Lines
+from howsure.tasks.regression.counts import claimed, is_counts
 from howsure.tasks.regression.doubt import (
     disagreement,
     needs_passes,
@@ -18,7 +19,6 @@ from howsure.tasks.regression.doubt import (
     target_error,
     target_share,
 )
-from howsure.tasks.regression.quantiles import widest_between
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.sentence import (
     FEW_TARGETS,
@@ -49,8 +49,9 @@ def lead(result: RegressionCertainty) -> str:
         return NONE.format(kind)
     is_single = len(names) == 1
     text = "" if is_single else f"Each {kind} has {counted(len(names), 'number')}. "
-    if result.answer_quantiles is not None:
-        level, width = level_of_answers(result[0]), np.ptp(widest_between(result), axis=-1)
+    if result.answer_quantiles is not None or is_counts(result):
+        level = level_of_answers(result[0])
+        width = np.ptp(result.prediction_interval(level), axis=-1)
         usual = _with_names(names, [significant(float(of), 2) for of in np.median(width, axis=0)])
         text += f"In half of {counted(rows, kind)} the {100 * level:g}{UNIT} interval of the model is "
         return f"{text}at most {usual} wide."
@@ -146,9 +147,13 @@ def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
     part, levels = result if len(known_rows) == len(result) else result[known_rows], []
     truth = part.truth[:, k]  # type: ignore[index]
     for level in LEVELS:
-        low, high = part.prediction_interval(level)[:, k].T
+        ends = part.prediction_interval(level)[:, k]
+        low, high = ends.T
         share = proportion(int(np.sum((low <= truth) & (truth <= high))), len(known_rows))
-        off = differs_from_claim(level, share, among=len(LEVELS) * len(result.target_names))
+        claim = level
+        if is_counts(result):
+            claim = float(claimed(part.mean[:, k], part.std[:, k], ends).mean())
+        off = differs_from_claim(claim, share, among=len(LEVELS) * len(result.target_names))
         levels.append(LevelCoverage(level, float(np.median(high - low)) / 2, share, off))
     return tuple(levels)
 

@@ -16,6 +16,7 @@ from howsure.inputs.rows import as_floats
 from howsure.inputs.targets import by_target
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats
+from howsure.tasks.regression import counts
 from howsure.tasks.regression.result import UNIT, RegressionCertainty
 
 STANDARDISED, REAL = "standardised", "real"
@@ -27,6 +28,7 @@ def rescaled(
 ) -> RegressionCertainty:
     """See `RegressionCertainty.rescaled`."""
     check_choice(truth, (STANDARDISED, REAL, None), "truth")
+    counts.refuse(result, "There is no other unit")
     count = len(result.target_names)
     shift, scale = (
         as_floats(

@@ -45,6 +45,7 @@ from howsure.statistics import widening
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.familiar import FAMILIARITY, Familiar
 from howsure.tasks.probabilities import ROW_AND_ID
+from howsure.tasks.regression import counts
 from howsure.tasks.regression import quantiles as of_answers
 from howsure.tasks.regression.doubt import relative_width
 from howsure.tasks.regression.sentence import NumbersRow
@@ -317,7 +318,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
 
         It holds as far as answers scatter normally with `noise`, which the model or held-out rows say.
         `howsure.prediction_intervals` gives intervals that keep their promise without that. It lies
-        between two quantiles if the model predicts them.
+        between two quantiles if the model predicts them. Ends of counts are whole numbers, and hold
+        at least the level.
 
         Args:
             level: Share of new answers in it, above 0 and below 1.
@@ -336,6 +338,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         if self.answer_quantiles is not None:
             return of_answers.between(self.answer_quantiles, self.levels, share)
         self.check_noise("There is no interval for a new answer")
+        if counts.is_counts(self):
+            return counts.interval(self.mean, self.std, share)
         reach = ndtri((1 + share) / 2) * self.std
         return np.stack([self.mean - reach, self.mean + reach], axis=-1)
 
@@ -471,6 +475,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: Another shape, or negative.
         """
         of_answers.refuse(self, "There is no `noise` to set")
+        counts.refuse(self, "There is no `noise` to set", "`howsure.calibrate` learns over-dispersion")
         noise = by_target(noise, self.target_names, "The numbers of `noise`")
         values = as_floats(aligned(noise, self, "The `noise`", "noise"), "The numbers of `noise`")
         if values.ndim == 1 and len(self.target_names) == 1:
@@ -495,7 +500,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: As there, or the index is that of other rows.
         """
         labels = aligned(labels, self)
-        return check_numbers(labels, len(self), self.target_names)
+        numbers = check_numbers(labels, len(self), self.target_names)
+        return counts.check_counts(numbers) if counts.is_counts(self) else numbers
 
     def with_truth(self, labels: Any) -> RegressionCertainty:
         """The same with the true numbers beside it.

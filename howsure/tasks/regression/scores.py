@@ -8,6 +8,7 @@ With e = y − mean, z = e / std, and Φ and φ the normal distribution function
     crps            std · (z (2 Φ(z) − 1) + 2 φ(z) − 1/√π)                         (Gneiting and Raftery 2007)
     pinball         max(l (y − q), (l − 1) (y − q)), averaged over levels l         (Koenker and Bassett 1978)
     interval_score  width + 2/α · how far y lies outside, α = 1 − level            (the same)
+    counts          nll, crps and the rest by the distributions of `counts` instead of the normal one
     miscalibration  ∫ |share of rows with Φ(z) ≤ t, less t| dt                     (Tran and others 2020)
     ause            area under the sparsification error                            (Ilg and others 2018)
 """
@@ -39,6 +40,7 @@ from howsure.evaluation.score import (
 )
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import skewed_interval, symmetric_interval
+from howsure.tasks.regression import counts
 from howsure.tasks.regression.above import networks_of
 from howsure.tasks.regression.quantiles import between, pairs_of, widest_between
 from howsure.tasks.regression.result import RegressionCertainty
@@ -201,6 +203,8 @@ def of_target(
     scores: dict[str, Measured] = of_errors(error, y)
     if result.answer_quantiles is not None:
         scores |= of_quantiles(result.answer_quantiles[:, k], result.levels, y)
+    elif counts.is_counts(result):
+        scores |= of_counts(mean, std, y, seed)
     elif not np.isnan(std).any():
         scores |= of_normal(error, std, seed)
     if mixed := nll_of_networks(result, k, y):
@@ -275,6 +279,19 @@ def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
     for level in LEVELS:
         reach = float(ndtri((1 + level) / 2)) * std
         scores |= of_intervals(level, np.abs(error) - reach, 2 * reach)
+    return scores
+
+
+def of_counts(mean: Floats, std: Floats, y: Floats, seed: int) -> dict[str, Measured]:
+    """Scores of counts (N,) with this mean and std; `counts.pit` draws within true counts."""
+    scores: dict[str, Measured] = {
+        "nll": mean_loss(counts.nll(mean, std, y)),
+        "crps": mean_loss(counts.crps(mean, std, y)),
+        "miscalibration": miscalibration(counts.pit(mean, std, y, seed), seed),
+    }
+    for level in LEVELS:
+        low, high = counts.interval(mean, std, level).T
+        scores |= of_intervals(level, np.maximum(low - y, y - high), high - low)
     return scores
 
 
@@ -354,14 +371,18 @@ def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | No
     noise = result.noise[:, k]
     if result.spread is None or np.isnan(noise).any() or np.isnan(result.spread[:, k]).any():
         return None
-    if (noise == 0).any():
+    if (noise == 0).any() and not counts.is_counts(result):
         return Loss(np.inf, np.zeros(len(y)), 0)
     losses = np.empty(len(y))
     for start in range(0, len(y), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         networks = networks_of(result[part], k)
         assert networks is not None  # spread is known
-        losses_of_networks = nll(networks.numbers, networks.noise, y[part, None])
+        noises = networks.noise
+        if networks.dispersion is not None:
+            noises = np.sqrt(networks.numbers + networks.dispersion[:, None] * networks.numbers**2)
+        of_network = nll if networks.dispersion is None else counts.nll
+        losses_of_networks = of_network(networks.numbers, noises, y[part, None])
         losses[part] = -logsumexp(-losses_of_networks, axis=1, b=networks.shares)
     return mean_loss(losses, least=-np.inf)
 

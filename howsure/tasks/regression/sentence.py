@@ -13,6 +13,7 @@ from howsure.digits import Written, significant, written
 from howsure.sampling import between
 from howsure.sampling.outcome import Floats
 from howsure.tasks.regression import quantiles as of_answers
+from howsure.tasks.regression.counts import interval, is_counts
 from howsure.tasks.regression.doubt import (
     disagreement,
     disagreement_error,
@@ -81,6 +82,8 @@ class NumbersRow(AnswerRow):
         """(K, 2) interval of a new answer; NaN where `noise` is unknown. Or between two quantiles."""
         if self.answer_quantiles is not None:
             return of_answers.between(self.answer_quantiles, self.method["levels"], level)
+        if is_counts(self):
+            return interval(self.mean, self.std, level)
         reach = ndtri((1 + level) / 2) * self.std
         return np.stack([self.mean - reach, self.mean + reach], axis=-1)
 
@@ -115,6 +118,7 @@ def written_of(row: NumbersRow, k: int, level: float) -> Written:
         _ends_or_none(row.credible_interval(level)[k]),
         None if row.truth is None else float(row.truth[k]),
         2 * float(ndtri((1 + SHOWN) / 2)) * spread,
+        is_counts(row),
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from howsure.adapters.protocol import NUMBERS, QUANTILES
+from howsure.adapters.protocol import COUNTED, NUMBERS, QUANTILES
 from howsure.tasks.regression import above as thresholds
 from howsure.tasks.regression import calibrate as calibration
 from howsure.tasks.regression import compare as comparing
-from howsure.tasks.regression import decide, printed
+from howsure.tasks.regression import counts, decide, printed
 from howsure.tasks.regression import evaluate as scoring
 from howsure.tasks.regression import given as tables
 from howsure.tasks.regression import graph as graphs
@@ -23,7 +23,7 @@ class Regression(Task[RegressionCertainty]):
 
     outcome_type = Numbers
     result_type = RegressionCertainty
-    outputs = (*NUMBERS, QUANTILES)
+    outputs = (*NUMBERS, *COUNTED, QUANTILES)
     decisions = (decide.PredictionIntervals, decide.RegressionAbstention)
 
     evaluate = staticmethod(scoring.evaluate)
@@ -56,10 +56,12 @@ class Regression(Task[RegressionCertainty]):
     def compare(self, result: RegressionCertainty | None = None) -> Any:
         if result is not None:
             refuse(result, "There is no comparison")
+            counts.refuse(result, "There is no comparison")
         return comparing.COMPARING
 
     def page(self, result: RegressionCertainty, asked: Any) -> str:
         refuse(result, "There is no page")
+        counts.refuse(result, "There is no page")
         from howsure.tasks.regression.page import page  # late, as its templates take time to import
 
         return page(result, asked)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from howsure.adapters.protocol import (
     CLASSES,
+    COUNTED,
     LABEL_LOGITS,
     LOGITS,
     NUMBERS,
@@ -129,7 +130,7 @@ class Positions(OneOfClasses):
         """
         shape = info.output_shape
         declared = request.outputs in ("probabilities", LOGITS)
-        of_another_kind = request.outputs in (*NUMBERS, QUANTILES) or (
+        of_another_kind = request.outputs in (*NUMBERS, *COUNTED, QUANTILES) or (
             not declared and info.trained_for not in (None, CLASSES, SEVERAL_LABELS)
         )
         if not 2 <= len(shape) <= MOST_AXES + 1 or of_another_kind:
