@@ -358,10 +358,9 @@ def methods(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     ax.errorbar(value, range(len(gaps)), xerr=reach, fmt="o", color=BLUE, capsize=3)
     ax.set_yticks(range(len(gaps)), others)
     ax.set_ylim(len(gaps) - 0.5, -0.5)
-    better = "higher" if comparison.comparing.metrics[main].higher else "lower"
-    ax.set_xlabel(
-        f"{main.replace('_', ' ').upper()} less that of '{first}', with 95 % intervals; {better} is better"
-    )
+    better = "right" if comparison.comparing.metrics[main].higher else "left"
+    name = main.replace("_", " ").upper()
+    ax.set_xlabel(f"{name} minus that of '{first}', with 95 % intervals\n{better} of the line is better")
     return ax
 
 

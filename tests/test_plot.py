@@ -147,6 +147,9 @@ def test_methods_are_drawn_beside_the_first(classes):
     assert ax.containers[0].lines[0].get_xdata() == pytest.approx([gap.value])
     start, end = ax.containers[0].lines[2][0].get_segments()[0]
     assert (start[0], end[0]) == pytest.approx((gap.low, gap.high))
+    assert gap.low > 0  # `blunt` is worse, right of the line
+    assert ax.get_xlabel().startswith("NLL minus that of 'dropout'")
+    assert ax.get_xlabel().endswith("left of the line is better")
 
 
 def test_pictures_go_into_axes_that_are_given(classes):
