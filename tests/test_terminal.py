@@ -34,8 +34,8 @@ def test_the_summary_counts_each_verdict_and_how_often_it_was_right():
     text = summary_of(made(SEVEN, [0, 1, 1, 0, 1, 0, 0], kind="image")).replace(UNIT, " %")
     assert text.startswith(
         "On average the model claims 79 % and is right on 71 % (29 to 96 %). "
-        "The model is sure of 3 of 7 images (right on 2, 67 %), leans towards an answer on 2 "
-        "(right on 2, 100 %) and is flipping a coin on 2 (right on 1, 50 %). "
+        "The model is sure of 3 of 7 images (right on 2, 67 %). It leans towards an answer on 2 "
+        "(right on 2, 100 %). It is flipping a coin on 2 (right on 1, 50 %). "
     )
 
 

@@ -117,7 +117,7 @@ def abstain(
     Example:
         >>> abstention = abstain(howsure.assess(model, x), labels, risk=0.05)
         >>> print(abstention)
-        Hand 12.6 % (9.8 to 15.8 %) of the rows to a person: at most 5 % of the rest are ...
+        Hand 12.6 % (9.8 to 15.8 %) of the rows to a person. At most 5 % of the rest are ...
         >>> for_a_person = abstention(howsure.assess(model, x_new))
         >>> print(for_a_person.sum(), "of", len(x_new))
         31 of 200

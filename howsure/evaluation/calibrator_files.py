@@ -60,6 +60,18 @@ class SavedCalibrator(FittedToRows, ABC):
         return replace(calibrated, **{"learnt_from": learnt if before is None else learnt | before})
 
     @abstractmethod
+    def in_words(self) -> str:
+        """Sentences for a reader who knows no statistics."""
+
+    def __str__(self) -> str:
+        return self.in_words()
+
+    def _learnt_in_words(self) -> str:
+        """How, and from how many rows, it was learnt: the sentence of `in_words` that says it."""
+        sentences = self.in_words().replace(". ", ".\n").splitlines()
+        return next(sentence for sentence in sentences if sentence.startswith("Calibration"))
+
+    @abstractmethod
     def _as_json(self) -> dict[str, Any]:
         """All of it, as JSON can hold it."""
 

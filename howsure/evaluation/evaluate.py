@@ -107,6 +107,10 @@ def evaluate(
     Example:
         >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
         >>> print(howsure.evaluate(dropout, labels))
+        On average it says 86.8...% and is right on 91.6...% (88.8 to 93.9...%). It is more modest than ...
+        The model is sure of 232 of 500 images (13 not settled). On 20 it is flipping a coin, and for 4 ...
+        Check first the 20 coin flips. Then the 4 without a clear answer. Then the 244 it leans on.
+        <BLANKLINE>
         500 rows
         accuracy           0.916 (0.888 to 0.939)
         constant accuracy  0.116 (0.089 to 0.147), always '7'

@@ -64,6 +64,8 @@ class Comparable:
     """Base of the scores of `howsure.evaluate`, which can be compared with others of the same rows."""
 
     _found: Paired
+    _said: tuple[str, ...] = ()
+    """The claim of the rows, how often they are right, and which to check first, in sentences."""
 
     def minus(self, other: Comparable) -> dict[str, Score]:
         """Paired differences of all scores that both have, this less the other, row by row.
@@ -89,6 +91,11 @@ class Comparable:
             )
         both = [name for name in one.measured if name in two.measured]
         return {name: one.measured[name].minus(two.measured[name]) for name in both}
+
+    @property
+    def _heading(self) -> list[str]:
+        """The lines above the scores."""
+        return [*self._said, ""] if self._said else []
 
     @property
     def _in_groups(self) -> str:

@@ -39,6 +39,9 @@ KIND, FORMAT = "howsure rules", 1
 RULES = "rules"
 """The entry of the metadata of a graph with the content of its rules."""
 
+CONTENT = ("promise", "origin", "calibrator", "sets", "abstention", "rows", "shares")
+"""Names in the content of rules."""
+
 MARK = 16
 """Digits of the digest by which a result names the rules that decided it."""
 
@@ -70,6 +73,8 @@ class Rules(FittedToRows):
     abstention: Any
     rows: int
     shares: Mapping[str, Mapping[str, float]]
+    saved: Mapping[str, Any] | None = None
+    """Their content in the file that they come from, so that results know them after a change of words."""
 
     @property
     def coverage(self) -> float | None:
@@ -126,19 +131,18 @@ class Rules(FittedToRows):
         return replace(decided, method={**decided.method, DECIDED: self.mark})._knowing(decided._from_maps)
 
     def in_words(self) -> str:
-        """The promises, and the rows that they are for and were made with, a line each."""
+        """The rows for a person first, then the other promise, and what both rest on, a line each."""
         return "\n".join(self._lines())
 
     def _lines(self) -> list[str]:
         origin = self._known_origin
         kind, name = task_named(origin.kind).in_words, origin.method.get("name", "not stated")
-        lines = [f"Rules for rows with {kind}, of the method '{name}'."]
-        if self.calibrator is not None:
-            lines.append(self.calibrator.in_words().partition(". ")[0] + ".")
-        if promises := [str(part) for part in (self.sets, self.abstention) if part is not None]:
-            other = "" if self.calibrator is None else "other "
-            lines += [f"Promises made with {counted(self.rows, f'{other}labelled row')}:", *promises]
-        lines.append("All this is for rows like the labelled ones, and of the same origin.")
+        lines = [str(part) for part in (self.abstention, self.sets) if part is not None]
+        other = "" if self.calibrator is None else "other "
+        promised = f"These promises are made with {counted(self.rows, f'{other}labelled row')}."
+        made = [promised] if lines else []
+        lines += made if self.calibrator is None else [self.calibrator._learnt_in_words(), *made]
+        lines.append(f"The rules are for rows like these, with {kind}, of the method '{name}'.")
         return lines
 
     __str__ = in_words
@@ -157,6 +161,8 @@ class Rules(FittedToRows):
         write_sealed(path, {"kind": KIND, "format": FORMAT, "version": version, **self._content()})
 
     def _content(self) -> dict[str, Any]:
+        if self.saved is not None:
+            return dict(self.saved)
         return {
             "promise": self._lines(),
             "origin": self._known_origin.as_json,
@@ -299,6 +305,7 @@ def rules_in(content: Mapping[str, Any]) -> Rules:
         abstention=_read_part(content["abstention"], task, "abstention"),
         rows=typed(int, content["rows"], "rows"),
         shares=typed(Mapping[str, Mapping[str, float]], content["shares"], "shares"),
+        saved={name: content[name] for name in CONTENT},
     )
 
 

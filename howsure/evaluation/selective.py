@@ -65,7 +65,7 @@ class Acceptance(FittedToRows):
     by_group: bool = field(default=False, kw_only=True)
 
     def said(self, wrong: str, mistakes: str) -> str:
-        """The promise and its evidence, in two sentences.
+        """The promise and its evidence, in three sentences.
 
         Args:
             wrong: Word for an accepted row that breaks the promise: `wrong`.
@@ -73,7 +73,7 @@ class Acceptance(FittedToRows):
         """
         one_of_each_group = "one of each group, " if self.by_group else ""
         return (
-            f"Hand {self.handed_over} of the rows to a person: at most {100 * self.risk:g} % of the rest are "
+            f"Hand {self.handed_over} of the rows to a person. At most {100 * self.risk:g} % of the rest are "
             f"{wrong}, with {100 * self.confidence:g} % confidence. "
             f"This accepts {self.accepted:,} of {self.rows:,} labelled rows, {one_of_each_group}{mistakes}."
         )

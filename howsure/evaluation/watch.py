@@ -39,7 +39,7 @@ from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import proportion_interval
 from howsure.tasks.task import task_named
 from howsure.tasks.verdict import VERDICTS
-from howsure.words import counted, rate
+from howsure.words import counted, rate, upper
 
 KIND, FORMAT = "howsure watch", 1
 """The kind that a file names, and the version of its format."""
@@ -280,11 +280,11 @@ class Watch(Displayed):
             return self._about_alarm(course.since)
         shares = course.now.totals / np.maximum(course.now.draws, 1e-9)
         told = [
-            f"{promise.said(share)} ({self._promised(promise)})"
+            f"{upper(promise.said(share))}: {self._promised(promise)}."
             for promise, share, draws in zip(self._promises, shares, course.now.draws, strict=True)
             if draws > 0
         ]
-        return f"Nothing speaks against the promise in {counted(rows, 'row')}: {'; '.join(told)}."
+        return f"Nothing speaks against the promise in {counted(rows, 'row')}. {' '.join(told)}"
 
     @staticmethod
     def _promised(promise: Promise) -> str:
@@ -302,7 +302,7 @@ class Watch(Displayed):
         said = promise.said(share, f" ({100 * ends[0]:.1f} to {100 * ends[1]:.1f} %)")
         named = f" ('{since.id}')" if since.id else ""
         return (
-            f"The promise does not hold any more: since about row {since.row:,}{named}, {said}; "
+            f"The promise does not hold any more, since about row {since.row:,}{named}. Since then {said}: "
             f"{self._promised(promise)}.{self._about_class(since)} Fit the rules again."
         )
 

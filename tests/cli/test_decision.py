@@ -40,7 +40,7 @@ def test_the_commands_of_the_page_decide_and_watch():
     x, y = july()
     decided = howsure.assess("decided.onnx", x)
     rules = howsure.load("rules.json")
-    assert all(promised in str(rules) for promised in ("at least 90 %", "at most 5 %"))
+    assert all(promised in str(rules) for promised in ("at least 90 %", "At most 5 %"))
     assert (rules(howsure.assess("certainty.onnx", x)).hand_over == decided.hand_over).all()
     covered = decided.in_set[np.arange(len(decided)), y].mean()
     wrong = (decided.label != y)[~decided.hand_over].mean()

@@ -36,9 +36,9 @@ def test_thresholds_of_probabilities_from_elsewhere(tmp_path):
     np.save(tmp_path / "p.npy", [[0.85, 0.15], [0.53, 0.47]])
     page = ("--report", tmp_path / "page.html")
     usual = run("report", tmp_path / "p.npy", *page)
-    assert "sure of none of 2 rows, leans towards an answer on 1" in " ".join(usual.stdout.split())
+    assert "sure of none of 2 rows. It leans towards an answer on 1" in " ".join(usual.stdout.split())
     limited = run("report", tmp_path / "p.npy", *page, *LIMITS)
-    assert "sure of 1 of 2 rows, leans towards an answer on 1" in " ".join(limited.stdout.split())
+    assert "sure of 1 of 2 rows. It leans towards an answer on 1" in " ".join(limited.stdout.split())
     howsure.Certainty.from_probabilities(np.load(tmp_path / "p.npy")).save(tmp_path / "saved.parquet")
     saved = run("report", tmp_path / "saved.parquet", *page, *LIMITS)
     assert saved.exit_code == 2

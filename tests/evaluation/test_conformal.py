@@ -113,7 +113,7 @@ def test_a_coin_flip_reads_as_two_classes():
     inside = sets(certainty).sum(axis=1)
     assert (sets.size, sets.full) == (inside.mean(), np.mean(inside == 4))
     assert str(sets).startswith(
-        "Sets that hold the true class of at least 80 % of the rows on average. With these 500 labelled rows "
+        "Sets hold the true class of at least 80 % of the rows on average. With these 500 labelled rows "
         f"they hold it for {np.floor(1000 * sets.least) / 10:g}\u00a0% or more, with 95 % confidence. "
         f"On average they hold {sets.size:.2g} of 4 classes."
     )

@@ -102,6 +102,30 @@ def test_the_value_of_each_score_is_compared_with_what_something_else_finds():
     assert without == {*OUTSIDE} - {OUTSIDE[1]}
 
 
+def test_it_says_first_what_is_claimed_what_is_right_and_what_to_check():
+    p = np.array(
+        [[0.98, 0.01, 0.01]] * 30 + [[0.5, 0.45, 0.05]] * 6 + [[0.4, 0.3, 0.3]] * 3 + [[0.7, 0.3, 0]]
+    )
+    labels = np.array([0] * 20 + [1] * 20)
+    rows = howsure.Certainty.from_probabilities(p)
+    said = str(howsure.evaluate(rows, labels)).replace("\u00a0", " ").splitlines()
+    low, high = binomtest(20, 40).proportion_ci()
+    assert said[:5] == [
+        "On average it says 86 % and is right on 50 % "
+        f"({100 * low:.0f} to {100 * high:.0f} %). It is too sure, by 36 points. "
+        "howsure.calibrate(result, labels) corrects that.",
+        "The model is sure of 30 of 40 rows. On 6 it is flipping a coin, and for 3 it has no clear answer.",
+        "Check first the 6 coin flips. Then the 3 without a clear answer. Then the 10 it is sure of and gets "
+        "wrong. Then the one it leans on.",
+        "",
+        "40 rows",
+    ]
+    in_pairs = howsure.evaluate(rows, labels, groups=np.arange(40) // 2)
+    wide = f"({100 * in_pairs.accuracy.low:.0f} to {100 * in_pairs.accuracy.high:.0f} %)"
+    assert wide in str(in_pairs).replace("\u00a0", " ").splitlines()[0]
+    assert wide not in said[0]
+
+
 def test_intervals_of_calibrated_rows_know_how_each_smooth_score_follows_the_fit():
     p, labels = draw()
     before, after = (howsure.evaluate(certainty_of(sharpened(p, power)), labels) for power in (1, 1 + 1e-6))
@@ -435,7 +459,9 @@ def test_recall_by_true_class_and_what_one_answer_would_get():
     paired = evaluation.minus(howsure.evaluate(always, truth))["accuracy"]
     assert str(evaluation.accuracy_gain) == str(paired)
     lines = str(evaluation).splitlines()
-    assert lines[2] == "constant accuracy  0.9934 (0.9916 to 0.9949), always 'ok'"
+    assert (
+        lines[lines.index("10,000 rows") + 2] == "constant accuracy  0.9934 (0.9916 to 0.9949), always 'ok'"
+    )
     assert "recall of 'fraud'  0.24 (0.15 to 0.36), 66 rows" in lines
     assert lines[-1] == "Always answering 'ok' would be right as often, as far as these rows can tell."
 

@@ -168,8 +168,8 @@ def test_what_is_kept_and_what_is_not_known(calibrator):
 
 def test_in_words(calibrator):
     assert calibrator.in_words().startswith(
-        "Calibration of 3 labels by 'temperature', each by itself, learnt from 600 rows with known answers. "
-        "Percentages of 'rain', 'wind', 'snow' became better, by more than chance explains."
+        "Percentages of 'rain', 'wind', 'snow' became better, by more than chance explains. "
+        "Calibration of 3 labels by 'temperature', each by itself, learnt from 600 rows with known answers."
     )
     assert repr(calibrator) == "<MultilabelCalibrator of 3 labels, 3 of them better>"
     assert calibrator.warnings == ()
@@ -186,7 +186,7 @@ def test_each_label_chooses_its_method():
     words = (
         "Calibration of 3 labels by 'temperature' for 'rain', 'wind'; 'offsets' for 'snow', each by itself"
     )
-    assert calibrator.in_words().startswith(words)
+    assert words in calibrator.in_words()
     assert "On average, the model says 'no' in" in calibrator.of_label["snow"].in_words()
     mended = calibrator(moved)
     assert np.abs(mended.probabilities - c.probabilities).max() < 0.1

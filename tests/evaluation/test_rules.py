@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 import howsure
 from howsure import Certainty, DenseCertainty, FileError, InputError, MultilabelCertainty, RegressionCertainty
+from howsure.evaluation.rules import rules_in
 
 ROWS = 600
 RANDOM = np.random.default_rng(0)
@@ -88,6 +89,20 @@ def test_a_file_decides_the_same(kind, tmp_path):
     assert (tmp_path / "again.json").read_text() == (tmp_path / "rules.json").read_text()
     content = json.loads((tmp_path / "rules.json").read_text())
     assert content["promise"] == str(rules).split("\n")
+
+
+def test_other_words_make_no_other_rules(kind, tmp_path):
+    """Results and watches know rules of a file again that an earlier version has written in its own words."""
+    result, truth, rules = kind
+    content = {**json.loads(json.dumps(rules._content())), "promise": ["In the words of an earlier version."]}
+    earlier = rules_in(content)
+    assert earlier.mark != rules.mark
+    earlier.save(tmp_path / "rules.json")
+    watch = howsure.watch(howsure.load(tmp_path / "rules.json"))
+    watch.update(earlier(result[:0]), truth[:0])
+    watch.save(tmp_path / "watch.json")
+    assert howsure.load(tmp_path / "watch.json").rules.mark == earlier.mark
+    assert str(howsure.load(tmp_path / "rules.json")) == str(rules)
 
 
 def test_decided_rows_are_saved_joined_and_taken_apart(kind, tmp_path):

@@ -166,7 +166,7 @@ def test_in_words():
     assert (handed_over.value, handed_over.low, handed_over.high) == pytest.approx((share, low, high))
     assert acceptance.in_words() == str(acceptance)
     assert str(acceptance) == (
-        f"Hand {100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f} %) of the rows to a person: at most "
+        f"Hand {100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f} %) of the rows to a person. At most "
         "1 % of the rest are wrong, with 95 % confidence. "
         f"This accepts {acceptance.accepted:,} of 4,000 labelled rows, with {mistakes} mistakes among them."
     )

@@ -68,12 +68,12 @@ def test_a_promise_that_holds_raises_no_alarm_and_one_that_breaks_does(make, tmp
     watch.update(rules(result[500:]).with_truth(truth[500:]))
     assert not watch.alarm
     assert watch.since is None
-    assert str(watch).startswith("Nothing speaks against the promise in 900 rows: ")
+    assert str(watch).startswith("Nothing speaks against the promise in 900 rows. ")
     result, truth = make(random, 600, fall=0.6)
     watch.update(rules(result), truth)
     assert watch.alarm
     assert abs(watch.since - 901) < 100
-    assert str(watch).startswith(f"The promise does not hold any more: since about row {watch.since:,}, ")
+    assert str(watch).startswith(f"The promise does not hold any more, since about row {watch.since:,}. ")
     watch.report(tmp_path / "watch.html")
     assert "since here" in (tmp_path / "watch.html").read_text()
     watch.save(tmp_path / "watch.json")

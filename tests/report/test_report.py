@@ -44,8 +44,8 @@ def test_the_headline_counts_what_the_certainty_counts() -> None:
         int(np.sum((certainty.verdict == SURE) & ~certainty.settled)),
     )
     assert (
-        f"The model is sure of {sure:,} of 1,200 images ({unsettled} not settled); "
-        f"on {flips:,} it is flipping a coin, and for "
+        f"The model is sure of {sure:,} of 1,200 images ({unsettled} not settled). "
+        f"On {flips:,} it is flipping a coin, and for "
         f"{unclear:,} it has no clear answer."
     ) in words
     assert f"for {np.sum(~certainty.settled)} images" in words

@@ -235,13 +235,13 @@ def test_no_clear_answer_among_many():
         "No clear answer: '0' or '1', about 7.3 % each, or one of 98 others (86 % together)."
     )
     assert lead(found) == (
-        "The model is sure of none of 2 rows; on 1 it is flipping a coin, and for 1 it has no clear answer."
+        "The model is sure of none of 2 rows. On 1 it is flipping a coin, and for 1 it has no clear answer."
     )
     assert lead(found[:1]) == "The model has no clear answer for the one row it was given."
     assert lead(found[[0, 0]]) == "The model has no clear answer for any of 2 rows."
     assert summary_of(found).startswith(
-        "The model is sure of none of 2 rows, leans towards an answer on none, is flipping a coin on 1 and "
-        "has no clear answer for 1. "
+        "The model is sure of none of 2 rows. It leans towards an answer on none. It is flipping a coin on "
+        "1. It has no clear answer for 1. "
     )
     page = render(found)
     assert str(found[0]) in page.replace("&#39;", "'").replace("\u00a0", " ")

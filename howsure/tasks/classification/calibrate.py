@@ -456,12 +456,12 @@ def in_words(
     """Sentences about a fit; `change` are those of `change_in_words`."""
     return " ".join(
         [
+            f"Before calibration, percentages were off by {off_in_words(before.ece)}.",
+            f"After it, they are off by {off_in_words(after.ece)}. {HELPS[helps]}",
+            "All this is of rows that it had not learnt from.",
             f"Calibration by '{method}', learnt from {before.rows:,} rows with known answers.",
             change,
             f"No percentage is above {supported_in_words(before.rows)}: so many rows support no more.",
-            f"On rows it had not learnt from, percentages were off by {off_in_words(before.ece)} "
-            f"before, and by {off_in_words(after.ece)} after.",
-            HELPS[helps],
             *warnings,
             UNLESS_TRAINED_ON,
         ]

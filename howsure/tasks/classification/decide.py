@@ -72,7 +72,7 @@ class Abstention(Acceptance):
         return np.asarray(certainty.label != certainty.truth, dtype=np.float64)
 
     def in_words(self) -> str:
-        """The promise and its evidence, in two sentences."""
+        """The promise and its evidence, in three sentences."""
         return self.said("wrong", f"with {counted(self.mistakes, 'mistake')} among them")
 
     __str__ = in_words
@@ -164,16 +164,15 @@ class PredictionSets(FittedToRows):
     def __str__(self) -> str:
         of_each = " of every class" if self.by_class else ""
         sentence = (
-            f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each}"
+            f"Sets hold the true class of at least {100 * self.coverage:g} % of the rows{of_each}"
             f"{of_new_groups(self.groups)} on average. With these {self.rows:,} labelled rows "
             f"they hold it for {rounded_down(self.least)} or more, with 95 % confidence. On average "
             f"they hold {self.size:.2g} of {len(self.class_names)} classes."
         )
         if self.full > 0:
             sentence += (
-                f" On {rate(self.full)} of these rows they hold all classes, which says nothing: the model's "
-                "percentages do not tell there what else it could be. Ask for less coverage, or improve "
-                "the model."
+                f" On {rate(self.full)} of these rows they hold all classes, which says nothing. There the "
+                "percentages do not tell what else it could be. Ask for less coverage, or improve the model."
             )
         return sentence
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from howsure.evaluation.score import OUTSIDE, Measured, Score
 from howsure.results.origin import check_outside
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import proportion_interval
+from howsure.tasks.classification.printed import checked
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import constant_of, found_of, of_probabilities
 from howsure.tasks.truth import BELOW_CHANCE, truth_of
@@ -81,9 +82,10 @@ class Evaluation(Comparable, Displayed):
     _found: Paired = field(repr=False)
     _confidence: Floats = field(repr=False)  # (N,) probability of the label
     _right: Booleans = field(repr=False)  # (N,) whether it is the true class
+    _said: tuple[str, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
-        lines = [f"{self.rows:,} rows{self._in_groups}"]
+        lines = [*self._heading, f"{self.rows:,} rows{self._in_groups}"]
         lowest = lowest_recall(self)
         of_classes = [f"recall of '{name}'" for name, _ in lowest]
         width = max(29 if len(self._found.outside) else 18, *map(len, of_classes))
@@ -131,8 +133,16 @@ def evaluate(
     check_enough(truth)
     if outside is not None:
         check_outside(outside, certainty)
-    alone = evaluate_numbers(certainty, truth, seed, groups=groups)
+    alone = evaluate_in_words(certainty, truth, seed, groups)
     return alone if outside is None else beside(alone, certainty, outside)
+
+
+def evaluate_in_words(
+    certainty: Certainty, truth: Integers, seed: int, groups: Integers | None
+) -> Evaluation:
+    """As `evaluate_numbers`, with sentences above the scores."""
+    scored = evaluate_numbers(certainty, truth, seed, groups=groups)
+    return replace(scored, _said=checked(certainty._changed({"truth": truth}), scored.accuracy))
 
 
 def evaluate_numbers(
@@ -164,7 +174,7 @@ def evaluate_numbers(
         constant_accuracy = _share_by_group(truth == constant.label, groups)
     return Evaluation(
         rows=rows,
-        **paired.scores,
+        **paired.scores,  # type: ignore[arg-type]
         most_frequent=names[constant.label],
         constant_accuracy=constant_accuracy,
         accuracy_gain=constant.gain,

@@ -324,22 +324,8 @@ def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
 
 
 def _what_to_check(certainty: Certainty) -> Point:
-    kind, unclear = certainty.kind, certainty.no_clear_answer
-    named = [((certainty.verdict == COIN_FLIP) & ~unclear, "coin flip", "coin flips")]
-    named.append((unclear, "without a clear answer", "without a clear answer"))
-    if certainty.truth is not None:
-        wrong = (certainty.verdict == SURE) & (certainty.label != certainty.truth)
-        named.append((wrong, "it is sure of and gets wrong", "it is sure of and gets wrong"))
-    named.append((certainty.unfamiliar, "that is unfamiliar", "that are unfamiliar"))
-    named.append((certainty.verdict == LEANING, "it leans on", "it leans on"))
-    parts, before = list[str](), np.zeros(len(certainty), dtype=bool)
-    for rows, of_one, several in named:
-        count, again = int(np.sum(rows & ~before)), bool(np.any(rows & before))  # each row counts once
-        before |= rows
-        if count:
-            which = of_one if count == 1 else several
-            parts.append(f"the {'other ' if again else ''}{'one' if count == 1 else f'{count:,}'} {which}")
-    sentence = f"{upper('. Then '.join(parts))}." if parts else f"It is sure of every {kind}."
+    parts = words.first_in_words(certainty)
+    sentence = f"{upper('. Then '.join(parts))}." if parts else f"It is sure of every {certainty.kind}."
     link = "coin-flips", "See them" if parts else "The least certain"
     return Point("What to check first", sentence, link=link)
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from howsure.evaluation.score import Score
 from howsure.report.figures import beside, interval_of, proportion, share_of
 from howsure.tasks import verdict as verdicts
 from howsure.tasks.classification.result import Certainty
-from howsure.tasks.classification.words import doubt_in_words, settled_in_words
+from howsure.tasks.classification.words import (
+    claim_in_words,
+    doubt_in_words,
+    first_in_words,
+    settled_in_words,
+)
 from howsure.tasks.printed import NONE, Line, Lines
-from howsure.words import counted, listed
+from howsure.words import counted, upper
 
 _PHRASES = {
     verdicts.SURE: "is sure of",
@@ -45,10 +53,26 @@ def lead(certainty: Certainty) -> str:
     if unclear == rows:
         return f"The model has no clear answer for any of {rows:,} {kind}s."
     on_flips = f"on {flips:,} it is flipping a coin" if flips else "on none is it flipping a coin"
-    if unclear:
-        on_flips += f", and for {unclear:,} it has no clear answer"
     of_all = f"{f'{sure:,}' if sure else 'none'} of {counted(rows, kind)}{not_settled}"
-    return f"The model is sure of {of_all}; {on_flips}."
+    said = f"The model is sure of {of_all}"
+    if unclear:
+        return f"{said}. {upper(on_flips)}, and for {unclear:,} it has no clear answer."
+    return f"{said}; {on_flips}."
+
+
+def checked(certainty: Certainty, accuracy: Score) -> tuple[str, ...]:
+    """The claim of N ≥ 1 rows with true classes, how often they are right, and which to check first.
+
+    Args:
+        certainty: The rows.
+        accuracy: The share of right answers, with its interval.
+    """
+    right = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
+    if np.isfinite(accuracy.low):  # over groups, where rows depend on each other
+        right = replace(right, low=accuracy.low, high=accuracy.high)
+    first = first_in_words(certainty)
+    said = claim_in_words(float(certainty.probability.mean()), right), lead(certainty)
+    return (*said, f"Check first {'. Then '.join(first)}.") if first else said
 
 
 def lines(certainty: Certainty, count: int | None) -> Lines:
@@ -66,19 +90,20 @@ def summary(certainty: Certainty) -> str:
     """Say the mean claim and how often it is right, then how many rows got which verdict."""
     if not len(certainty):
         return lead(certainty)
-    parts, whole = list[str](), f" of {counted(len(certainty), certainty.kind)}"
+    sentences, whole = list[str](), f" of {counted(len(certainty), certainty.kind)}"
     for verdict, phrase in _PHRASES.items():
         unclear = certainty.no_clear_answer
         chosen = unclear if verdict == verdicts.NO_CLEAR_ANSWER else (certainty.verdict == verdict) & ~unclear
         count = int(np.sum(chosen))
         if verdict == verdicts.NO_CLEAR_ANSWER and not count:
             continue
-        summary_text = f"{phrase} {f'{count:,}' if count else 'none'}{'' if parts else whole}"
+        who = "It" if sentences else "The model"
+        summary_text = f"{who} {phrase} {f'{count:,}' if count else 'none'}{'' if sentences else whole}"
         if count and certainty.truth is not None:
             right = int(np.sum(chosen & (certainty.label == certainty.truth)))
             summary_text += f" (right on {right:,}, {share_of(proportion(right, count))})"
-        parts.append(summary_text)
-    text = f"The model {listed(parts)}. {settled_in_words(certainty)} {doubt_in_words(certainty)}".rstrip()
+        sentences.append(f"{summary_text}.")
+    text = " ".join([*sentences, settled_in_words(certainty), doubt_in_words(certainty)]).rstrip()
     if certainty.truth is None:
         return text
     overall = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))

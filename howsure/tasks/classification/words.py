@@ -60,14 +60,33 @@ def doubt_in_words(certainty: Certainty) -> str:
     return f"{alike}: more {words['passes']} will not help." if certainty.settled.all() else f"{alike}."
 
 
+def first_in_words(certainty: Certainty) -> list[str]:
+    """The rows to check, each once, those first that come first: `the 2 coin flips`."""
+    unclear = certainty.no_clear_answer
+    named = [((certainty.verdict == verdicts.COIN_FLIP) & ~unclear, "coin flip", "coin flips")]
+    named.append((unclear, "without a clear answer", "without a clear answer"))
+    if certainty.truth is not None:
+        wrong = (certainty.verdict == verdicts.SURE) & (certainty.label != certainty.truth)
+        named.append((wrong, "it is sure of and gets wrong", "it is sure of and gets wrong"))
+    named.append((certainty.unfamiliar, "that is unfamiliar", "that are unfamiliar"))
+    named.append((certainty.verdict == verdicts.LEANING, "it leans on", "it leans on"))
+    parts, before = list[str](), np.zeros(len(certainty), dtype=bool)
+    for rows, of_one, several in named:
+        count, again = int(np.sum(rows & ~before)), bool(np.any(rows & before))
+        before |= rows
+        if count:
+            which = of_one if count == 1 else several
+            parts.append(f"the {'other ' if again else ''}{'one' if count == 1 else f'{count:,}'} {which}")
+    return parts
+
+
 def claim_in_words(claim: float, right: Proportion) -> str:
-    """The mean percentage and the share of right answers, a sentence."""
+    """The mean percentage and the share of right answers, two or three sentences."""
     sentence = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
     sentence += f"({interval_of(right)}). "
-    off = differs_from_claim(claim, right)
-    if not off:
+    if right.low <= claim <= right.high:
         return sentence + "Chance may explain the difference."
-    words = "It is too sure" if off < 0 else "It is more modest than it need be"
+    words = "It is too sure" if claim > right.share else "It is more modest than it need be"
     by = abs(100 * (claim - right.share))
     return (
         f"{sentence}{words}, by {by:.{decimals(right)}f}\u00a0points. "

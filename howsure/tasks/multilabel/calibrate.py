@@ -42,12 +42,12 @@ class MultilabelCalibrator(SavedCalibrator):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of all labels, each after the label's name; empty if nothing is amiss."""
-        return tuple(
-            f"'{name}': {warning}"
-            for name, calibrator in self.of_label.items()
-            for warning in calibrator.warnings
-        )
+        """Those of all labels, each after the names of its labels; empty if nothing is amiss."""
+        names: dict[str, list[str]] = {}
+        for name, calibrator in self.of_label.items():
+            for warning in calibrator.warnings:
+                names.setdefault(warning, []).append(name)
+        return tuple(f"{listed(of)}: {warning}" for warning, of in names.items())
 
     def __call__(self, certainty: MultilabelCertainty) -> MultilabelCertainty:
         """The same rows with calibrated probabilities, and what follows from them, as `Calibrator` does it.
@@ -107,13 +107,13 @@ class MultilabelCalibrator(SavedCalibrator):
         by_methods = f"'{first.method}'" if len(methods) == 1 else "; ".join(methods)
         return " ".join(
             [
-                f"Calibration of {counted(len(self.of_label), 'label')} by {by_methods}, each by itself, "
-                f"learnt from {first.rows:,} rows with known answers.",
                 *(
                     f"Percentages of {listed(names)} {outcome}."
                     for outcome, names in names_of_outcome.items()
                     if names
                 ),
+                f"Calibration of {counted(len(self.of_label), 'label')} by {by_methods}, each by itself, "
+                f"learnt from {first.rows:,} rows with known answers.",
                 *self.warnings,
             ]
         )

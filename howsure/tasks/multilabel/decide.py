@@ -55,9 +55,10 @@ class MultilabelPredictionSets(FittedToRows):
 
     def __str__(self) -> str:
         return (
-            f"Sets that hold {100 * self.coverage:g} % or more of the labels that are true of a row"
-            f"{of_new_groups(self.groups)}, on average over rows: all labels with a probability of at least "
-            f"{self.threshold:.3g}. On average they hold {self.size:.2g} of {len(self.label_names)} labels."
+            f"Sets hold {100 * self.coverage:g} % or more of the labels that are true of a row"
+            f"{of_new_groups(self.groups)}, on average over rows. They are all labels with a probability of "
+            f"at least {self.threshold:.3g}. On average they hold {self.size:.2g} of "
+            f"{len(self.label_names)} labels."
         )
 
 
@@ -107,7 +108,7 @@ class MultilabelAbstention(Acceptance):
         return np.asarray(np.any(certainty.yes != certainty.truth, axis=1), dtype=np.float64)
 
     def in_words(self) -> str:
-        """The promise and its evidence, in two sentences."""
+        """The promise and its evidence, in three sentences."""
         return self.said("wrong in a label or more", f"{self.mistakes:,} of them with a wrong label")
 
     __str__ = in_words

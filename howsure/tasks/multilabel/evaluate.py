@@ -13,7 +13,9 @@ from howsure.errors import InputError
 from howsure.evaluation.paired import Comparable, Paired, check_enough
 from howsure.evaluation.score import Score, in_columns
 from howsure.sampling.outcome import Integers
-from howsure.tasks.classification.evaluate import Evaluation, all_scores, ends_of, evaluate_numbers
+from howsure.tasks.classification.evaluate import Evaluation, all_scores, ends_of, evaluate_in_words
+from howsure.tasks.classification.printed import checked
+from howsure.tasks.multilabel.printed import answers_of
 from howsure.tasks.multilabel.result import NO_AND_YES, MultilabelCertainty
 from howsure.tasks.truth import truth_of
 from howsure.words import counted
@@ -37,6 +39,7 @@ class MultilabelEvaluation(Comparable, Displayed):
     of_label: Mapping[str, Evaluation]
     mean: Mapping[str, Score]
     _found: Paired = field(repr=False)
+    _said: tuple[str, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
         names = ["mean over labels", *self.of_label]
@@ -53,7 +56,7 @@ class MultilabelEvaluation(Comparable, Displayed):
         columns.append([f"recall of '{NO_AND_YES[1]}'", "", *recalls])
         lines = in_columns([*zip(*columns, strict=True)])
         rows, labels = counted(self.rows, "row"), counted(len(self.of_label), "label")
-        return "\n".join([f"{rows}{self._in_groups}, {labels}", *lines])
+        return "\n".join([*self._heading, f"{rows}{self._in_groups}, {labels}", *lines])
 
 
 def evaluate(
@@ -80,7 +83,7 @@ def evaluate(
     check_enough(truth)
     true = truth.astype(np.int64)
     of_label = {
-        name: evaluate_numbers(certainty.of_label(k), true[:, k], seed, groups=groups)
+        name: evaluate_in_words(certainty.of_label(k), true[:, k], seed, groups)
         for k, name in enumerate(certainty.label_names)
     }
     mistaken = int(np.sum(np.any(certainty.yes != truth, axis=1)))
@@ -92,7 +95,14 @@ def evaluate(
         mean_of_labels = type(defined[0]).mean(defined, min(decided, len(defined[0].parts)))
         means[name] = replace(mean_of_labels, sizes=defined[0].sizes)
     mean = replace(Paired.of(means, certainty, true), groups=groups)
-    return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores, _found=mean)
+    answers = answers_of(certainty._changed({"truth": truth}))
+    return MultilabelEvaluation(
+        rows=len(truth),
+        of_label=of_label,
+        mean=mean.scores,
+        _found=mean,
+        _said=checked(answers, mean.scores["accuracy"]),
+    )
 
 
 def score_lines(result: MultilabelCertainty, evaluation: MultilabelEvaluation) -> list[list[Any]]:

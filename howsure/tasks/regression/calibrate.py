@@ -212,16 +212,18 @@ def _explanation(
     warnings: Sequence[str],
     by_row: ByRow | None,
 ) -> str:
-    sentences = [f"Calibration of numbers, learnt from {after.rows:,} rows with known answers."]
+    sentences, changes = list[str](), list[str]()
     for name, score in values.items():
         of = "" if len(values) == 1 else f" of {name!r}"
         coverages = [of.of_target[name].coverage for of in (before, after)]
         shares = [rate(coverage.value) for coverage in coverages if coverage is not None]
-        now = f" before and {shares[1]} now" if len(shares) == 2 else ""
-        sentences.append(
-            f"{scatter.said.format(of, score)}. In rows that it had not learnt from, {100 * SHOWN:g}\u00a0% "
-            f"intervals held {shares[0]} of the answers{now}."
-        )
+        held = f"{100 * SHOWN:g}\u00a0% intervals{of} hold {shares[0]} of the answers"
+        if len(shares) == 2:
+            held = f"Before calibration, {held.replace(' hold ', ' held ')}; now they hold {shares[1]}"
+        sentences.append(f"{held}, in rows that it had not learnt from.")
+        changes.append(f"{scatter.said.format(of, score)}.")
+    sentences.append(f"Calibration of numbers, learnt from {after.rows:,} rows with known answers.")
+    sentences += changes
     if by_row is not None:
         alike = [name for name, of in zip(values, by_row.of_targets, strict=True) if not of.trees]
         none = f", but for {quoted(alike)}: held-out rows show no difference there" if alike else ""

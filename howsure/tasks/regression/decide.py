@@ -89,7 +89,7 @@ class RegressionAbstention(Acceptance):
         return _off(result, result.truth, np.array([*self.tolerance.values()])).astype(np.float64)
 
     def in_words(self) -> str:
-        """The promise and its evidence, in two sentences."""
+        """The promise and its evidence, in three sentences."""
         limits = [exactly(limit) for limit in self.tolerance.values()]
         if len(limits) > 1:
             limits = [f"{limit} in '{name}'" for name, limit in zip(self.tolerance, limits, strict=True)]
@@ -242,7 +242,7 @@ class PredictionIntervals(FittedToRows):
             for name, width in zip(self.target_names, self.width, strict=True)
         ]
         text = (
-            f"Intervals that hold {which} in at least {100 * self.coverage:g} % of the rows"
+            f"Intervals hold {which} in at least {100 * self.coverage:g} % of the rows"
             f"{of_new_groups(self.groups)} on average. "
             f"With these {counted(self.rows, 'labelled row')} they hold {them} in "
             f"{rounded_down(self.least)} or more, with 95 % confidence. "

@@ -25,6 +25,7 @@ from howsure.evaluation.score import (
 from howsure.results.origin import check_outside
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.evaluate import ends_of
+from howsure.tasks.regression.printed import checked
 from howsure.tasks.regression.quantiles import pairs_of
 from howsure.tasks.regression.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
 from howsure.tasks.regression.scores import AT_LEVELS, LEVELS, METRICS, named_at, of_target
@@ -156,6 +157,7 @@ class RegressionEvaluation(Comparable, Displayed):
     note: str = ""
     coverage_together: ScoreAtLevels | None = None
     _found: Paired = field(repr=False, kw_only=True)
+    _said: tuple[str, ...] = field(default=(), repr=False)
 
     def __getattr__(self, name: str) -> Any:
         if name not in FIELDS:
@@ -175,7 +177,7 @@ class RegressionEvaluation(Comparable, Displayed):
         return cells
 
     def __str__(self) -> str:
-        lines = [f"{self.rows:,} rows{self._in_groups}"]
+        lines = [*self._heading, f"{self.rows:,} rows{self._in_groups}"]
         for target in self.of_target:
             lines += [f"'{target}'"] if len(self.of_target) > 1 else []
             lines += in_columns(self.cells(target))
@@ -201,7 +203,8 @@ def evaluate(
     check_enough(truth)
     if outside is not None:
         check_outside(outside, result)
-    return evaluate_numbers(result, truth, seed, outside, groups=groups)
+    evaluation = evaluate_numbers(result, truth, seed, outside, groups=groups)
+    return replace(evaluation, _said=checked(result._changed({"truth": truth}), alone=groups is None))
 
 
 def evaluate_numbers(

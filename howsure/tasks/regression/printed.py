@@ -74,6 +74,18 @@ def lead(result: RegressionCertainty) -> str:
     return f"{text} How far new answers scatter is not known."
 
 
+def checked(result: RegressionCertainty, alone: bool) -> tuple[str, ...]:
+    """How many true numbers N ≥ 1 rows hold, how far they lie, and which rows to check first.
+
+    Args:
+        result: The rows, with true numbers.
+        alone: Whether rows are independent, as the intervals of counted shares need.
+    """
+    held = coverage_in_words(result) if alone and len(result.target_names) <= FEW_TARGETS else ""
+    first = f"Check first the {result.kind}s with the widest intervals."
+    return tuple(filter(None, (held, lead(result), first)))
+
+
 def lines(result: RegressionCertainty, count: int | None) -> Lines:
     """All rows in their order, or at most so many whose numbers are least certain."""
     positions = range(len(result)) if count is None else result.widest(count).tolist()
@@ -193,7 +205,7 @@ def coverage_in_words(result: RegressionCertainty) -> str:
     ]
     if not verdicts:
         return f"{sentence}: chance may explain the difference."
-    return f"{sentence}. {upper(listed(verdicts))}. {MENDED}"
+    return " ".join([f"{sentence}.", *(f"{upper(verdict)}." for verdict in verdicts), MENDED])
 
 
 def made_of_in_words(result: RegressionCertainty) -> str:

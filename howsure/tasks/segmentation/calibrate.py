@@ -93,12 +93,11 @@ class DenseCalibrator(SavedCalibrator):
         change_in_numbers = f"(temperature {self.temperature}, where 1 changes nothing)"
         change = temperature_in_words(self.temperature.low, self.temperature.high, change_in_numbers)
         return (
-            f"Calibration by one temperature, learnt from {self.rows:,} rows with known answers. {change} On "
-            f"rows it had not learnt from, the NLL is {self.before} before and {self.after} after. "
-            f"{HELPS[helps_in(self.difference)]} {UNLESS_TRAINED_ON}"
+            f"Before calibration, the NLL was {self.before}; after it, {self.after}, on rows that it had not "
+            "learnt from. "
+            f"{HELPS[helps_in(self.difference)]} Calibration by one temperature, learnt from {self.rows:,} "
+            f"rows with known answers. {change} {UNLESS_TRAINED_ON}"
         )
-
-    __str__ = in_words
 
     def __repr__(self) -> str:
         made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"

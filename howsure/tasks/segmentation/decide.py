@@ -223,9 +223,9 @@ class DensePredictionSets(FittedToRows):
 
     def __str__(self) -> str:
         return (
-            f"Sets that hold the true class at {100 * self.coverage:g} % or more of the positions of a row, "
-            f"on average over rows{of_new_groups(self.groups)}: all classes with a probability of at "
-            f"least {self.threshold:.3g}, and the most probable one. Learnt from {self.rows:,} labelled "
+            f"Sets hold the true class at {100 * self.coverage:g} % or more of the positions of a row, "
+            f"on average over rows{of_new_groups(self.groups)}. They are all classes with a probability of "
+            f"at least {self.threshold:.3g}, and the most probable one. Learnt from {self.rows:,} labelled "
             f"rows, where they hold {self.size:.2g} of {len(self.class_names)} classes on average."
         )
 

@@ -20,6 +20,7 @@ from howsure.evaluation.score import Score, in_columns
 from howsure.results.origin import check_outside
 from howsure.sampling.outcome import Integers
 from howsure.tasks.classification.evaluate import ends_of
+from howsure.tasks.segmentation.printed import checked
 from howsure.tasks.segmentation.result import DenseCertainty
 from howsure.tasks.segmentation.scores import (
     METRICS,
@@ -105,6 +106,7 @@ class DenseEvaluation(Comparable, Displayed):
     outside_auroc: Score | None = None
     outside_fpr95: Score | None = None
     outside_auroc_by_disagreement: Score | None = None
+    _said: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def counted(self) -> str:
@@ -153,7 +155,7 @@ class DenseEvaluation(Comparable, Displayed):
         return sentences
 
     def __str__(self) -> str:
-        lines = [self.counted, *in_columns(self.cells())]
+        lines = [*self._heading, self.counted, *in_columns(self.cells())]
         head = ["class", "Dice", "IoU", f"{self._position_name}s"]
         return "\n".join([*lines, *in_columns([head, *self.cells_of_classes()]), *self.sentences()])
 
@@ -201,6 +203,7 @@ def evaluate(
         _kind=result.kind,
         _position_name=result.position_name,
         _found=paired,
+        _said=checked(result, scores["accuracy"]),
     )
     if outside is None:
         return alone

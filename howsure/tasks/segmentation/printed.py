@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from howsure.evaluation.score import Score
 from howsure.tasks.printed import NONE, Line, Lines
 from howsure.tasks.probabilities import nothing_drawn
 from howsure.tasks.segmentation.result import DenseCertainty
@@ -25,6 +26,23 @@ def lead(certainty: DenseCertainty) -> str:
         return f"{text}."
     most = int(np.argmax(certainty.undecided))
     return f"{text}, at most {share_in_words(float(certainty.undecided[most]))} % in one {kind}."
+
+
+def checked(certainty: DenseCertainty, accuracy: Score) -> tuple[str, ...]:
+    """How often the labels of N ≥ 1 rows are right, how many are coin flips, and which row to check first."""
+    ends = f"{rate(accuracy.low)} to {rate(accuracy.high)}" if np.isfinite(accuracy.low) else ""
+    right = f"The model is right on {rate(accuracy.value)} of the {certainty.position_name}s"
+    return f"{right}{f' ({ends})' if ends else ''}.", lead(certainty), *first_in_words(certainty)
+
+
+def first_in_words(certainty: DenseCertainty) -> list[str]:
+    """The row to check first, a sentence; none of one row."""
+    if len(certainty) < 2:
+        return []
+    most = certainty.most_undecided(1).tolist()[0]
+    largest, usual = 100 * certainty.doubt[most], 100 * np.median(certainty.doubt)
+    called, of_usual = certainty[most].called, f"{usual:.0f} % in the median {certainty.kind}"
+    return [f"Check first {called}: its doubt is {largest:.0f} %, and {of_usual}."]
 
 
 def lines(certainty: DenseCertainty, count: int | None) -> Lines:
