@@ -286,7 +286,10 @@ def maps(result: DenseCertainty, row: int, image: Any, *, ax: Sequence[Axes] | N
     check_type(result, DenseCertainty, "result", "classes at positions, a DenseCertainty")
     one_position(row, len(result))
     label, picture = np.asarray(result.label[row]), np.asarray(image)
-    counts = label >= 0
+    inside = tuple(map(slice, np.argwhere(label >= 0).max(axis=0) + 1))
+    if label[inside].shape in (picture.shape[:2], picture.shape[1:]):  # the row is smaller than the largest
+        label = label[inside]
+    counts, places = label >= 0, tuple(map(slice, label.shape))
     if picture.ndim == 3 and picture.shape[:2] != label.shape and picture.shape[1:] == label.shape:
         picture = np.moveaxis(picture, 0, -1)
     if label.ndim != 2 or picture.shape[:2] != label.shape:
@@ -318,9 +321,9 @@ def maps(result: DenseCertainty, row: int, image: Any, *, ax: Sequence[Axes] | N
         handles=keys, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False
     )
     probable = axes[2].imshow(
-        result.probability[row], cmap="cividis", vmin=0, vmax=1, interpolation="nearest"
+        result.probability[row][places], cmap="cividis", vmin=0, vmax=1, interpolation="nearest"
     )
-    flips = np.asarray(result.verdict[row]) == "coin flip"
+    flips = np.asarray(result.verdict[row])[places] == "coin flip"
     if flips.any() and not flips.all():
         axes[2].contour(flips, levels=[0.5], colors="white", linewidths=0.8)
     axes[2].set_title("Probability of that class", fontsize="medium")

@@ -44,7 +44,7 @@ from howsure.inputs.frames import is_frame, labelled_frame, numbers_in
 from howsure.inputs.loaders import first, gather
 from howsure.inputs.reading import reading
 from howsure.inputs.rows import InputSpec, Rows, check_rows
-from howsure.inputs.sizes import check_one_size
+from howsure.inputs.sizes import INPUT_IDS, RowsOfSizes, check_one_size
 from howsure.inputs.tables import Roles
 from howsure.optional import needs, needs_keras
 from howsure.words import listed
@@ -138,7 +138,10 @@ class ModelHandle:
             InputError: As in `howsure.inputs.loaders.gather`.
             FileError: A file or folder cannot be read.
         """
-        if self.pipeline is not None and not isinstance(x, Rows):
+        if isinstance(x, RowsOfSizes):
+            return Rows(x)
+        tokens = x.get(INPUT_IDS) if isinstance(x, Mapping) else None  # of a pipeline that is read already
+        if self.pipeline is not None and not isinstance(x, Rows) and not isinstance(tokens, np.ndarray):
             rows: Rows = self.adapter.rows_of_texts(self.pipeline, x)
             return rows
         if is_frame(x) and (self.is_estimator or self.feature_names):

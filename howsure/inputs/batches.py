@@ -12,7 +12,7 @@ from howsure.inputs.align import ID, check_ids
 from howsure.inputs.frames import is_frame
 from howsure.inputs.labels import are_names
 from howsure.inputs.rows import InputSpec, Rows, as_array, fits
-from howsure.inputs.sizes import PAD, grouped
+from howsure.inputs.sizes import PAD, differ, grouped
 
 _LABELS, _CALLED = "labels", "The values in a batch"
 IDS = (ID, "ids", "path", "paths", "file", "filename", "file_name", "image_id", "image_path", "idx", "index")
@@ -280,8 +280,8 @@ def has_names(labels: Any) -> bool:
 
 
 def named_or_array(labels: Any, called: str = "The labels") -> Any:
-    """Labels in their own form if that may have names in it, None for none, otherwise an array."""
-    return labels if labels is None or has_names(labels) else as_array(labels, called)
+    """Labels in their own form if that may have names or maps of several sizes in it, otherwise an array."""
+    return labels if labels is None or has_names(labels) or differ([labels]) else as_array(labels, called)
 
 
 def _is_array(value: object) -> bool:

@@ -56,6 +56,8 @@ def gather(
         return read_frame(x, inputs())
     if isinstance(x, Mapping):
         return _of_mapping(x, inputs(), names())
+    if isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1 and is_several([*x]):
+        x = [*x]  # as numpy holds rows of several sizes
     of_dicts = _is_list_of_dicts(x)
     if isinstance(x, (list, tuple)) and not of_dicts and not _is_list_of_pairs(x):
         framed = is_several(x) and any(map(is_frame, x))
@@ -114,7 +116,8 @@ def length(x: Any, called: str = "The rows") -> int:
     """
     try:
         if isinstance(x, Mapping):
-            return length(next(iter(x.values())), called)
+            rows = next(iter(x.values()))
+            return len(rows) if isinstance(rows, (list, tuple)) else length(rows, called)
         return len(x[0]) if is_several(x) else int(x.shape[0]) if hasattr(x, "shape") else len(x)
     except (TypeError, IndexError, StopIteration) as error:
         raise InputError(

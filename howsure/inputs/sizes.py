@@ -16,6 +16,9 @@ from howsure.tuning import BLOCK
 ATTENTION_MASK = "attention_mask"
 """Name of the input of `transformers` that is 1 at tokens and 0 at padding."""
 
+INPUT_IDS = "input_ids"
+"""Name of the input of `transformers` that holds tokens."""
+
 PAD = (
     "Pad or cut all rows to one shape, not each batch to its own: of tokens with tokenizer(texts, "
     "padding='max_length', …), of other sequences with torch.nn.utils.rnn.pad_sequence over all rows"
@@ -126,7 +129,7 @@ def listed_rows(inputs: Mapping[Any, Any], form: Callable[[dict[Any, Any]], Any]
             expected="the same number of rows for every input",
             received=", ".join(f"'{name}' has {count}" for name, count in counts.items()),
         )
-    arrays = {name: [np.asarray(row)[np.newaxis] for row in part] for name, part in inputs.items()}
+    arrays = {name: [as_array(row, "The rows")[np.newaxis] for row in part] for name, part in inputs.items()}
     return grouped(
         [dict(zip(arrays, rows, strict=True)) for rows in zip(*arrays.values(), strict=True)], form
     )
@@ -137,7 +140,7 @@ def check_one_size(x: Any) -> None:
     if isinstance(x, RowsOfSizes):
         raise InputError(
             "The rows differ in size",
-            expected="rows of one shape; `assess` and `plan` alone take several",
+            expected="rows of one shape; `assess`, `stream`, `objects` and `plan` alone take several",
             received=f"{len(x)} rows of {len(x.parts)} sizes",
             hint=PAD,
         )

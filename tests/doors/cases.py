@@ -65,7 +65,7 @@ class Case:
 
 
 @functools.cache
-def network(kind, turn=None, unit=(1.0, 0.0), seed=5, moved=0.0):
+def network(kind, turn=None, unit=(1.0, 0.0), seed=5, moved=0.0, shape=None):
     """Three dense layers with dropout after the first; at positions each position for itself."""
     random, of = np.random.default_rng(seed), of_kind(kind)
     first = 2 * random.normal(size=(of.shape[-1], UNITS)) + moved, random.normal(size=UNITS)
@@ -80,7 +80,7 @@ def network(kind, turn=None, unit=(1.0, 0.0), seed=5, moved=0.0):
         "mixed": (Dense(*mixed, "tanh"), "drop"),
         "output": (Dense(last, bias, of.ending), "mixed"),
     }
-    return ArrayModel(kind, [InputSpec("x", of.shape, "float32")], steps, trained_for=of.trained_for)
+    return ArrayModel(kind, [InputSpec("x", shape or of.shape, "float32")], steps, trained_for=of.trained_for)
 
 
 globals().update({kind: functools.partial(network, kind) for kind in KINDS})  # as commands name a model

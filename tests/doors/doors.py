@@ -225,6 +225,12 @@ def intervals(held):
     return Said({"intervals": fitted(held.result)}, whole={"text": str(fitted)})
 
 
+def together(held):
+    """Intervals that hold all numbers of a row at once."""
+    fitted = howsure.prediction_intervals(held.result, held.truth, coverage=COVERAGE, together=True)
+    return Said({"intervals": fitted(held.result)}, whole={"text": str(fitted)})
+
+
 def abstained(held):
     of = of_kind(held.case.kind)
     rule = howsure.abstain(held.result, held.truth, risk=of.risk, tolerance=of.tolerance)
@@ -422,6 +428,9 @@ DOORS = {
     ),
     "prediction_intervals": Door(
         intervals, ("prediction_intervals",), truth=True, fits=True, part="prediction_intervals", learns=True
+    ),
+    "prediction_intervals together": Door(
+        together, ("prediction_intervals",), truth=True, fits=True, part="prediction_intervals", learns=True
     ),
     "abstain": Door(
         abstained, ("abstain",), truth=True, fits=True, part="abstain", learns=True, in_the_unit=True

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -80,3 +81,54 @@ def test_what_a_pipeline_does_not_take_says_what_it_takes():
 def test_texts_alone_are_told_how_they_become_tokens():
     with pytest.raises(howsure.InputError, match=r"tokenizer\(texts\).*assess\(pipeline, texts\)"):
         howsure.assess(bert(), TEXTS)
+
+
+# --- relations: see tests/doors -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["text-classification", "token-classification"])
+def test_texts_in_another_order_or_form_are_the_same_texts(task):
+    texts, order = pipeline(task, ["O", "B-PER", "B-LOC"]), [3, 0, 4, 2, 1]
+    asked = {"method": howsure.MCDropout(passes=20)}
+    expected = howsure.assess(texts, TEXTS, **asked)
+    forms = (tuple(TEXTS), np.array(TEXTS), pd.Series(TEXTS), iter(TEXTS))
+    found = [(howsure.assess(texts, form, **asked), slice(None)) for form in forms]
+    found.append((howsure.assess(texts, [TEXTS[row] for row in order], **asked), order))
+    for result, rows in found:
+        for name in ("label", "probability", "entropy"):
+            np.testing.assert_array_equal(getattr(result, name), getattr(expected, name)[rows])
+
+
+def test_the_names_of_columns_and_a_set_are_no_texts():
+    classify = pipeline("text-classification", ["no", "yes"])
+    with pytest.raises(
+        howsure.InputError, match=r"a list of texts.*DataFrame\. Give its column.*frame\['text'\]"
+    ):
+        howsure.assess(classify, pd.DataFrame({"text": TEXTS}))
+    with pytest.raises(howsure.InputError, match="a list of texts"):
+        howsure.assess(classify, {*TEXTS})
+
+
+def test_members_of_an_ensemble_may_be_pipelines():
+    one, other = (pipeline("text-classification", ["no", "yes"]) for _ in range(2))
+    with torch.no_grad():
+        other.model.classifier.weight.mul_(-1)
+    result = howsure.assess(one, TEXTS, method=howsure.Ensemble([other]))
+    plain = [howsure.assess(each, TEXTS, method=howsure.Softmax()).probabilities for each in (one, other)]
+    np.testing.assert_allclose(result.probabilities, np.mean(plain, axis=0), atol=1e-6)
+
+
+def test_a_comparison_of_texts_says_that_they_differ_in_length():
+    classify, labels = pipeline("text-classification", ["no", "yes"]), [0, 1, 0, 1, 0]
+    with pytest.raises(howsure.InputError, match=r"^The rows differ in size.*5 rows of 4 sizes"):
+        howsure.compare(classify, TEXTS, labels)
+
+
+def test_labels_of_tokens_are_lists_of_names():
+    names = ["O", "B-PER", "B-LOC"]
+    result = howsure.assess(pipeline("token-classification", names), TEXTS, method=howsure.Softmax())
+    numbers = [np.arange(len(text.split()) + 2) % 3 for text in TEXTS]
+    expected = result.with_truth(numbers)
+    found = result.with_truth([[names[label] for label in labels] for labels in numbers])
+    np.testing.assert_array_equal(found.truth, expected.truth)
+    assert (found.truth >= 0).sum() == sum(len(text.split()) for text in TEXTS)

@@ -140,6 +140,71 @@ def test_labels_of_rows_of_several_sizes_have_the_size_of_their_row():
         result.with_truth(truth[:4])
 
 
+ASKED = {"method": howsure.MCDropout(passes=20), "outputs": "logits"}
+
+# --- ways in and out -------------------------------------------------------------------------------
+
+FORMS = {
+    "a tuple": tuple,
+    "tensors": lambda rows: [torch.tensor(row) for row in rows],
+    "an array of objects": lambda rows: np.array([*rows, None], dtype=object)[:-1],
+    "double precision": lambda rows: [row.astype(float) for row in rows],
+    "batches": lambda rows: (row[None] for row in rows),
+    "a dict": lambda rows: {"x": rows, "id": [f"r{number}" for number in range(len(rows))]},
+    "dicts": lambda rows: [{"x": row, "id": f"r{number}"} for number, row in enumerate(rows)],
+}
+
+
+@pytest.mark.parametrize("module", [Images, Pixels])
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_of_several_sizes_are_the_same_in_every_form(module, form):
+    rows, order = images(), [3, 0, 5, 1, 4, 2]
+    expected = howsure.assess(module().eval(), rows, **ASKED)
+    result = howsure.assess(module().eval(), FORMS[form](rows), **ASKED)
+    turned = howsure.assess(module().eval(), FORMS[form]([rows[row] for row in order]), **ASKED)
+    for name in ("label", "mc_error", "entropy", "passes"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
+        np.testing.assert_array_equal(getattr(turned, name), getattr(expected, name)[order])
+    if "dict" in form:
+        assert result.ids.tolist() == [f"r{number}" for number in range(6)]
+
+
+def test_bfloat16_is_read_and_the_callers_buffer_may_change():
+    rows = [torch.tensor(row).bfloat16() for row in images()]
+    expected = howsure.assess(Images().eval(), [row.float() for row in rows], **ASKED)
+    result = howsure.assess(Images().eval(), rows, **ASKED)
+    for row in rows:
+        row.zero_()
+    np.testing.assert_array_equal(result.probabilities, expected.probabilities)
+
+
+@pytest.mark.parametrize("names", [None, ("cat", "dog", "emu")])
+def test_labels_come_with_the_rows_as_beside_the_result(names):
+    rows = images()
+    truth = [np.random.default_rng(number).integers(0, 3, row.shape[1:]) for number, row in enumerate(rows)]
+    given = truth if names is None else [np.array(names)[labels].tolist() for labels in truth]
+    expected = howsure.assess(Pixels().eval(), rows, class_names=names, **ASKED).with_truth(given).truth
+    for x in (
+        {"x": rows, "y": given},
+        [{"x": row, "labels": labels} for row, labels in zip(rows, given, strict=True)],
+    ):
+        found = howsure.assess(Pixels().eval(), x, class_names=names, **ASKED)
+        np.testing.assert_array_equal(found.truth, expected)
+    for number, labels in enumerate(truth):
+        np.testing.assert_array_equal(expected[number][tuple(map(slice, labels.shape))], labels)
+        assert (expected[number] >= 0).sum() == labels.size
+
+
+def test_maps_are_drawn_over_an_image_of_its_own_size():
+    plot = pytest.importorskip("matplotlib.pyplot")
+    rows = [np.abs(row) / 9 for row in images()]
+    result = howsure.assess(Pixels().eval(), rows, **ASKED)
+    axes = howsure.plot.maps(result, 1, rows[1])
+    shapes = [each.images[0].get_array().shape[:2] for each in axes]
+    plot.close("all")
+    assert shapes == [(12, 9)] * 3
+
+
 def equal_to_each_row(found, alone, count):
     """The objects of each row are those that `alone` finds in it."""
     assert (np.diff(found.row) >= 0).all()
@@ -154,13 +219,10 @@ def equal_to_each_row(found, alone, count):
         assert found.certainty.ids[own].tolist() == ids
 
 
-OBJECTS = {"method": howsure.MCDropout(passes=20), "outputs": "logits"}
-
-
 def test_components_of_images_of_several_sizes(tmp_path):
     module, rows = Pixels().eval(), images()
     truth = [np.random.default_rng(number).integers(0, 3, row.shape[1:]) for number, row in enumerate(rows)]
-    asked = {"scheme": "components", **OBJECTS}
+    asked = {"scheme": "components", **ASKED}
     one_by_one = [howsure.objects(module, row[None], **asked) for row in rows]
     batches = [(row[None], labels[None]) for row, labels in zip(rows, truth, strict=True)]
     for x in (rows, batches):
@@ -199,7 +261,7 @@ def test_spans_of_texts_of_several_lengths():
     ]
     words = [[None, *range(len(text) - 2), None] for text in tokens]
     names = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
-    asked = {"scheme": "BIO", "class_names": names, "class_axis": 2, **OBJECTS}
+    asked = {"scheme": "BIO", "class_names": names, "class_axis": 2, **ASKED}
     found = howsure.objects(Tags().eval(), tokens, words=words, **asked)
     equal_to_each_row(
         found,

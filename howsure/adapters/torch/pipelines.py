@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,17 @@ def rows_of_texts(pipeline: Any, texts: Any) -> Rows:
     Raises:
         InputError: These are no texts.
     """
-    none = isinstance(texts, (str, Mapping)) or not hasattr(texts, "__iter__")
+    frame = hasattr(texts, "columns")
+    none = frame or isinstance(texts, (str, Mapping, Set)) or not hasattr(texts, "__iter__")
     listed = [] if none else list(texts)
     if not listed or not all(isinstance(text, str) for text in listed):
         raise InputError(
             "A pipeline takes texts",
             expected="a list of texts",
-            received=repr(texts)[:200],
-            hint="For one text give [text]. Tokens go to the module: howsure.assess(pipeline.model, tokens)",
+            received=f"a {type(texts).__name__}" if frame else repr(texts)[:200],
+            hint="Give its column of texts: frame['text']"
+            if frame
+            else "For one text give [text]. Tokens go to the module: howsure.assess(pipeline.model, tokens)",
         )
     tokenizer, settings = pipeline.tokenizer, {"return_special_tokens_mask": True}
     most = min(tokenizer.model_max_length, getattr(pipeline.model.config, "max_position_embeddings", 1 << 30))

@@ -114,6 +114,8 @@ class Boosted:
 
         if not squares.any():
             return cls(0.0, ())
+        order = np.lexsort((squares, *features.T))  # so that folds do not depend on the order of the rows
+        features, squares = features[order], squares[order]
         logs = np.log(np.maximum(squares, SMALLEST * squares.mean()))
         fold, predicted = random_folds(len(squares), seed), np.zeros((TREES + 1, len(squares)))
         for number in range(FOLDS):

@@ -11,11 +11,8 @@ import numpy as np
 from howsure.adapters.protocol import MaskedModel, Model
 from howsure.errors import InputError, warn
 from howsure.inputs.rows import as_array, in_rows
-from howsure.inputs.sizes import ATTENTION_MASK
+from howsure.inputs.sizes import ATTENTION_MASK, INPUT_IDS
 from howsure.sampling.outcome import Booleans, InputRows
-
-INPUT_IDS = "input_ids"
-"""Name of the input of `transformers` that holds tokens."""
 
 ROWS = 256
 """Rows whose masks are read at a time."""

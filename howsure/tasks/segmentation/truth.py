@@ -61,15 +61,17 @@ def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], counts:
 def _as_large_as(labels: Sequence[Any], sides: Sequence[int], counts: Any) -> Any:
     """Labels of rows of several sizes with sides of the largest; what a row has not does not count."""
     arrays = [np.asarray(row) for row in labels]
+    named = bool(arrays) and arrays[0].dtype.kind == "U"
+    nothing, kinds = ("", "U") if named else (IGNORED, "iu")
     if all(array.shape == tuple(sides) for array in arrays) or any(
-        array.ndim != len(sides) or array.dtype.kind not in "iu" for array in arrays
+        array.ndim != len(sides) or array.dtype.kind not in kinds for array in arrays
     ):
         return labels
     if len(arrays) != len(counts):
         raise InputError(
             "The labels do not fit the rows", expected=f"{len(counts)} maps", received=f"{len(arrays)}"
         )
-    maps = np.full((len(arrays), *sides), IGNORED, np.result_type(*arrays, np.int16))
+    maps = np.full((len(arrays), *sides), nothing, np.result_type(*arrays, *([] if named else [np.int16])))
     for number, array in enumerate(arrays):
         own = np.argwhere(counts[number]).max(axis=0) + 1
         if np.any(own > array.shape) or np.any(array.shape > np.asarray(sides)):
