@@ -46,6 +46,7 @@ class Audit(Displayed):
         warnings: One sentence for each thing that could not be switched.
         advice: A hint if nothing is random, or None.
         plan: The given plan in words, or None.
+        plan_cost: Its cost in plain predictions a row, before rows that need more; None without a plan.
         any_size: The size used for axes of any size, if no rows were given and the model has such; costs and
             shapes are for that size. Else None.
         outputs: How its outputs are read, and what shows it, in words.
@@ -64,6 +65,7 @@ class Audit(Displayed):
     any_size: int | None = None
     outputs: str = ""
     seconds: float | None = None
+    plan_cost: float | None = None
 
     @property
     def random_layers(self) -> tuple[LayerInfo, ...]:
@@ -98,10 +100,12 @@ class Audit(Displayed):
         if self.plan is not None:
             lines.append(f"The plan: {self.plan}")
         if self.seconds is not None:
+            times, what = tuning.BUDGET, f"{tuning.BUDGET:g} of them, the usual budget of MC dropout,"
+            if self.plan_cost is not None:
+                times, what = self.plan_cost, f"the plan, {self.plan_cost:.3g} of them,"
             lines.append(
                 f"Here one plain prediction takes {significant(1000 * self.seconds, 2)} ms a row, and "
-                f"{tuning.BUDGET:g} of them, the usual budget of MC dropout, "
-                f"{significant(1000 * tuning.BUDGET * self.seconds, 2)} ms."
+                f"{what} {significant(1000 * times * self.seconds, 2)} ms."
             )
         lines += [f"Not switched on: {warning}" for warning in self.warnings]
         if self.advice:
@@ -191,6 +195,7 @@ def audit(
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
         outputs=_read_as(info, request),
+        plan_cost=None if plan is None or plan.design is None else plan.design.cost,
         seconds=None if x is None else _seconds_of(adapted, rows),
     )
 

@@ -20,6 +20,18 @@ def test_rows_time_a_plain_prediction():
     assert twenty == pytest.approx(20 * one, rel=0.12)
 
 
+def test_a_plan_costs_plain_predictions_and_milliseconds():
+    x = small_network.rows(64)
+    plan = howsure.plan(small_network.make(), x)
+    timed = howsure.audit(small_network.make(), x, plan=plan)
+    assert timed.plan_cost == plan.design.cost
+    one, times, all_of_them = map(
+        float, re.search(r"takes (\S+) ms a row, and the plan, (\S+) of them, (\S+) ms", str(timed)).groups()
+    )
+    assert times == pytest.approx(plan.design.cost, rel=0.01)
+    assert all_of_them == pytest.approx(times * one, rel=0.12)
+
+
 def test_without_rows_nothing_is_timed():
     untimed = howsure.audit(small_network.make())
     assert untimed.seconds is None

@@ -19,7 +19,7 @@ from howsure.atomic import FITTED, GRAPHS
 from howsure.cli.command import Command, check_exist, check_output
 from howsure.cli.settings import FILES, MODELS, PASSES, VERDICTS
 from howsure.divide import check_divisor, divided
-from howsure.errors import InputError
+from howsure.errors import InputError, ModelError
 from howsure.evaluation.rules import read_rules
 from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
@@ -171,7 +171,14 @@ class AuditCommand(ModelCommand):
             with progress(self.errors, "Planning", waiting="compiling, and passes over a few rows"):
                 plan = planned(network, x, method, request, settings.precision)
         wished = request.arguments_of(howsure.audit)
-        say(self.console, str(howsure.audit(network, x, plan=plan, keep_off=method.keep_off, **wished)))
+        try:
+            audit = howsure.audit(network, x, plan=plan, keep_off=method.keep_off, **wished)
+        except (InputError, ModelError) as error:
+            if x is not None:
+                raise
+            hint = "Give rows that fit: --data ROWS. Without these, howsure makes some up"
+            raise error.told_of(f"The audit of '{self.model}'", hint) from error
+        say(self.console, str(audit))
         if plan is not None and self.save_plan is not None:
             plan.save(self.save_plan)
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -27,6 +28,7 @@ from howsure.inputs.formats import has_columns, open_table
 from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.inputs.tables import Roles
 from howsure.results.export import write_csv_file
+from howsure.results.origin import DECIDED
 from howsure.results.saved import is_saved
 from howsure.scale.parts import is_results, rows_of_input
 from howsure.tasks.classification.decide import CHOSEN
@@ -115,6 +117,18 @@ class TableCommand(Command):
             if settings.thresholds is not None:
                 result = replace(result, thresholds=settings.thresholds)
         return result
+
+    def line(self, command: str, *more: str) -> str:
+        """The line to type for another command about this table, with the same meaning of its columns."""
+        named = {"--labels": self.labels, "--class-names": self.class_names, "--id-column": self.id_column}
+        options = [text for name, value in named.items() if value for text in (name, str(value))]
+        options += [text for setting in self.given or () for text in ("--set", setting)]
+        return shlex.join(["howsure", command, str(self.table), *options, *more])
+
+    @staticmethod
+    def tolerance_of(result: Any) -> tuple[str, ...]:
+        """The option of `rules` that answers need which are not just right or wrong."""
+        return ("--tolerance", "TOLERANCE") if result.answer in ("numbers", "positions") else ()
 
     def sample(self, *parts: str) -> tuple[Any, int]:
         """The result in the table, or a random sample of a large folder; and the number of all rows.
@@ -280,6 +294,11 @@ class Evaluate(GroupedCommand):
         if self.out is not None:
             write_csv_file(task_of(result).score_lines(result, evaluation), self.out)
             say(self.console, f"\nScores:  {self.out}")
+        if task_of(result).can("abstain"):
+            say(
+                self.console,
+                f"\nNext:    {self.line('rules', *self.tolerance_of(result), '--out', 'rules.json')}",
+            )
         return True
 
 
@@ -486,6 +505,12 @@ class Handover(TableCommand):
         howsure.hand_over(rows, chosen, self.out)
         say(self.console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
         say(self.console, f"Rows:    {self.out}")
+        following: tuple[str, ...] = "rules", *self.tolerance_of(rows), "--out", "rules.json"
+        if DECIDED in rows.method:
+            following = "watch", "--rules", "RULES.json", "--labels", "LABELS.csv"
+        elif rows.truth is None:
+            following = "evaluate", "--labels", "LABELS.csv"
+        say(self.console, f"Next:    {self.line(*following)}")
         return True
 
 

@@ -230,9 +230,14 @@ def check_not_calibrated(result: Any, hint: str | None = None) -> None:
         )
 
 
+def least_rows(classes: int = 0) -> int:
+    """The least number of labelled rows to calibrate with: two for each fold, and one for each class."""
+    return max(classes, 2 * FOLDS)
+
+
 def check_rows(rows: int, classes: int = 0) -> None:
-    """Raise an `InputError` unless there are two labelled rows for each fold, and one for each class."""
-    least = max(classes, 2 * FOLDS)
+    """Raise an `InputError` unless there are as many labelled rows as calibration needs."""
+    least = least_rows(classes)
     if rows < least:
         raise InputError(
             "Too few labelled rows to calibrate with",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from howsure.errors import InputError
 from howsure.inputs.rows import in_rows
 from howsure.tasks.outputs import SUM_OFF, SUMS_OFF
+from howsure.words import listed
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -112,10 +113,14 @@ def _cause(p: Floats) -> str:
     if p.min() >= 0 and np.all(np.abs(total - 100) <= 0.5 * p.shape[1]):
         return "They look like percentages: divide them by 100"
     if p.min() < 0 or p.max() > 1:
-        for column in np.flatnonzero((p < 0).any(axis=0) | (p > 1).any(axis=0)):
-            others = np.delete(p, column, axis=1)
-            if others.min(initial=0) >= 0 and np.all(np.abs(others.sum(axis=1) - 1) <= SUM_OFF):
-                return f"Leave out columns of no class: without column {column} (from 0) each row sums to 1"
+        off = np.flatnonzero((p < 0).any(axis=0) | (p > 1).any(axis=0))
+        whole = off[(p == np.round(p))[:, off].all(axis=0)]
+        if np.all(np.abs(np.delete(p, off, axis=1).sum(axis=1) - 1) <= SUM_OFF):
+            return f"Leave out columns of no class: without {_columns(off)} each row sums to 1"
+        once = len(p) > 2 and all(len(np.unique(p[:, column])) == len(p) for column in whole)
+        if 0 < len(whole) < p.shape[1] and (once or len(whole) == len(off)):
+            holds = "holds" if len(whole) == 1 else "hold"
+            return f"Leave out columns of no class: {_columns(whole)} {holds} whole numbers"
         return (
             "If they are logits, give `scipy.special.softmax(p, axis=-1)`; if they are numbers, "
             "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table with columns mean and std. "
@@ -129,6 +134,10 @@ def _cause(p: Floats) -> str:
         "If each column is the yes or no of a label of its own, as sigmoids are, give them to "
         "howsure.MultilabelCertainty.from_probabilities. If a column is no class, leave it out"
     )
+
+
+def _columns(numbers: NDArray[np.intp]) -> str:
+    return f"column{'s' * (len(numbers) > 1)} {listed([f'{number}' for number in numbers])} (from 0)"
 
 
 def _in_which_rows(numbers: Numbers, which: NDArray[np.bool_]) -> str:

@@ -242,7 +242,10 @@ class LastLayerLaplace(OwnMethod):
     It cannot see uncertainty in the layers before the last.
 
     Args:
-        posterior: Result of `fit_laplace`.
+        posterior: The normal distribution from which the weights of networks are drawn, as `fit` learns it.
+            `posterior.prior_precision` is the inverse prior variance of a weight, and `posterior.variances`
+            are those after training. `posterior.log_marginal_likelihood`, log p(labels) in nats, compares
+            networks on the same training rows. `posterior.train_rows` is their number.
         passes: S, even and ≥ 4, since the error is estimated from differences between pairs.
     """
 

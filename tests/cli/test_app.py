@@ -109,7 +109,7 @@ def test_assess_writes_the_table_and_the_report_and_says_what_came_out(model_fil
     assert certainty.class_names == FLOWERS
     assert certainty.truth.tolist() == [0, 1, 2] * 10
     assert "<html" in report.read_text(encoding="utf-8")
-    assert "The model is sure of none of 30 rows, " in flat(done.stdout)
+    assert "The model is sure of none of 30 rows. " in flat(done.stdout)
     assert "right on" in flat(done.stdout)
     assert f"Table:   {out}" in done.stdout
     assert f"Report:  {report}" in done.stdout

@@ -66,6 +66,13 @@ def result():
     return Certainty.from_probabilities(SHARP, NAMES)
 
 
+def without_next(output):
+    """What a command prints before the line to type next."""
+    said, _, line = output.partition("Next:")
+    assert line.startswith(" howsure ")
+    return said
+
+
 # --- the commands -----------------------------------------------------------------------------
 
 
@@ -88,7 +95,8 @@ def test_rules_are_fitted_kept_and_applied(known, new, result, tmp_path):
     done("decide", new, "--rules", path, "--out", table)
     assert list(howsure.load(table).ids[:2]) == ["a400", "a401"]
     assert "rows that no rules have decided" in refused("decide", table, "--rules", path, "--out", out)
-    done("handover", table, "--out", rows)  # these rows, and not the coin flips
+    output = done("handover", table, "--out", rows)  # these rows, and not the coin flips
+    assert f"Next: howsure watch {table} --rules RULES.json --labels LABELS.csv" in output
     assert sorted(row["id"] for row in lines_of(rows)) == sorted(row["id"] for row in chosen)
     assert f"For a person: 3 of {len(decided)} rows" in done("handover", table, "--out", rows, "--most", 3)
     flips = done("handover", table, "--out", rows, "--which", "coin-flips")
@@ -179,7 +187,8 @@ def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
     write(tmp_path / "y.csv", TRUTH[:, None], ["y"])
     np.save(tmp_path / "y.npy", TRUTH)
     one, other = (done("evaluate", table, "--labels", tmp_path / name) for name in ("y.csv", "y.npy"))
-    assert one == other
+    assert without_next(one) == without_next(other)
+    assert f"Next: howsure rules {table} --labels {tmp_path / 'y.csv'} --out rules.json" in one
     assert "holds no true answers. Expected: --labels FILE" in refused("evaluate", table)
 
 
@@ -191,8 +200,10 @@ def test_columns_are_named_dropped_and_chosen(tmp_path):
     assert "label_column=label" in output
     chosen = done("evaluate", table, "--set", "label_column=label", "--class-names", "cat,dog,cow")
     columns = ("--set", "label_column=label", "--set", "drop=name", "--id-column", "customer")
-    assert done("evaluate", table, *columns) == chosen
-    done("handover", table, *columns, "--out", tmp_path / "check.csv", "--most", 1)
+    assert without_next(done("evaluate", table, *columns)) == without_next(chosen)
+    handed_over = done("handover", table, *columns, "--out", tmp_path / "check.csv", "--most", 1)
+    same = "--id-column customer --set label_column=label --set drop=name"
+    assert f"Next: howsure rules {table} {same} --out rules.json" in handed_over
     assert "customer" in (tmp_path / "check.csv").read_text().splitlines()[0]
     assert "has no column 'none'" in refused("evaluate", table, "--set", "drop=none")
     assert "have no columns 'cows'" in refused("evaluate", table, "--class-names", "cat,dog,cows")

@@ -144,7 +144,16 @@ def test_each_part_may_be_left_out():
     only_calibrated = howsure.fit_rules(result, truth, coverage=None, risk=None)
     assert only_calibrated.calibrator.rows == ROWS
     assert columns_of(only_calibrated(result)) == {}
-    assert "Promises" not in str(only_calibrated)
+    assert "promises" not in str(only_calibrated)
+
+
+@pytest.mark.parametrize("rows", [2, 19])
+def test_few_rows_are_counted_before_they_are_divided(rows):
+    result, truth, wishes = KINDS["classes"]
+    with pytest.raises(
+        InputError, match=rf"Too few labelled rows for rules.*at least 20\. Received: {rows}\."
+    ):
+        howsure.fit_rules(result[:rows], truth[:rows], **wishes)
 
 
 def test_groups_stay_whole():

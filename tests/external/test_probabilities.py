@@ -133,7 +133,12 @@ def test_nothing_but_zeros_is_no_distribution_however_many_classes_there_are():
         (RANDOM.normal(0, 2, (30, 4)), "If they are logits, give `scipy.special.softmax"),
         (RANDOM.uniform(size=(30, 4)), "the yes or no of a label of its own, as sigmoids are"),
         (SHARP[:, 1:], "a class may be missing"),
-        (np.column_stack([np.arange(400), SHARP]), "Leave out columns of no class"),
+        (np.column_stack([np.arange(400), SHARP]), "without column 0 (from 0) each row sums to 1"),
+        (np.column_stack([np.arange(400), SHARP, np.full(400, -2.5)]), "without columns 0 and 11 (from 0)"),
+        (
+            np.column_stack([np.arange(400), np.log(SHARP) + 1]),
+            "no class: column 0 (from 0) holds whole numbers",
+        ),
         (np.column_stack([SHARP, RANDOM.random(400)]), "If a column is no class, leave it out"),
         (SHARP / 2, "rows are to be divided by their sums"),
         (np.where(np.arange(400)[:, None] == 7, np.nan, SHARP), "missing, NaN or infinite in row 7"),

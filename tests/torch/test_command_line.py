@@ -216,3 +216,11 @@ def test_a_module_gets_the_channels_of_its_first_layer(out, folder, tmp_path):
         image = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
     assert len(assessed(f"{folder}:grey", "passes=5", rows="images", out=out)) == 3
+
+
+def test_an_audit_whose_made_up_rows_do_not_fit_asks_for_rows(folder):
+    finished = CliRunner().invoke(app, ["audit", f"{folder}:images", "--set", "outputs=logits"])
+    said = " ".join((finished.output + finished.stderr).split())
+    assert finished.exit_code == 2, said
+    assert f"The audit of '{folder}:images': module 'Sequential' does not run on these rows" in said
+    assert "Give rows that fit: --data ROWS" in said
