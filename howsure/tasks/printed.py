@@ -64,14 +64,21 @@ def id_name_of(result: Any) -> str | None:
 
 
 def lead_of(result: Any) -> str:
-    """A result in one sentence."""
-    said: str = ability_or(result, "lead", _counted)(result)
-    return said
+    """A result in one sentence, and one about the rows that rules hand over."""
+    return f"{_lead(result)} {handed_over_in_words(result)}".rstrip()
+
+
+def handed_over_in_words(result: Any) -> str:
+    """How many rows rules hand over, a sentence; empty if no rules did."""
+    if getattr(result, "hand_over", None) is None:
+        return ""
+    rows = counted(len(result), kind_of(result))
+    return f"The rules hand {int(result.hand_over.sum()):,} of {rows} to a person."
 
 
 def summary_of(result: Any) -> str:
     """How a result came out, and what a pilot spent for it, a paragraph."""
-    said: str = ability_or(result, "summary", lead_of)(result)
+    said = f"{ability_or(result, 'summary', _lead)(result)} {handed_over_in_words(result)}".rstrip()
     pilot = (getattr(result, "plan", None) or {}).get("pilot")
     return said if pilot is None else f"{said} {Spent(**pilot).in_words}"
 
@@ -95,6 +102,11 @@ def text_of(result: Any) -> str:
         return "\n".join(said)
     heading = lead_of(result)
     return "\n".join([f"{heading} {told.which}:", *said]) if said else heading
+
+
+def _lead(result: Any) -> str:
+    said: str = ability_or(result, "lead", _counted)(result)
+    return said
 
 
 def _counted(result: Any) -> str:

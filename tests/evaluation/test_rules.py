@@ -206,6 +206,17 @@ def test_ends_of_intervals_move_with_the_unit():
     np.testing.assert_allclose(moved.high[:, 1], decided.high[:, 1])
 
 
+def test_what_is_printed_and_the_page_say_how_many_a_person_sees(kind, tmp_path):
+    result, _, rules = kind
+    decided = rules(result[400:])
+    said = f"The rules hand {decided.hand_over.sum()} of {len(decided)} rows to a person."
+    assert said in str(decided)
+    assert "The rules hand" not in str(rules.calibrator(result[400:]))
+    decided.report(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert said in page.partition("What to check first</dt>")[2][:100]
+
+
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
 def test_a_table_for_a_person_has_the_sets_of_decided_rows(kind, tmp_path):
     result, truth, wishes = KINDS[kind]

@@ -35,6 +35,7 @@ from howsure.tasks.classification.drawings import OFF_WORDS, draw_reliability, d
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import found_of
 from howsure.tasks.classification.words import claim_in_words, rare_in_words, tells_networks
+from howsure.tasks.printed import handed_over_in_words
 from howsure.tasks.probabilities import are_alone
 from howsure.tasks.sentences import words_of
 from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
@@ -94,7 +95,7 @@ def page_of(
         "certainty": answers,
         "kind": answers.kind,
         "kinds": f"{answers.kind}s",
-        "brief": brief(answers, options.comparison) if len(answers) else [],
+        "brief": brief(answers, options.comparison, handed_over_in_words(result)) if len(answers) else [],
         "alone": alone,
         "between": words_of(answers.method)["between"] if words.tells_networks(answers) else "",
         "shown_at_once": _SHOWN_AT_ONCE,
@@ -313,17 +314,19 @@ class Point:
     link: tuple[str, str] | None = None
 
 
-def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
-    """The answers about N ≥ 1 rows, in the order in which a reader asks."""
+def brief(certainty: Certainty, comparison: Comparison | None, decided: str) -> list[Point]:
+    """The answers about N ≥ 1 rows, in the order in which a reader asks; `decided` says what rules did."""
     return [
-        _what_to_check(certainty),
+        _what_to_check(certainty, decided),
         _whether_to_trust(certainty),
         method_point(certainty, comparison),
         _meaning_of_margin(certainty),
     ]
 
 
-def _what_to_check(certainty: Certainty) -> Point:
+def _what_to_check(certainty: Certainty, decided: str) -> Point:
+    if decided:
+        return Point("What to check first", decided, link=("coin-flips", "The least certain"))
     parts = words.first_in_words(certainty)
     sentence = f"{upper('. Then '.join(parts))}." if parts else f"It is sure of every {certainty.kind}."
     link = "coin-flips", "See them" if parts else "The least certain"

@@ -15,6 +15,7 @@ from howsure.report.notebook import Cell, TableColumn, TextColumn, ViewTable
 from howsure.report.page import PageOptions, scores_of, whole
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.page import Point, margin_point, method_point
+from howsure.tasks.printed import handed_over_in_words
 from howsure.tasks.regression.doubt import disagreement, relative_width, scatter
 from howsure.tasks.regression.drawings import (
     UNKNOWN,
@@ -129,6 +130,7 @@ def _what_to_check(result: RegressionCertainty) -> Point:
         sentence = (
             f"Nothing tells which {result.kind}s are less certain than others. {strange_in_words(result)}"
         )
+    sentence = handed_over_in_words(result) or sentence
     return Point("What to check first", sentence.rstrip(), link=("least", "See them"))
 
 

@@ -16,6 +16,7 @@ from howsure.report.templates import script
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.drawings import draw_curve
 from howsure.tasks.classification.page import Point, VerdictGroup, margin_point, method_point
+from howsure.tasks.printed import handed_over_in_words
 from howsure.tasks.segmentation.cards import MOST_CARDS, cards
 from howsure.tasks.segmentation.drawings import (
     CIVIDIS,
@@ -122,11 +123,12 @@ def _what_to_check(result: DenseCertainty, with_words: bool) -> Point:
     if len(result) == 1:
         return Point(question, f"{upper(where)}: coin flips.", link=link)
     most = result.most_undecided(1).tolist()[0]
-    sentence = (
-        f"{upper(result[most].called)}: its doubt is the largest, "
-        f"{100 * result.doubt[most]:.0f} %; the median {kind} has {100 * np.median(result.doubt):.0f} %. "
-        f"In each {kind}, look at {where}: there the model is flipping a coin."
+    doubt, usual = 100 * result.doubt[most], 100 * np.median(result.doubt)
+    first = handed_over_in_words(result) or (
+        f"{upper(result[most].called)}: its doubt is the largest, {doubt:.0f} %; "
+        f"the median {kind} has {usual:.0f} %."
     )
+    sentence = f"{first} In each {kind}, look at {where}: there the model is flipping a coin."
     return Point(question, sentence, link=link)
 
 
