@@ -51,7 +51,7 @@ class Claims:
     Attributes:
         claimed: Mean percentage of the answers; of numbers, the root mean square of standard deviations.
         true: Share of right answers; of numbers, the root mean square of errors.
-        within: Of numbers, the share of answers within central intervals; NaN of classes.
+        within: Share of answers within central intervals, of numbers; NaN of classes.
         zeros: Share of rows whose true class got exactly 0 %; 0 of numbers.
         tilted: The class that is claimed too often or too seldom by most, the share that it claims on
             average, and the true one; or, for each target, how far its numbers are too high on average.

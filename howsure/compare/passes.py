@@ -182,7 +182,7 @@ MOST_ROWS, ENOUGH_ROWS = 5000, 10
 """Rows whose passes are kept, and so few that groups are fewer instead. Few rows exaggerate errors."""
 
 KEPT = 1 << 28
-"""Bytes of passes that are kept, at most. Where not even two rows fit, nothing is told of masks."""
+"""Bytes of passes that are kept, at most. Nothing is told of masks where not even two rows fit."""
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 

@@ -207,20 +207,25 @@ def warn_of_dependent(result: Any, evaluation: Any, x: Any = None, *, grouped: b
             "the copies."
         )
     elif not grouped:
-        _warn_of_neighbours(scored)
+        _warn_of_neighbours(scored, getattr(result, "mean", None))
 
 
-def _warn_of_neighbours(scored: Any) -> None:
-    """Warn where rows next to each other have similar scores; see `howsure.evaluation.groups`."""
+def _warn_of_neighbours(scored: Any, mean: Any) -> None:
+    """Warn where rows next to each other have similar scores; see `howsure.evaluation.groups`.
+
+    Errors of a predicted `mean` (N, K) count with their signs, as those of a series are similar in these
+    (Durbin and Watson 1950).
+    """
     losses = [
         measured.parts
         for loss in _LOSSES
         for name, measured in scored.measured.items()
         if name.startswith(loss)
     ]
-    told = next((parts for parts in losses if parts.any()), None)
-    if told is not None:
-        ask_for_groups(told, scored.truth if scored.truth.ndim == 1 else None)
+    told = [next((parts for parts in losses if parts.any()), np.zeros(0))]
+    if mean is not None and np.shape(mean) == scored.truth.shape:
+        told += [*np.nan_to_num(scored.truth - mean).T]
+    ask_for_groups(*told, truth=scored.truth if scored.truth.ndim == 1 else None)
 
 
 def _marks(x: Any) -> Floats:

@@ -97,12 +97,12 @@ def autocorrelation(scores: Floats, truth: NDArray[Any] | None = None) -> float:
     return alike if alike > max(chance, LEAST_ALIKE) else 0.0
 
 
-def ask_for_groups(scores: Floats, truth: NDArray[Any] | None = None) -> None:
+def ask_for_groups(*scores: Floats, truth: NDArray[Any] | None = None) -> None:
     """Warn where rows in their order have similar scores (N,), as rows that depend on each other have.
 
-    `truth` (N,) are their classes, if they have one each.
+    One kind of scores is enough. `truth` (N,) are their classes, if they have one each.
     """
-    alike = autocorrelation(scores, truth)
+    alike = max(autocorrelation(each, truth) for each in scores)
     if alike:
         warn(
             f"{_NOTICED} (autocorrelation {alike:.2f}), as rows of one patient, series or overlapping "

@@ -268,6 +268,18 @@ def test_overlapping_windows_are_noticed_and_asked_about(name):
     ASKED[name](result[np.random.default_rng(0).permutation(600)])
 
 
+def test_few_errors_of_one_sign_are_noticed_though_their_sizes_differ():
+    random = np.random.default_rng(0)
+    noise = np.exp(random.normal(size=60))
+    y = noise * np.repeat(random.normal(size=6), 10)
+    result = howsure.RegressionCertainty.from_mean_std(np.zeros(60), noise)
+    assert autocorrelation(howsure.evaluate(result, y).measured("nll").parts) == 0
+    with pytest.warns(howsure.HowsureWarning, match=ALIKE):
+        howsure.evaluate(result, y)
+    shuffled = random.permutation(60)
+    howsure.evaluate(result[shuffled], y[shuffled])
+
+
 def test_classes_in_groups_are_noticed_though_most_of_them_are_right():
     random = np.random.default_rng(0)
     logits = np.repeat(random.normal(0, 2, (60, 3)), 10, axis=0) + random.normal(0, 0.3, (600, 3))

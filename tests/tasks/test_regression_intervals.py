@@ -197,7 +197,7 @@ def test_what_abstention_says_is_what_it_counts():
     off = np.abs(known.truth - known.mean)[:, 0] > 2.0
     assert (rule.accepted, rule.mistakes) == (kept.sum(), np.sum(kept & off))
     assert known.std[kept].max() < known.std[~kept].min()
-    assert "at most 10 % of the rest are off by more than 2, with 95 % confidence" in str(rule)
+    assert "At most 10 % of the rest are off by more than 2, with 95 % confidence" in str(rule)
     assert f"{rule.mistakes} of them off by more" in str(rule)
 
 

@@ -96,7 +96,7 @@ def abstain(
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
     of_truth = certainty.probabilities[np.arange(len(truth)), truth]
-    ask_for_groups(of_truth, truth)
+    ask_for_groups(of_truth, truth=truth)
     decision = decided(certainty.probability, certainty.label != truth, risk, confidence, groups)
     return Abstention(**decision, class_names=certainty.class_names)
 
@@ -190,7 +190,7 @@ def prediction_sets(
     warn_below_chance(certainty, truth)
     names = certainty.class_names
     scores_of_truth = 1 - certainty.probabilities[np.arange(len(truth)), truth]
-    ask_for_groups(scores_of_truth, truth)
+    ask_for_groups(scores_of_truth, truth=truth)
     parts = [truth == k for k in range(len(names))] if by_class else [np.ones(len(truth), dtype=bool)]
     scores = [(scores_of_truth[part], None if groups is None else renumbered(groups[part])) for part in parts]
     sizes = [size_of(*of_part) for of_part in scores]

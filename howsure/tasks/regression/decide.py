@@ -117,7 +117,7 @@ def abstain(
     limits = _limits_of(tolerance, result.target_names)
     scale, ranked_by = scale_of(result)
     wrong = _off(result, truth, limits)
-    ask_for_groups(np.abs(truth - result.mean).max(axis=-1))
+    ask_for_groups(np.abs(truth - result.mean).max(axis=-1), *(truth - result.mean).T)
     decision = decided(_allowed_stds(scale, limits), wrong, risk, confidence, groups)
     by_name = dict(zip(result.target_names, limits.tolist(), strict=True))
     return RegressionAbstention(**decision, tolerance=by_name, ranked_by=ranked_by)
@@ -274,7 +274,7 @@ def prediction_intervals(
     scale = result.std if is_known else np.ones_like(result.mean)
     error = np.abs(truth - result.mean)
     scores = np.divide(error, scale, out=np.where(error > 0, np.inf, 0.0), where=scale > 0)
-    ask_for_groups(error.max(axis=-1))
+    ask_for_groups(error.max(axis=-1), *(truth - result.mean).T)
     if result.answer_quantiles is not None:  # Romano and others 2019; by width, Sesia and Candès 2020
         pairs = pairs_of(result.levels)
         share = min(pairs, key=lambda known: abs(known - coverage))
