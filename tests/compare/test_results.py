@@ -86,7 +86,7 @@ def test_with_few_rows_nothing_is_calibrated():
             "'other' has other classes than 'poor'",
         ),
         ({**RESULTS, "poor, calibrated": RESULTS["good"]}, TRUTH, "is the name of a calibrated result"),
-        ({"a": GOOD}, TRUTH, "This is not an assessed set of rows"),
+        ({"a": GOOD}, TRUTH, "Received: ndarray. Of probabilities: howsure.Certainty.from_probabilities(p)"),
         ([RESULTS["good"]], TRUTH, "`results` cannot be used"),
     ],
 )
