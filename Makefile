@@ -192,6 +192,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.groups
 	.venv/bin/python -m validation.watch
 	.venv/bin/python -m validation.label
+	.venv/bin/python -m validation.objects
 	.venv/bin/python -m validation.offsets
 	.venv/bin/python -m validation.origins
 	.venv/bin/python -m validation.rules

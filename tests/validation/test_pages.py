@@ -13,6 +13,7 @@ STUDIES = (
     "label",
     "numbers",
     "numbers_coverage",
+    "objects",
     "offsets",
     "rare",
     "reasons",
