@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 import howsure
@@ -22,12 +23,15 @@ from howsure.cli.command import check_exist, check_output, rows_on
 from howsure.cli.models import RowsCommand, load_model
 from howsure.cli.output import STDOUT, check_table, maps_on_disk, say_result, write_page, write_table
 from howsure.cli.settings import ROWS
+from howsure.compare.passes import Recorded
+from howsure.compare.sentences import predictions_in_words
 from howsure.divide import divided
 from howsure.errors import InputError
 from howsure.evaluation.rules import Rules, read_rules
 from howsure.external.files import FileColumns, read_sample
 from howsure.inputs.csv_files import CsvForm
 from howsure.inputs.images import is_image_name
+from howsure.inputs.sizes import RowsOfSizes
 from howsure.inputs.tables import Roles
 from howsure.methods.choices import CHOICES, DEFAULT, ENSEMBLE, OPTIONS, choice_of
 from howsure.methods.protocol import Choice
@@ -264,6 +268,9 @@ class Assess(RowsCommand):
             method = None
         else:
             method = (self.choice or DEFAULT).make(members, self.options)
+            if not isinstance(rows_in.x, RowsOfSizes):  # of which one plan is made
+                method = Recorded(method)
+        start = time.monotonic()
         with maps_on_disk(self.place) as moved:
             with progress(self.errors, "Assessing", waiting=COMPILING) as report:
                 wishes = vars(request) | {
@@ -273,11 +280,15 @@ class Assess(RowsCommand):
                 }
                 stream = howsure.stream(network, rows_in, **wishes)
                 blocks = [moved(self._check_result(block)) for block in stream]
+            seconds = time.monotonic() - start
             result = blocks[0].joined(blocks)
             write_table([result], self.place, self.table_columns)
             say_result(result, self.console)
             if self.place != STDOUT:
                 say(self.console, f"\nTable:   {self.place}")
+            cost = getattr(method, "cost", np.nan)
+            spent = [] if np.isnan(cost) else [predictions_in_words(cost)]
+            say(self.console, f"Cost:    {', '.join([duration(seconds), *spent])}")
             images = counted(len(rows.left_out), "unreadable image")
             _say_lines(f"left out: {images}. Row numbers do not count them", rows.left_out)
             if self.report is not None:

@@ -111,8 +111,14 @@ def price_of(comparison: Comparison, method: str) -> str:
     trained = (
         [f"of {networks} networks" if np.isfinite(cost) else f"{networks} networks"] if networks > 1 else []
     )
-    spent = [f"{cost_in_words(cost)} plain predictions"] if np.isfinite(cost) and cost >= CHEAP else []
+    spent = [predictions_in_words(cost)] if np.isfinite(cost) and cost >= CHEAP else []
     return ", ".join([*spent, *trained])
+
+
+def predictions_in_words(cost: float) -> str:
+    """A cost, `2.8 plain predictions`."""
+    number = cost_in_words(cost)
+    return f"{number} plain prediction{'' if number == '1' else 's'}"
 
 
 def cost_in_words(cost: float) -> str:

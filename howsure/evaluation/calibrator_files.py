@@ -27,6 +27,7 @@ from howsure.results.check import check_result
 from howsure.results.origin import DECIDED, FittedToRows, Origin
 from howsure.results.result import Result
 from howsure.tasks.task import task_named
+from howsure.words import upper
 
 FORMAT = 3
 """Version of the format of a saved calibrator."""
@@ -230,17 +231,16 @@ def check_not_calibrated(result: Any, hint: str | None = None) -> None:
         )
 
 
-def least_rows(classes: int = 0) -> int:
-    """The least number of labelled rows to calibrate with: two for each fold, and one for each class."""
-    return max(classes, 2 * FOLDS)
+TOO_FEW = "too few labelled rows to calibrate with"
+"""The words of an error about fewer rows than calibration needs."""
 
 
 def check_rows(rows: int, classes: int = 0) -> None:
-    """Raise an `InputError` unless there are as many labelled rows as calibration needs."""
-    least = least_rows(classes)
+    """Raise an `InputError` unless there are two labelled rows for each fold, and one for each class."""
+    least = max(classes, 2 * FOLDS)
     if rows < least:
         raise InputError(
-            "Too few labelled rows to calibrate with",
+            upper(TOO_FEW),
             expected=f"at least {least}, for {f'{classes} classes and ' if classes else ''}{FOLDS} folds",
             received=rows,
             hint="Label more rows",

@@ -21,7 +21,7 @@ from howsure.arguments import as_share, check_flag, check_type, check_whole
 from howsure.errors import InputError
 from howsure.evaluation.abstain import abstain
 from howsure.evaluation.calibrate import calibrate as fit_calibrator
-from howsure.evaluation.calibrator_files import check_not_calibrated, least_rows, with_origin
+from howsure.evaluation.calibrator_files import TOO_FEW, check_not_calibrated, with_origin
 from howsure.evaluation.fitted_rows import warn_of_promise
 from howsure.evaluation.groups import group_numbers, renumbered
 from howsure.inputs.typed_json import digest, read_sealed, typed, write_sealed
@@ -229,15 +229,17 @@ def fit_rules(
     first, second = _divided(len(known), numbers, seed) if calibrate else (None, np.arange(len(known)))
     if first is not None and coverage is None and risk is None:
         first, second = np.arange(len(known)), np.arange(len(known))
-    least = least_rows(len(getattr(known, known.names)) if known.answer == "classes" else 0)
-    if first is not None and len(first) < min(least, len(known)):
+    try:
+        calibrator = None if first is None else fit_calibrator(known[first], seed=seed)
+    except InputError as error:
+        if TOO_FEW not in error.what.lower() or first is None or len(first) == len(known):
+            raise
         raise InputError(
             "Too few labelled rows for rules: one half of them calibrates",
-            expected=f"at least {2 * least}",
-            received=len(known),
+            expected=f"in that half {error.expected}",
+            received=f"{len(known)} in all",
             hint="Label more rows. Without calibration, calibrate=False, no half is left out",
-        )
-    calibrator = None if first is None else fit_calibrator(known[first], seed=seed)
+        ) from error
     rest: Any = known[second] if calibrator is None else calibrator(known[second])
     of_rest = None if numbers is None else renumbered(numbers[second])
     sets = abstention = None

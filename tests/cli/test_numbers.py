@@ -72,12 +72,12 @@ def test_the_question_is_answered_as_in_python(x, y, tmp_path):
     table = assessed(x, tmp_path / "t.parquet", "--labels", labels)
     expected = howsure.load(table).above(0.25)
     output = done("evaluate", table, "--set", "above=0.25")
-    assert output.strip() == str(howsure.evaluate(expected)).strip()
+    assert output.partition("Next:")[0].strip() == str(howsure.evaluate(expected)).strip()
     # Labels in a file are numbers too, and are asked the same.
     again = done(
         "evaluate", assessed(x, tmp_path / "bare.parquet"), "--labels", labels, "--set", "above=0.25"
     )
-    assert again == output
+    assert again.partition("Next:")[0] == output.partition("Next:")[0]
 
 
 @pytest.mark.parametrize("command", ["rules", "report", "handover"])
@@ -99,7 +99,8 @@ def test_one_of_several_targets_is_asked(x, y, tmp_path):
     names = ("--class-names", "age,dose")
     table = assessed(x, tmp_path / "t.parquet", "--labels", tmp_path / "y.npy", *names, model=TWO)
     by_name = done("evaluate", table, "--set", "above=0", "--set", "target=dose")
-    assert by_name == done("evaluate", table, "--set", "above=0", "--set", "target=1")
+    by_number = done("evaluate", table, "--set", "above=0", "--set", "target=1")
+    assert by_name.replace("target=dose", "target=1") == by_number
     assert "dose above 0" in by_name
     assert "Say which target" in refused("evaluate", table, "--set", "above=0")
     assert "no such target" in refused("evaluate", table, "--set", "above=0", "--set", "target=weight")

@@ -151,7 +151,8 @@ def test_each_part_may_be_left_out():
 def test_few_rows_are_counted_before_they_are_divided(rows):
     result, truth, wishes = KINDS["classes"]
     with pytest.raises(
-        InputError, match=rf"Too few labelled rows for rules.*at least 20\. Received: {rows}\."
+        InputError,
+        match=rf"labelled rows for rules.*in that half at least 10, .*Received: {rows} in all\.",
     ):
         howsure.fit_rules(result[:rows], truth[:rows], **wishes)
 
