@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -281,7 +282,7 @@ def _of_sizes(
         )
     with numbered(numbers):
         wishes = _of_rows(replace(request, tile=None, overlap=None, positions=None), numbers, len(sizes))
-        job = prepare(handle, Rows(most), chosen, wishes)
+        job = prepare(handle, Rows(most, class_names=rows.class_names), chosen, wishes)
     at_positions = len(job.outcome.columns) > 1
     truth = None if at_positions else _truth_of(rows, replace(job, total=len(sizes)), came_along=True)
     _warn_of_padding(handle, job, rows, request.positions)
@@ -294,7 +295,8 @@ def _of_sizes(
             told = None if tell is None else partial(_tell_more, tell, done, len(sizes))
             with numbered(numbers):
                 wishes = _of_rows(request, numbers, len(sizes))
-                first, *others = streamed(handle, Rows(x), chosen, wishes, told, rules, of_size=True)
+                some = Rows(x, class_names=rows.class_names)
+                first, *others = streamed(handle, some, chosen, wishes, told, rules, of_size=True)
             parts.append(first.joined([first, *others]))
     places = [numbers for numbers, _ in sizes.parts]
     if not isinstance(parts[0], results.Result):
@@ -304,7 +306,8 @@ def _of_sizes(
     result = parts[0].joined([part._changed(alike) for part in parts])
     result = result[np.argsort(result.row)]
     if at_positions and rows.labels is not None:
-        result = result.with_truth(rows.labels)
+        with _labels_that_came():
+            result = result.with_truth(rows.labels)
     return _with_what_came(result, rows, truth)
 
 
@@ -386,11 +389,18 @@ def _of_no_rows(job: Job, method: Method, passes: Passes) -> Result:
 def _truth_of(rows: Rows, job: Job, *, came_along: bool) -> Any:
     """The true answers of all rows as the result keeps them, read before work begins, or None."""
     labels = rows.truth(job.outcome.truth_names)
+    if labels is None:
+        return None
+    with _labels_that_came() if came_along else nullcontext():
+        return job.outcome.check_truth(labels, job.total)
+
+
+@contextmanager
+def _labels_that_came() -> Iterator[None]:
+    """In this scope an `InputError` says that it is about the labels that came with the rows."""
     try:
-        return None if labels is None else job.outcome.check_truth(labels, job.total)
+        yield
     except InputError as error:
-        if not came_along:
-            raise
         whom, hint = (
             "The labels that came with the rows",
             "To assess rows without labels, give them alone; with ids as a dict, {'x': rows, 'id': ids}",

@@ -19,7 +19,8 @@ from howsure.arguments import check_type
 from howsure.digits import significant
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError, warnings_never_errors
-from howsure.inputs.rows import ANY_SIZE, InputSpec, cast_rows, listed, made_up_rows
+from howsure.inputs.rows import ANY_SIZE, InputSpec, Rows, cast_rows, listed, made_up_rows
+from howsure.inputs.sizes import RowsOfSizes
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
 from howsure.request import Request
@@ -180,8 +181,10 @@ def audit(
         with quiet, warnings_never_errors():  # of made-up rows
             looked_at, any_size = _with_made_up_rows(handle, method.needs, chosen)
     else:
-        looked_at, any_size = _looked_at(handle, handle.rows(x, most=1), method.needs, chosen), None
-    adapted, difference, rows = looked_at
+        rows = handle.rows(x, most=1)
+        rows = Rows(rows.x.most[1]) if isinstance(rows.x, RowsOfSizes) else rows
+        looked_at, any_size = _looked_at(handle, rows, method.needs, chosen), None
+    adapted, difference, arrays = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(random_ops_of(adapted))
     return Audit(
@@ -196,7 +199,7 @@ def audit(
         any_size=any_size,
         outputs=_read_as(info, request),
         plan_cost=None if plan is None or plan.design is None else plan.design.cost,
-        seconds=None if x is None else _seconds_of(adapted, rows),
+        seconds=None if x is None else _seconds_of(adapted, arrays),
     )
 
 

@@ -10,6 +10,7 @@ from howsure.adapters.resolve import resolve_model
 from howsure.errors import InputError, warn
 from howsure.inputs.frames import is_frame
 from howsure.inputs.rows import Array, as_array
+from howsure.inputs.sizes import RowsOfSizes
 from howsure.request import Request
 from howsure.tasks.task import fed
 
@@ -49,7 +50,9 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
             expected="rows as it was fitted on",
             hint="Divide the columns in the file, where it was fitted on divided ones",
         )
-    first = resolve_model(network).adapt(x if request is None else fed(x, request))[0].info.layers[:_FIRST]
+    like = x.most[1] if isinstance(x, RowsOfSizes) else x
+    like = like if request is None else fed(like, request)
+    first = resolve_model(network).adapt(like)[0].info.layers[:_FIRST]
     rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
     if rescaling is not None:
         message = (
@@ -58,6 +61,8 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
             "leave `divide_by` out."
         )
         warn(message)
+    if isinstance(x, RowsOfSizes):
+        return x.changed(lambda part: _divided_array(as_array(part, "The rows"), divisor))
     if isinstance(x, dict):
         return {name: _divided_array(array, divisor) for name, array in x.items()}
     if isinstance(x, list) and all(hasattr(array, "dtype") for array in x):

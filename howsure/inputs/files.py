@@ -18,6 +18,7 @@ from howsure.inputs.formats import IN_WORDS, format_of, open_table
 from howsure.inputs.loaders import length
 from howsure.inputs.reading import reading
 from howsure.inputs.rows import MOST_AXES, Array, InputSpec, Rows, check_rows
+from howsure.inputs.sizes import RowsOfSizes
 from howsure.inputs.tables import ANY_VECTOR, LABELS, Roles, labels_of, names_in_column
 
 _ACCEPTED = f"a {IN_WORDS['rows']} file, an image, or a folder of these"
@@ -67,8 +68,11 @@ names of the files |
     check_readable(source)
     if source.is_dir() or images.is_image_name(source):
         specs = [images.undeclared_input(channels())] if inputs is None else inputs
-        rows = _checked_rows(images.read_images(source, specs, skip_unreadable), source, specs)
-        return replace(rows, x=np.moveaxis(rows.x, -1, 1)) if inputs is None else rows
+        rows = images.read_images(source, specs, skip_unreadable)
+        if isinstance(rows.x, RowsOfSizes):
+            return rows if inputs is not None else replace(rows, x=rows.x.changed(_channels_first))
+        rows = _checked_rows(rows, source, specs)
+        return replace(rows, x=_channels_first(rows.x)) if inputs is None else rows
     format = format_of(source)
     if format is None:
         raise InputError(f"'{source}' is not a kind of file that holds rows", expected=_ACCEPTED)
@@ -76,6 +80,10 @@ names of the files |
     if inputs is None:
         return _checked_rows(rows, source, [ANY_VECTOR]) if format.columns is not None else rows
     return _checked_rows(rows, source, inputs)
+
+
+def _channels_first(images: Array) -> Array:
+    return np.moveaxis(images, -1, 1)
 
 
 def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvForm) -> Rows:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from howsure.errors import FileError, HowsureError, InputError, warn, warnings_never_errors
 from howsure.inputs.formats import IN_WORDS
 from howsure.inputs.rows import Array, InputSpec, Rows, fits, quoted
+from howsure.inputs.sizes import listed_rows
 from howsure.words import counted
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def read_images(
     skip_unreadable: bool,
     listed: tuple[list[tuple[Path, int]], tuple[str, ...] | None] | None = None,
 ) -> Rows:
-    """Images as an array (N, height, width[, channels]), sorted by name.
+    """Images as an array (N, height, width[, channels]) or `RowsOfSizes` of them, sorted by name.
 
     Grey, RGB or RGBA of 8 bits by the number of channels of the input; values 0 … 255; never resized; the
     first frame of an animation. If EXIF says how to turn an image, it is turned, and a warning says so. Class
@@ -95,7 +96,7 @@ def read_images(
 
     Raises:
         FileError: An unreadable image.
-        InputError: No images, images of a wrong size, or a model that does not take images.
+        InputError: No images, images of a size that the model does not take, or a model that takes none.
     """
     try:
         files, class_names = list_images(source) if listed is None else listed
@@ -104,7 +105,7 @@ def read_images(
         raise
     shape = _shape_of_images(source, inputs)
     root = source if source.is_dir() else source.parent
-    pixels: Array | None = None
+    pixels: Array | list[Array] | None = None
     done: list[tuple[Path, int]] = []
     left_out: list[str] = []
     turned: list[str] = []
@@ -118,13 +119,8 @@ def read_images(
             continue
         if pixels is None:
             pixels = np.empty((len(files), *row.shape), row.dtype)
-        if row.shape != pixels.shape[1:]:
-            raise InputError(
-                f"'{file}' differs in size from '{done[0][0].name}'",
-                expected=f"the same size for all, height × width {_sides_in_words(pixels.shape[1:3])}",
-                received=_sides_in_words(row.shape[:2]),
-                hint="Resize the images the way it was done for training",
-            )
+        if isinstance(pixels, np.ndarray) and row.shape != pixels.shape[1:]:
+            pixels = [*pixels]  # of several sizes, as the model takes any
         pixels[len(done)] = row
         done.append((file, label))
         if is_turned:
@@ -138,13 +134,19 @@ def read_images(
             received=f"{counted(len(files), 'image')}, for example {left_out[0]}",
         )
     return Rows(
-        x=pixels[: len(done)],
+        x=_of_sizes(pixels[: len(done)]),
         labels=None if class_names is None else np.array([label for _, label in done], dtype=np.int64),
         class_names=class_names,
         ids=np.array([readable(file.relative_to(root)) for file, _ in done], dtype=object),
         id_name=FILE,
         left_out=tuple(left_out),
     )
+
+
+def _of_sizes(pixels: Array | list[Array]) -> Any:
+    """Images (N, …) as they are; those of a list by size."""
+    of_sizes = listed_rows({0: pixels}, lambda arrays: arrays[0])
+    return pixels if of_sizes is None else of_sizes
 
 
 def readable(path: Path) -> str:

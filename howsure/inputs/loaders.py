@@ -24,7 +24,7 @@ from howsure.inputs.align import RowNames, aligned, check_ids, together
 from howsure.inputs.batches import Batches, named_or_array, split_mapping
 from howsure.inputs.frames import as_array, is_frame, read_frame, with_index
 from howsure.inputs.rows import InputSpec, Rows, fits
-from howsure.inputs.sizes import differ, listed_rows
+from howsure.inputs.sizes import RowsOfSizes, differ, listed_rows
 
 Progress = Callable[[int, int], None]
 
@@ -105,6 +105,8 @@ def of_each(x: Any, function: Callable[[Any], Any]) -> Any:
     """The values made from the rows of each input, in the form in which the rows are."""
     if isinstance(x, Mapping):
         return {name: function(part) for name, part in x.items()}
+    if isinstance(x, RowsOfSizes):
+        return x.changed(lambda part: of_each(part, function))
     return [function(part) for part in x] if is_several(x) else function(x)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,10 @@ class RowsOfSizes:
     def most(self) -> tuple[NDArray[np.int64], Any]:
         """The rows of the most frequent size, with their numbers."""
         return max(self.parts, key=lambda part: len(part[0]))
+
+    def changed(self, change: Callable[[Any], Any]) -> RowsOfSizes:
+        """The same with the rows of each size changed."""
+        return replace(self, parts=tuple((numbers, change(x)) for numbers, x in self.parts))
 
     @property
     def inputs(self) -> list[dict[Any, Any]]:
@@ -140,7 +144,7 @@ def check_one_size(x: Any) -> None:
     if isinstance(x, RowsOfSizes):
         raise InputError(
             "The rows differ in size",
-            expected="rows of one shape; `assess`, `stream`, `objects` and `plan` alone take several",
+            expected="rows of one shape; `assess`, `stream`, `objects`, `plan` and `audit` take several",
             received=f"{len(x)} rows of {len(x.parts)} sizes",
             hint=PAD,
         )

@@ -32,6 +32,7 @@ from howsure.inputs.formats import IN_WORDS, PARQUET, Format, format_of
 from howsure.inputs.loaders import of_each
 from howsure.inputs.reading import open_native, reading
 from howsure.inputs.rows import Array, InputSpec, Rows, quoted
+from howsure.inputs.sizes import check_one_size
 from howsure.inputs.tables import ANY_VECTOR, Roles, is_numeric, rows_of
 from howsure.inputs.typed_json import digest
 from howsure.scale.parts import Part, RowFile
@@ -349,6 +350,7 @@ class ImageReader(Reader):
         """See `Reader`."""
         some = self._images[part.start : part.stop], self._class_names
         rows = images.read_images(self._folder, self._specs, self._skip, some)
+        check_one_size(rows.x)
         return replace(rows, x=np.moveaxis(rows.x, -1, 1)) if self._channels_first else rows
 
     def places(self, part: Part, rows: Rows) -> Array:

@@ -107,11 +107,16 @@ def test_sizes_must_be_those_of_the_model(tmp_path):
     refuse(tmp_path, [InputSpec("x", (None, 6, 1), "float32")], InputError, "height × width any × 6")
 
 
-def test_a_free_size_is_the_same_for_all(tmp_path):
+def test_images_of_a_free_size_are_grouped_by_size(tmp_path):
     save(tmp_path / "a.png")
     assert read_rows(tmp_path, ANY).x.shape == (1, 8, 6, 1)
-    save(tmp_path / "b.png", np.zeros((9, 6), np.uint8))
-    refuse(tmp_path, ANY, InputError, "b.png' differs in size from 'a.png'", "8 × 6", "Received: 9 × 6")
+    save(tmp_path / "b.png", np.full((9, 6), 7, np.uint8))
+    save(tmp_path / "c.png")
+    rows = read_rows(tmp_path, ANY)
+    assert [numbers.tolist() for numbers, _ in rows.x.parts] == [[0, 2], [1]]
+    assert [x.shape for _, x in rows.x.parts] == [(2, 8, 6, 1), (1, 9, 6, 1)]
+    assert (rows.x.parts[1][1] == 7).all()
+    assert rows.ids.tolist() == ["a.png", "b.png", "c.png"]
 
 
 def broken_images(folder):

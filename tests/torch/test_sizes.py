@@ -3,12 +3,14 @@
 import warnings
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 import howsure
+from tests.commands import done
 from tests.torch.berts import bert
 
 LENGTHS = [5, 3, 8, 5, 4, 8, 3, 5, 5, 8]
@@ -50,6 +52,11 @@ class Images(nn.Module):
 
     def forward(self, x):
         return self.last(self.drop(torch.relu(self.norm(self.conv(x))).mean((2, 3))))
+
+
+def images_network():
+    """As a command names it."""
+    return Images().eval()
 
 
 class Pixels(Images):
@@ -193,6 +200,53 @@ def test_labels_come_with_the_rows_as_beside_the_result(names):
     for number, labels in enumerate(truth):
         np.testing.assert_array_equal(expected[number][tuple(map(slice, labels.shape))], labels)
         assert (expected[number] >= 0).sum() == labels.size
+
+
+def test_a_folder_of_images_of_several_sizes_is_assessed_in_python_and_by_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random, rows, names = np.random.default_rng(0), [], ("ant", "bee", "cat")
+    for number, sides in enumerate([(8, 10), (12, 9), (8, 10), (16, 16)]):
+        pixels, folder = (
+            random.integers(0, 255, (*sides, 3)).astype(np.uint8),
+            tmp_path / "images" / names[number % 3],
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(pixels).save(folder / f"{number}.png")
+        rows.append(np.moveaxis(pixels, -1, 0).astype(np.float32) / 255)
+    in_folder = [rows[number] for number in (0, 3, 1, 2)]  # by name
+    expected = howsure.assess(Images().eval(), in_folder, **ASKED)
+    asked = ("--set", "outputs=logits", "--set", "passes=20", "--set", "divide_by=255")
+    done(
+        "assess",
+        "tests.torch.test_sizes:images_network",
+        "images",
+        "--out",
+        "out.parquet",
+        *asked,
+        "--report",
+        "a.html",
+    )
+    result = howsure.load("out.parquet")
+    np.testing.assert_allclose(result.probabilities, expected.probabilities, rtol=1e-6)
+    assert result.class_names == names
+    assert result.truth.tolist() == [0, 0, 1, 2]
+    assert result.ids.tolist() == ["ant/0.png", "ant/3.png", "bee/1.png", "cat/2.png"]
+    assert (tmp_path / "a.html").read_text(encoding="utf-8").count("data:image") >= 4
+
+
+def test_the_names_of_a_datasets_classes_are_those_of_the_result():
+    class Dataset(torch.utils.data.Dataset):
+        classes = ("ant", "bee", "cat")
+
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, number):
+            return images()[number], number % 3
+
+    result = howsure.assess(Images().eval(), Dataset(), **ASKED)
+    assert result.class_names == Dataset.classes
+    assert result.truth.tolist() == [0, 1, 2, 0, 1, 2]
 
 
 def test_maps_are_drawn_over_an_image_of_its_own_size():
