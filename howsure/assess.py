@@ -326,9 +326,12 @@ def _tell_more(tell: Callable[[int, int], None], before: int, total: int, done: 
     tell(before + done, total)
 
 
-MOVED = 1e-3
-"""Change of a probability, or of a number as a share of it, that counts as one by padding; float32 rounds to
-a tenth of it in deep networks."""
+MOVED = {"bfloat16": 2**-3.5, "float16": 2**-5}
+"""Change of a probability, or of a number as a share of it, that counts as one by padding, by type of output:
+half of the digits that the type keeps."""
+
+LEAST_MOVED = 1e-3
+"""The same of other types: float32 rounds to a tenth of it in deep networks."""
 
 
 def _warn_of_padding(handle: ModelHandle, job: Job, rows: Rows, positions: Any = None) -> None:
@@ -361,7 +364,8 @@ def _warn_of_padding(handle: ModelHandle, job: Job, rows: Rows, positions: Any =
         for side, left in zip(sides, found.left, strict=bool(sides)):
             with_padding = with_padding.take(left, axis=side)
         change = np.abs(with_padding - bare)
-        if not (change > MOVED * np.maximum(0 if outcome.has_unit else 1, np.abs(bare))).any():
+        least = MOVED.get(job.model.info.output_dtype, LEAST_MOVED)
+        if not (change > least * np.maximum(0 if outcome.has_unit else 1, np.abs(bare))).any():
             return
         what = f"changes its plain prediction by up to {change.max():.2g}"
     except Exception:  # whatever the model itself may raise for a row of such a size

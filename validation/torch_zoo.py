@@ -37,7 +37,7 @@ class Kind:
         whole: Integers below this number, instead of normal numbers; 0 for normal numbers.
         calls: Whether one draw serves a batch, so that the oracle calls it once a pass.
         refused: What its refusal says, or None where passes are right.
-        left: What is said to stay fixed, or None.
+        left: What is said of it, such as what stays fixed, or None.
         oracle: Makes what is compared with, where that is another module with the same weights.
         plain: Makes what its plain prediction is that of, where something is always drawn; it may be None.
         copies: Of each row that the oracle draws.
@@ -823,8 +823,21 @@ def _counting(m: nn.Module, x: Tensor) -> Tensor:
     return m.net(x)
 
 
+class MeanOfWords(nn.Module):
+    """The mean over the words of a text, or over padding too."""
+
+    def __init__(self, reads_padding: bool) -> None:
+        super().__init__()
+        self.reads_padding, self.words, self.net = reads_padding, nn.Embedding(50, 8), usual()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        there = torch.ones_like(attention_mask) if self.reads_padding else attention_mask
+        return self.net((self.words(input_ids) * there[..., None]).sum(1) / there.sum(1, keepdim=True))
+
+
 SEEDED = "seeded anew in every call"
 ALIKE = "draws the same numbers in every call"
+TOKENS = {"input_ids": (10,), "attention_mask": (10,)}
 HANDWRITTEN: dict[str, Kind] = {
     **{
         f"by hand: {name}": Kind(lambda f=function: through(in_training(f)))
@@ -862,6 +875,12 @@ HANDWRITTEN: dict[str, Kind] = {
                 oracle=lambda m: nn.Sequential(m.net, Made(lambda m, h: h.mean(1))),  # words are rows
             ),
         }.items()
+    },
+    **{
+        f"a mean over words{more}": Kind(
+            functools.partial(MeanOfWords, said is not None), TOKENS, left=said, copies=2000
+        )
+        for more, said in (("", None), (" and padding", "was padded, and that changes"))
     },
     **{
         f"rows by their number, {name}": Kind(lambda f=picked: Words(f), {"x": (5, 4), "lengths": (1,)})
@@ -1048,8 +1067,7 @@ if is_there("transformers"):
     for name, settings in TEXTS.items():
         called, *more = name.split(", ")
         kind = never_called if more == ["hidden states"] else small
-        shape = {"input_ids": (10,), "attention_mask": (10,)}
-        made = kind(_transformer(called, task, words | settings), shape, 2)
+        made = kind(_transformer(called, task, words | settings), TOKENS, 2)
         LIBRARIES[", ".join([f"{called}For{task}", *more])] = made
     sound = _transformer("Wav2Vec2", task, SOUND)
     LIBRARIES[f"Wav2Vec2For{task}"] = never_called(sound, {"input_values": (800,)})
