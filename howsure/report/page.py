@@ -177,7 +177,9 @@ def _next_step(result: Any, tolerance: str) -> tuple[str, str]:
     said = f"Learn rules from these labels. They correct the model, and promise something about new {kinds}."
     if not tolerance:
         return said, "rules = howsure.fit_rules(result)"
-    return f"{said} The tolerance is {tolerance}.", "rules = howsure.fit_rules(result, tolerance=tolerance)"
+    as_it_is = ", calibrate=False" if getattr(result, "levels", ()) else ""  # quantiles have no calibrator
+    step = f"rules = howsure.fit_rules(result, tolerance=tolerance{as_it_is})"
+    return f"{said} The tolerance is {tolerance}.", step
 
 
 def scores_of(result: Any, **wishes: Any) -> ViewTable | None:

@@ -157,9 +157,7 @@ def test_counts_are_read_scored_and_decided_as_in_python(x, tmp_path):
     done("decide", table, "--rules", tmp_path / "r.json", "--out", out)
     decided = howsure.load(out)
     np.testing.assert_array_equal(decided.low, np.maximum(np.rint(decided.low), 0))
-    assert "There is no page: the model predicts counts" in refused(
-        "report", table, "--report", tmp_path / "p.html"
-    )
+    done("report", table, "--report", tmp_path / "p.html")
 
 
 def test_quantiles_are_read_scored_and_corrected_as_in_python(x, y, tmp_path):

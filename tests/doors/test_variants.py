@@ -21,17 +21,17 @@ from tests.doors.said import check_same
 from tests.doors.test_doors import DISTANCES, ORDER, PLACES, SOME, folders
 from tests.doors.variants import MADE, variant_of
 
-NO_DEVIATION = ("page", "above", "beside a result", "calibrate")
+NO_DEVIATION = ("beside a result", "calibrate")
 REFUSED = {
-    **{
-        ("quantiles", door): "no standard deviation"
-        for door in ("page", "above", "beside a result", "calibrate")
-    },
+    **{("quantiles", door): "no standard deviation" for door in NO_DEVIATION},
+    **{("counts", door): "predicts counts" for door in ("rescaled", "beside a result", "compare")},
     ("quantiles", "from a table"): "standard deviations are not finite",
     ("noise by row", "calibrate"): "calibrated already",
     ("several sizes", "from a table"): r"probabilities .* are missing",
 }
 """By variant and door, why there is no answer."""
+
+pytestmark = pytest.mark.filterwarnings("ignore:The threshold lies beyond")
 
 RESULTS, SAID = {}, {}
 

@@ -77,6 +77,36 @@ def _quantiles():
     )
 
 
+# --- counts ------------------------------------------------------------------------------------------
+
+
+class CountsCase(Case):
+    """A network that puts out the logarithms of two expected counts, from about 1 to 20."""
+
+    @property
+    def model(self):
+        """With dropout."""
+        random, turn = np.random.default_rng(5), list(self.turn)
+        last = 0.5 * random.normal(size=(UNITS, 2))[:, turn]
+        steps = {
+            "hidden": (Dense(2 * random.normal(size=(4, UNITS)), np.zeros(UNITS), "tanh"), "x"),
+            "drop": (dropped(NUMBERS, UNITS), "hidden"),
+            "output": (Dense(last, np.array([1.0, 2.0])[turn], "linear"), "drop"),
+        }
+        return ArrayModel("counts", [InputSpec("x", (4,), "float32")], steps)
+
+
+def _counts():
+    case = case_of("numbers")
+    settings = {"outputs": "log-rates"}
+    made = CountsCase("numbers", case.x, np.zeros((N, 2)), case.ids, case.names, case.turn, settings=settings)
+    return Variant(
+        replace(made, truth=np.random.default_rng(11).negative_binomial(2, 2 / (2 + made.result.mean))),
+        lambda case: case.result,
+        ("assess", "assess a frame", "assess with truth", "stream", "plan", "passes", "compare"),
+    )
+
+
 # --- noise that depends on the row -------------------------------------------------------------------
 
 
@@ -156,7 +186,13 @@ def _objects():
     return Variant(made, lambda case: certainty[case.x] if len(case.x) else certainty[:0])
 
 
-MADE = {"quantiles": _quantiles, "noise by row": _by_row, "several sizes": _sizes, "objects": _objects}
+MADE = {
+    "quantiles": _quantiles,
+    "counts": _counts,
+    "noise by row": _by_row,
+    "several sizes": _sizes,
+    "objects": _objects,
+}
 
 
 @functools.cache

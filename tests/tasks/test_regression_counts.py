@@ -1,7 +1,7 @@
 """Counts: their distributions beside scipy's and brute force, coverage by rate, and what is refused."""
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +11,9 @@ import howsure
 from howsure import InputError, ModelError
 from howsure.errors import HowsureWarning
 from howsure.inputs.rows import InputSpec
-from howsure.tasks.regression import counts
+from howsure.tasks.regression import counts, drawings
 from howsure.tasks.regression.calibrate import RegressionCalibrator
-from tests.doors.cases import Case
-from tests.doors.doors import DOORS, Held
-from tests.doors.test_doors import plain
+from tests.doors.said import words_of
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 PLAIN = howsure.PlainPrediction()
@@ -140,10 +138,10 @@ def test_the_over_dispersion_is_that_of_the_rows(dispersion):
 
 def test_intervals_of_the_over_dispersion_hold():
     known, held = assess(network(), rows(200)), 0
-    for seed in range(120):
+    for seed in range(60):
         score = howsure.calibrate(known, drawn(known.mean, 0.4, seed)).values["value"]
         held += score.low <= 0.4 <= score.high
-    assert binomtest(held, 120, 0.95).pvalue > 0.01
+    assert binomtest(held, 60, 0.95).pvalue > 0.01
 
 
 def test_coverage_and_probabilities_are_true_at_every_rate():
@@ -267,6 +265,19 @@ def test_wide_enough_intervals_are_not_called_too_wide():
     assert "too narrow" in howsure.tasks.regression.printed.coverage_in_words(tight)
 
 
+def test_the_page_tells_of_counts(tmp_path):
+    known = assess(network(shift=1.0), rows(1500))
+    result = known.with_truth(drawn(known.mean, 0.0))
+    result.report(tmp_path / "page.html")
+    text = words_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "chance may explain the difference" in text
+    assert "standard deviations of a new answer" not in text
+    shares, low, high = drawings.quantile_shares(result)
+    assert np.mean((low <= shares) & (shares <= high)) > 0.8
+    result.with_truth(drawn(known.mean, 1.0)).report(tmp_path / "page.html")
+    assert "too narrow" in (tmp_path / "page.html").read_text(encoding="utf-8").partition("How to read")[0]
+
+
 def test_estimators_and_losses():
     from sklearn.linear_model import PoissonRegressor
 
@@ -291,7 +302,6 @@ def test_estimators_and_losses():
         (lambda known: known.with_noise(1.0), "no `noise` to set: the model predicts counts"),
         (lambda known: known.rescaled(0.0, 2.0), "no other unit: the model predicts counts"),
         (lambda known: howsure.calibrate(known, np.arange(60), scale_by=rows(60)), "Nothing is learnt from"),
-        (lambda known: known.report("page.html"), "no page: the model predicts counts"),
         (
             lambda known: howsure.Comparison.of_results({"a": known, "b": known[:]}, np.arange(60)),
             "comparison",
@@ -316,36 +326,3 @@ def test_outputs_that_are_no_rates_are_said():
     assert (known.prediction_interval(0.9) == 0).all()
     with pytest.raises(InputError, match="The expected count is 0, and the true one is not"):
         howsure.calibrate(known, np.ones(60))
-
-
-@dataclass(frozen=True)
-class Counted(Case):
-    """What a user of counts holds."""
-
-    @property
-    def model(self):
-        return network(targets=2, drop=0.3, inputs=4, units=24, seed=self.turn[0])
-
-
-REFUSED = {
-    "page": "There is no page",
-    "rescaled": "There is no other unit",
-    "beside a result": "There is no `noise` to set",
-    "compare": "There is no comparison",
-}
-
-
-@pytest.mark.parametrize("name", [name for name, door in DOORS.items() if door.has(plain("numbers"))])
-def test_a_door_serves_counts_or_says_in_one_error_that_it_does_not(name, tmp_path):
-    ids = np.array([f"r{number}" for number in range(48)])
-    settings = {"outputs": "log-rates"}
-    case = Counted(
-        "numbers", rows(48, inputs=4), np.zeros(48), ids, ("width", "depth"), (0, 1), settings=settings
-    )
-    result = case.result
-    truth = drawn(result.mean, 0.5)
-    if name in REFUSED:
-        with pytest.raises(InputError, match=f"{REFUSED[name]}: the model predicts counts"):
-            DOORS[name].call(Held(case, result, truth, tmp_path))
-    else:
-        DOORS[name].call(Held(case, result, truth, tmp_path))

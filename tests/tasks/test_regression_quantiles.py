@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import re
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from howsure import InputError, ModelError, RegressionCertainty
 from howsure.errors import HowsureWarning
 from howsure.external.files import read_result
 from howsure.inputs.rows import InputSpec
+from howsure.tasks.regression import drawings
+from tests.doors.said import words_of
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -236,6 +239,65 @@ def test_outputs_that_cross_are_said_by_the_numbers_of_rows():
     np.testing.assert_allclose(result.answer_quantiles[:, 0], np.sort(x @ weights + bias, axis=-1))
 
 
+@pytest.mark.filterwarnings("ignore:The threshold lies beyond")
+def test_the_probability_of_a_number_above_lies_on_lines_between_quantiles():
+    given = draw(300, targets=2)
+    p = given.above(0.4, 1).probabilities[:, 1]
+    expected = [1 - np.interp(0.4, row, LEVELS) for row in given.answer_quantiles[:, 1]]
+    np.testing.assert_allclose(p, expected, atol=1e-12)
+    assert (p.min(), p.max()) == pytest.approx((0.05, 0.95))
+    same = RegressionCertainty.from_quantiles([[1.0, 1, 1, 2, 3], [1, 1, 1, 1, 1]], LEVELS)
+    found = [same.above(limit).probabilities[:, 1] for limit in (0.9, 1.0, 1.5)]
+    np.testing.assert_allclose(found, [[0.95, 0.95], [0.5, 0.05], [0.375, 0.05]])
+    model, x = network(1)
+    result = assess(model, x, method=howsure.MCDropout(passes=64))
+    question = result.above(9.0)
+    expected = [1 - np.interp(9.0, row, LEVELS) for row in result.answer_quantiles[:, 0]]
+    np.testing.assert_allclose(question.probabilities[:, 1], expected, atol=1e-12)
+    assert (question.expected_entropy <= question.entropy).all()
+    assert question.spread.max() > 0
+
+
+def test_rows_beyond_all_quantiles_are_said():
+    result = draw(50)
+    ends = result.answer_quantiles[:, 0]
+    beyond = np.flatnonzero((ends[:, 0] > 2) | (ends[:, -1] < 2))
+    with pytest.warns(HowsureWarning, match=rf"outermost quantiles in {len(beyond)} rows: {beyond[0]}, "):
+        result.above(2.0)
+
+
+@pytest.mark.filterwarnings("ignore:The threshold lies beyond")
+def test_the_error_of_that_probability_holds():
+    model, x = network(1)
+    many = howsure.passes(model, x, 4000, outputs="values").mean(axis=0)
+    true = np.array([1 - np.interp(9.0, row, LEVELS) for row in many])
+    held = []
+    for seed in range(1, 16):
+        method = howsure.MCDropout(passes=60, balanced=False)
+        question = assess(model, x, method=method, seed=seed).above(9.0)
+        held.append(np.abs(question.probabilities[:, 1] - true) <= 1.96 * question.mc_error[:, 1])
+    assert np.mean(held) >= 0.93
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("claimed", [1.0, 0.3])
+def test_the_page_shows_whether_quantiles_come_true(targets, claimed, tmp_path):
+    result = draw(400, targets=targets, claimed=claimed)
+    result.report(tmp_path / "page.html")
+    text = words_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    ends = result.answer_quantiles[..., [0, -1]]
+    inside = covered(ends, result).mean(axis=0)
+    for share in inside:
+        assert re.search(rf"{100 * share:.1f}\s% \(", text), (share, text[:900])
+    assert ("too narrow" in text.partition("How to read")[0]) == (claimed < 1)
+    assert re.search(r"90\s% of answers", text)
+    assert not re.search(r"95\s% of answers|howsure.compare", text)
+    assert "calibrate=False" in text
+    shares = drawings.quantile_shares(result.of_target(0))[0]
+    below = (result.truth[:, :1] <= result.answer_quantiles[:, 0]).mean(axis=0)
+    np.testing.assert_array_equal(shares, below)
+
+
 def test_rules_decide_what_a_model_predicts(tmp_path):
     model, x = network(1)
     y = assess(model, x).mean + np.random.default_rng(0).normal(size=(40, 1))
@@ -276,9 +338,7 @@ def test_other_functions_name_the_two_that_take_levels():
     ("call", "message"),
     [
         (lambda known: howsure.calibrate(known), "nothing to calibrate.*predicts quantiles"),
-        (lambda known: known.above(1.0), "above a threshold.*predicts quantiles"),
         (lambda known: known.with_noise(1.0), "no `noise` to set"),
-        (lambda known: known.report("page.html"), "There is no page"),
         (lambda known: howsure.Comparison.of_results({"a": known, "b": known[:]}), "no comparison"),
         (lambda known: known.prediction_interval(0.8), "No two quantiles.*Expected: 0.5 or 0.9"),
         (lambda known: RegressionCertainty.from_quantiles(np.zeros((3, 4)), LEVELS), "do not fit the levels"),

@@ -359,7 +359,7 @@ def method_point(
     Args:
         result: With `method` and `passes`.
         comparison: A comparison of methods on rows like these, or None.
-        better: The advantage that only a comparison can show, in words.
+        better: The advantage that only a comparison can show, in words; empty if there is no comparison.
     """
     name, words = str(result.method.get("name", "not stated")), words_of(result.method)
     least, most = int(result.passes.min()), int(result.passes.max())
@@ -378,7 +378,8 @@ def method_point(
     if words["shows"]:
         sentence += f" It is shown because {words['shows']}."
     if comparison is None:
-        sentence += f" howsure.compare says whether another method has {better} here."
+        if better:
+            sentence += f" howsure.compare says whether another method has {better} here."
         return Point("Which method, and why?", sentence)
     best = chosen(comparison)
     believed = comparison.certainties[best].method

@@ -4,6 +4,7 @@
     no noise is known                            P = Σ w_m [y_m > threshold], of the mean
     one normal distribution                      P = Φ((mean − threshold)/std)
     counts                                       as with noise, by the distributions of `counts`
+    quantiles                                    straight lines between; a network moves all by one distance
 
 The error of P has three parts. The part that follows y in a straight line has the error of the mean, which
 balanced passes know well. The rest has that of as many independent passes. And there may be networks that no
@@ -12,14 +13,17 @@ pass has shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from howsure.digits import exactly, significant
-from howsure.errors import InputError
+from howsure.errors import InputError, warn
+from howsure.inputs.rows import in_rows
 from howsure.sampling.between import LEVELS
 from howsure.sampling.between_numbers import MIDDLES, shares_of
 from howsure.sampling.outcome import Booleans, Floats
@@ -28,6 +32,7 @@ from howsure.statistics import ERROR_FLOOR, LARGEST_ERROR, entropy_of, widening
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.probabilities import DECIDED_COLUMNS
 from howsure.tasks.regression import counts
+from howsure.tasks.regression.quantiles import share_below
 
 if TYPE_CHECKING:
     from howsure.tasks.regression.result import RegressionCertainty
@@ -61,6 +66,7 @@ class SingleNetworks:
         reach: (N,) how large their standard deviation may be.
         few: (N,) factor by which so few passes widen an interval (Student's t).
         dispersion: (N,) over-dispersion of counts around the number of a network; None of other numbers.
+        share_below: Share of answers below numbers (N, M), from quantiles of the rows; None without these.
     """
 
     numbers: Floats
@@ -74,6 +80,7 @@ class SingleNetworks:
     reach: Floats
     few: Floats
     dispersion: Floats | None = None
+    share_below: Callable[[Floats], Floats] | None = None
 
     def above(self, threshold: float, moved: Floats | float = 0.0) -> Floats:
         """(N, M) probability that each network, its number moved, gives to an answer above; see `share`."""
@@ -81,6 +88,8 @@ class SingleNetworks:
 
     def share(self, away: Floats, noise: Floats, threshold: float) -> Floats:
         """(N, …) share of answers above, of networks so far away from it; 0 or 1 where there is no noise."""
+        if self.share_below is not None:
+            return 1 - self.share_below(self.centre[:, None] - away)
         if self.dispersion is None:
             return _normal(away, noise)
         return counts.above(threshold, np.maximum(threshold + away, 0.0), self.dispersion[:, None])
@@ -118,11 +127,16 @@ def networks_of(result: RegressionCertainty, k: int) -> SingleNetworks | None:
     few = np.where(independent > 0, widening(np.clip(np.rint(independent), 2, MOST)), 1.0)
     reach = few * (spread + Z * off)
     are_all = np.full(len(result), result.spread_error is not None) & (off == 0)
-    of_counts = counts.is_counts(result)
-    dispersion = counts.dispersion_of(centre, result.noise[:, k], spread) if of_counts else None
-    return SingleNetworks(
-        numbers, shares, noise, independent, is_each, are_all, centre, error, reach, few, dispersion
+    networks = SingleNetworks(
+        numbers, shares, noise, independent, is_each, are_all, centre, error, reach, few
     )
+    if counts.is_counts(result):
+        return replace(networks, dispersion=counts.dispersion_of(centre, result.noise[:, k], spread))
+    if result.answer_quantiles is not None:
+        return replace(
+            networks, share_below=partial(share_below, result.answer_quantiles[:, k], result.levels)
+        )
+    return networks
 
 
 STEPS = np.concatenate([-np.geomspace(0.1, 100, 25), np.geomspace(0.1, 100, 25)])
@@ -143,8 +157,12 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
             "`threshold` is no finite number", expected="a number such as 3.0", received=threshold
         )
     networks, unknown = networks_of(result, k), np.isnan(result.noise[:, k])
+    of_quantiles = result.answer_quantiles is not None
     is_of_mean = networks is not None and (result.noise_from is None if not len(result) else unknown.all())
-    if not is_of_mean and (np.isnan(result.std[:, k]) | (unknown & (networks is not None))).any():
+    is_of_mean = is_of_mean and not of_quantiles
+    if of_quantiles:
+        _warn_of_beyond(result, threshold, k)
+    elif not is_of_mean and (np.isnan(result.std[:, k]) | (unknown & (networks is not None))).any():
         result.check_noise("Nothing says whether the number is above a threshold")
     answer = (
         _of_one(result, threshold, k)
@@ -180,11 +198,30 @@ def _of_one(result: RegressionCertainty, threshold: float, k: int) -> dict[str, 
 
 
 def _of_mean(result: RegressionCertainty, threshold: float, k: int, std: Floats) -> Floats:
-    """(N,) share above of one distribution with the mean of each row and this standard deviation."""
+    """(N,) share above of one distribution with the mean of each row and this standard deviation.
+
+    Or with the quantiles of each row.
+    """
     mean = result.mean[:, k]
+    if result.answer_quantiles is not None:
+        at = np.full((len(mean), 1), threshold)
+        return 1 - share_below(result.answer_quantiles[:, k], result.levels, at)[:, 0]
     if counts.is_counts(result):
         return counts.above(threshold, mean, counts.dispersion_of(mean, std))
     return _normal(mean - threshold, std)
+
+
+def _warn_of_beyond(result: RegressionCertainty, threshold: float, k: int) -> None:
+    """Warn of rows whose quantiles leave open how likely a number is above a threshold."""
+    ends = result.answer_quantiles[:, k][:, [0, -1]]  # type: ignore[index]
+    beyond = np.flatnonzero((threshold < ends[:, 0]) | (threshold > ends[:, 1]))
+    if len(beyond):
+        least, most = result.levels[0], result.levels[-1]
+        warn(
+            "The threshold lies beyond the outermost quantiles "
+            f"{in_rows(len(beyond), result.row[beyond[:5]].tolist())}. The probabilities there are those at "
+            f"the quantile {least:g} or {most:g}; true ones may be nearer to 1 or 0."
+        )
 
 
 def _normal(away: Floats, std: Floats) -> Floats:
@@ -199,7 +236,8 @@ def _of_networks(
     p_of_network = networks.above(threshold)
     std = np.hypot(np.nan_to_num(result.spread[:, k]), np.nan_to_num(result.noise[:, k]))  # type: ignore[index]
     in_closed_form = np.isinf(networks.independent)
-    p = np.where(in_closed_form, _of_mean(result, threshold, k, std), networks.mean(p_of_network))
+    is_one = in_closed_form | (networks.share_below is not None)
+    p = np.where(is_one, _of_mean(result, threshold, k, std), networks.mean(p_of_network))
     p = np.clip(p, 0, 1)
     error = np.where(in_closed_form, 0.0, _error(networks, threshold, p_of_network))
     probabilities = np.stack([1 - p, p], axis=-1)

@@ -154,10 +154,13 @@ def crps(mean: Floats, std: Floats, y: Floats) -> Floats:
 
 
 def pit(mean: Floats, std: Floats, y: Floats, seed: int) -> Floats:
-    """(…) share of counts below the true one, and a share drawn at random of those equal to it.
+    """(N,) share of counts below the true one, and a share drawn at random of those equal to it.
 
-    It is uniform from 0 to 1 if the distributions are true (Smith 1985).
+    It is uniform from 0 to 1 if the distributions are true (Smith 1985). Draws follow the order of these
+    shares, so that they are the same in whatever order rows come.
     """
     a = dispersion_of(mean, std)
-    below = _of("cdf", y - 1, mean, a)
-    return np.asarray(below + np.random.default_rng(seed).random(y.shape) * (_of("cdf", y, mean, a) - below))
+    below, up_to = (_of("cdf", at, mean, a) for at in (y - 1, y))
+    drawn = np.empty(len(y))
+    drawn[np.lexsort((up_to, below))] = np.random.default_rng(seed).random(len(y))
+    return np.asarray(below + drawn * (up_to - below))

@@ -19,9 +19,10 @@ from howsure.report.drawing import Drawing, TickedAxis, line, number_axis, paths
 from howsure.report.figures import interval_of, share_of
 from howsure.report.notebook import ViewTable
 from howsure.sampling.outcome import Floats, Integers
-from howsure.tasks.regression.printed import levels_of, made_of_in_words
+from howsure.tasks.regression.counts import is_counts, pit
+from howsure.tasks.regression.printed import answers_of, is_symmetric, levels_of, made_of_in_words
 from howsure.tasks.regression.result import RegressionCertainty
-from howsure.tasks.regression.sentence import OF_NETWORKS, SHOWN
+from howsure.tasks.regression.sentence import OF_NETWORKS, SHOWN, level_of_answers
 from howsure.tasks.sentences import words_of
 from howsure.words import UNIT, counted, rate, upper
 
@@ -51,11 +52,9 @@ def level_of_all(result: RegressionCertainty) -> float:
 def rows_to_draw(result: RegressionCertainty) -> dict[str, Floats]:
     """By name what is known of one target: numbers (N,), and ends of intervals (N, 2)."""
     drawn = {"means": result.mean[:, 0]}
-    if np.isfinite(result.std).any():
-        known = np.isfinite(result.std[:, 0])
-        drawn["answers"] = np.full((len(result), 2), np.nan)
-        part = result if known.all() else result[np.flatnonzero(known)]
-        drawn["answers"][known] = part.prediction_interval(SHOWN)[:, 0]
+    answers = answers_of(result)[:, 0]
+    if np.isfinite(answers).any():
+        drawn["answers"] = answers
     if result.quantiles is not None:
         networks = result.credible_interval(level_of_all(result))[:, 0]
         drawn |= {"networks": networks} if np.isfinite(networks).any() else {}
@@ -73,7 +72,7 @@ def draw_by_prediction(result: RegressionCertainty) -> Drawing:
     of_style, key = dict[str, str](), list[tuple[str, str]]()
     with_intervals = False
     for name, called in {
-        "answers": f"95{UNIT} of answers",
+        "answers": of_answers(result),
         "networks": f"{rate(level_of_all(result), 0)} of {between}",
     }.items():
         if name in shown:
@@ -88,7 +87,7 @@ def draw_by_prediction(result: RegressionCertainty) -> Drawing:
         truths = _dots_path(at, shown["truths"], up)
         of_style |= {f"dots of-truth-ground{small}": truths, f"dots of-truth{small}": truths}
         key.append(('<circle class="of-truth" cx="9" cy="6" r="3.5"/>', "true answer"))
-    is_known = np.isfinite(result.std[:, 0])
+    is_known = np.isfinite(answers_of(result)[:, 0, 0])
     note = []
     if len(chosen) < rows:
         note.append(f"{len(chosen):,} of {counted(rows, kind)} are drawn, evenly spread.")
@@ -111,24 +110,39 @@ def draw_by_prediction(result: RegressionCertainty) -> Drawing:
     )
 
 
-def quantile_shares(result: RegressionCertainty) -> tuple[Floats, Floats, Floats]:
-    """(L,) shares of true answers below the quantiles at `LEVELS`, and the ends of where 95 % of them lie.
+def levels_drawn(result: RegressionCertainty) -> Floats:
+    """(L,) levels of the quantiles in the drawing of calibration: `LEVELS`, or those that are predicted."""
+    return np.array(result.levels) if result.levels else LEVELS
 
-    The quantile at level p is mean + Φ⁻¹(p) · std. For exact ones the number of answers below is binomial.
+
+def of_answers(result: RegressionCertainty) -> str:
+    """Heading of the intervals of answers: `95 % of answers`."""
+    return f"{rate(level_of_answers(result), 0)} of answers"
+
+
+def quantile_shares(result: RegressionCertainty) -> tuple[Floats, Floats, Floats]:
+    """(L,) shares of true answers below the quantiles, and the ends of where 95 % of them lie.
+
+    These are at `levels_drawn`. The quantile at level p is mean + Φ⁻¹(p) · std, unless the model predicts
+    quantiles or counts. For exact ones the number of answers below is binomial.
 
     Args:
         result: Result of one target and N ≥ 1 rows with true answers and known `std`.
     """
     assert result.truth is not None
-    rows = len(result)
+    rows, levels = len(result), levels_drawn(result)
     away, std = (result.truth - result.mean)[:, 0], result.std[:, 0]
-    below = np.divide(
-        away, std, out=np.where(away > 0, np.inf, np.where(away < 0, -np.inf, 0.0)), where=std > 0
-    )
-    shares = np.searchsorted(np.sort(ndtr(below)), LEVELS, side="right") / rows
+    if result.answer_quantiles is not None:
+        shares = (result.truth <= result.answer_quantiles[:, 0]).mean(axis=0)
+    else:
+        below = np.divide(
+            away, std, out=np.where(away > 0, np.inf, np.where(away < 0, -np.inf, 0.0)), where=std > 0
+        )
+        below = pit(result.mean[:, 0], std, result.truth[:, 0], 0) if is_counts(result) else ndtr(below)
+        shares = np.searchsorted(np.sort(below), levels, side="right") / rows
     # The inverse is NaN where no answer below has more than the tail already.
     low, high = (
-        np.ceil(np.nan_to_num(bdtrik(tail, rows, LEVELS))) / rows
+        np.ceil(np.nan_to_num(bdtrik(tail, rows, levels))) / rows
         for tail in ((1 - SHOWN) / 2, (1 + SHOWN) / 2)
     )
     return shares, low, high
@@ -139,18 +153,19 @@ def draw_calibration(result: RegressionCertainty) -> Drawing | None:
 
     None if fewer than two rows have a true answer and a known `std`.
     """
-    known_rows = np.flatnonzero(np.isfinite(result.std[:, 0]))
+    known_rows = np.flatnonzero(np.isfinite(answers_of(result)[:, 0, 0]))
     if result.truth is None or len(known_rows) < 2:
         return None
     shares, low, high = quantile_shares(result[known_rows])
-    axis = share_axis(0.0, 1.0)
-    at = _places(axis, LEVELS)
+    axis, levels = share_axis(0.0, 1.0), levels_drawn(result)
+    at = _places(axis, levels)
     # From the corner to the corner, where every share of answers is known without looking.
     corners = np.concatenate([[[0.0, 0.0]], np.stack([low, high], axis=-1), [[1.0, 1.0]]])
     chance = _band_path(np.concatenate([[0.0], at, [100.0]]), corners, axis)
+    few = slice(None) if result.levels else slice(1, None, 4)
     description = "".join(
         f"{rate(float(share))} below the {rate(level, 0)} quantile. "
-        for level, share in zip(LEVELS[1::4], shares[1::4], strict=True)
+        for level, share in list(zip(levels, shares, strict=True))[few]
     )
     return Drawing(
         id="calibration",
@@ -176,12 +191,13 @@ def draw_calibration(result: RegressionCertainty) -> Drawing | None:
 
 def _levels_table(result: RegressionCertainty) -> ViewTable:
     """Level by level, how many true answers lie in their intervals, and how wide these are."""
+    symmetric = is_symmetric(result)
     cells = [
         [
             f"{rate(level.level, 0)} of answers",
             f"{share_of(level.found)} ({interval_of(level.found)})",
             f"{level.found.total:,}",
-            f"±\u00a0{significant(level.half, 2)}",
+            f"±\u00a0{significant(level.half, 2)}" if symmetric else significant(2 * level.half, 2),
             ("within chance", "wider than need be", "too narrow")[level.off],
         ]
         for level in levels_of(result, 0)
@@ -194,6 +210,8 @@ def _levels_table(result: RegressionCertainty) -> ViewTable:
 def width_in_words(result: RegressionCertainty) -> str:
     """How wide the intervals of the one target are, or how far networks lie apart, a sentence."""
     half = f"in half of the {result.kind}s"
+    if not is_symmetric(result):
+        return f"Intervals for {of_answers(result)} are at most {half_width(result, 0)} wide {half}."
     if np.isfinite(result.std[:, 0]).any():
         return f"95 % of answers within {half_width(result, 0)} of the prediction {half}."
     if result.spread is None or not np.isfinite(result.spread).any():
@@ -203,7 +221,12 @@ def width_in_words(result: RegressionCertainty) -> str:
 
 
 def half_width(result: RegressionCertainty, k: int) -> str:
-    """Half of the median width of the intervals of answers; a dash where unknown."""
+    """Half of the median width of the intervals of answers, or all of it where they are not symmetric.
+
+    A dash where unknown.
+    """
+    if not is_symmetric(result):
+        return median(np.ptp(answers_of(result)[:, k], axis=-1), two_digits)
     return median(1.96 * result.std[:, k], lambda half: f"±\u00a0{two_digits(half)}")
 
 

@@ -24,16 +24,20 @@ from howsure.tasks.regression.drawings import (
     half_width,
     level_of_all,
     median,
+    of_answers,
     rows_to_draw,
     two_digits,
 )
 from howsure.tasks.regression.printed import (
+    answers_of,
     coverage_in_words,
+    is_symmetric,
     levels_of,
     passes_in_words,
     strange_in_words,
     verdict_of,
 )
+from howsure.tasks.regression.quantiles import width_of
 from howsure.tasks.regression.result import FROM_HELD_OUT, RegressionCertainty
 from howsure.tasks.regression.sentence import NumbersRow, written_of
 from howsure.tasks.sentences import words_of
@@ -65,7 +69,9 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
         "noise_from": result.noise_from,
         "at_once": SHOWN_AT_ONCE,
         "scores_at_once": SCORES_AT_ONCE,
-        "with_noise": bool(np.isfinite(result.std).any()),
+        "with_noise": bool(np.isfinite(answers_of(result)).any()),
+        "of_answers": of_answers(result),
+        "symmetric": is_symmetric(result),
         "with_truth": result.truth is not None and len(result) > 1,
         "with_passes": bool(result.passes.max(initial=1) > 1),
         "with_spread": result.spread is not None,
@@ -74,7 +80,7 @@ def page(result: RegressionCertainty, options: PageOptions) -> str:
     sections: dict[str, str] = {}
     details: dict[str, str] = {}
     if len(result):
-        is_ranked = not np.isnan(scatter(result.std, result.spread)).all()
+        is_ranked = not np.isnan(scatter(answers_of(result)[..., 0], result.spread)).all()
         sections["least"] = "The least certain" if is_ranked else f"The first {result.kind}s"
         if len(result) == 1:
             sections["least"] = f"The {result.kind}"
@@ -116,7 +122,7 @@ def brief(result: RegressionCertainty, options: PageOptions) -> list[Point]:
     return [
         _what_to_check(result),
         _whether_to_trust(result),
-        method_point(result, options.comparison, "truer intervals"),
+        method_point(result, options.comparison, "truer intervals" if is_symmetric(result) else ""),
         _meaning_of_margin(result),
     ]
 
@@ -126,7 +132,7 @@ def _what_to_check(result: RegressionCertainty) -> Point:
     if rows == 1:
         return Point("What to check first", f"There is one {result.kind}.", link=("least", "See it"))
     sentence = f"The {result.kind}s with the widest intervals. {strange_in_words(result)}"
-    if np.isnan(scatter(result.std, result.spread)).all():
+    if np.isnan(scatter(answers_of(result)[..., 0], result.spread)).all():
         sentence = (
             f"Nothing tells which {result.kind}s are less certain than others. {strange_in_words(result)}"
         )
@@ -136,7 +142,7 @@ def _what_to_check(result: RegressionCertainty) -> Point:
 
 def _whether_to_trust(result: RegressionCertainty) -> Point:
     question, names = "Can the intervals be trusted?", result.target_names
-    if np.isnan(result.std).all():
+    if np.isnan(answers_of(result)).all():
         sentence = "There are none for new answers: nothing says how far an answer scatters around its mean. "
         return Point(question, f"{sentence}{HOW_TO_KNOW}")
     if result.truth is None:
@@ -173,15 +179,15 @@ def _meaning_of_margin(result: RegressionCertainty) -> Point:
 def _targets_table(result: RegressionCertainty) -> ViewTable:
     """Target by target: medians over the rows, and how many true answers lie in their 95 % intervals."""
     targets = range(min(len(result.target_names), MOST_IN_TABLE))
-    with_noise = bool(np.isfinite(result.std).any())
+    with_noise = bool(np.isfinite(answers_of(result)).any())
     columns = [TextColumn("Number", [result.target_names[k] for k in targets])]
     if with_noise:
-        columns.append(TableColumn(f"95{UNIT} of answers", [half_width(result, k) for k in targets]))
+        columns.append(TableColumn(of_answers(result), [half_width(result, k) for k in targets]))
     if result.spread is not None:
         between = f"between {words_of(result.method)['between']}"
         spreads = [median(result.spread[:, k], two_digits) for k in targets]
         columns.append(TableColumn("Spread", spreads, between))
-        if with_noise:
+        if np.isfinite(result.noise).any():
             shares = disagreement(result.spread, result.noise)
             medians = [median(shares[:, k], rate) for k in targets]
             columns.append(TableColumn("Disagreement", medians, "of the variance"))
@@ -193,7 +199,7 @@ def _targets_table(result: RegressionCertainty) -> ViewTable:
             verdict_of(of_target) or "within chance" if of_target else UNKNOWN for of_target in levels
         ]
         columns += [
-            TableColumn(f"95{UNIT} intervals contain", held, f"95{UNIT} interval"),
+            TableColumn(f"{rate(levels[0][-1].level, 0)} intervals contain", held, f"95{UNIT} interval"),
             TextColumn("Intervals are", verdicts),
         ]
     return ViewTable.of("Numbers", columns)
@@ -232,7 +238,7 @@ def off_by(result: RegressionCertainty) -> Floats:
 
 def farthest(result: RegressionCertainty) -> Integers:
     """Positions of the rows with answers outside their 95 % intervals, the farthest first and at most 12."""
-    if result.truth is None or np.isnan(result.std).all():
+    if result.truth is None or np.isnan(result.std).all() or not is_symmetric(result):
         return np.empty(0, dtype=np.int64)
     off = off_by(result).max(axis=1)
     order = np.argsort(-off, kind="stable")[:MOST_FARTHEST]
@@ -258,7 +264,7 @@ def _rows_table(
     """
     level, between = level_of_all(result), words_of(result.method)["between"]
     off = None if result.truth is None else off_by(result)[positions]
-    by = off if farthest and off is not None else relative_width(result.std, result.spread)[positions]
+    by = off if farthest and off is not None else relative_width(width_of(result), result.spread)[positions]
     numbers = np.argmax(by, axis=1)
     rows, looks = [result[at] for at in positions.tolist()], options.looks.of(positions.tolist(), _PICTURES)
     shown = [(row, k, written_of(row, k, level)) for row, k in zip(rows, numbers.tolist(), strict=True)]
@@ -277,25 +283,26 @@ def _rows_table(
         names = [result.target_names[k] for k in numbers.tolist()]
         columns.append(TextColumn("Number", names))
     columns.append(TableColumn("Says", [texts.number for _, _, texts in shown]))
-    with_noise = bool(np.isfinite(result.std).any())
-    if with_noise:
+    if np.isfinite(answers_of(result)).any():
         answers = [UNKNOWN if texts.answers is None else digits.to(texts.answers) for _, _, texts in shown]
-        columns.append(TableColumn(f"95{UNIT} of answers", answers))
+        columns.append(TableColumn(of_answers(result), answers))
     if result.spread is not None:
         networks = [
             _networks_text(row, k) if texts.networks is None else digits.to(texts.networks)
             for row, k, texts in shown
         ]
         columns.append(TableColumn(f"{rate(level, 0)} of {between}", networks))
-        if with_noise and not farthest:
+        if np.isfinite(result.noise).any() and not farthest:
             shares = disagreement(result.spread, result.noise)[positions, numbers].tolist()
             in_words = [rate(share, 0) if np.isfinite(share) else UNKNOWN for share in shares]
             columns.append(TableColumn("Disagreement", in_words, "of the variance"))
-    if off is not None:
+    if off is not None and result.truth is not None:
         away = np.take_along_axis(off, numbers[:, None], axis=1)[:, 0].tolist()
+        ends, truth = answers_of(result)[positions, numbers], result.truth[positions, numbers]
+        is_outside = (truth < ends[:, 0]) | (truth > ends[:, 1])
         truths = [
-            Cell(str(texts.truth), "outside" if size > 1.96 and not farthest else "")
-            for (_, _, texts), size in zip(shown, away, strict=True)
+            Cell(str(texts.truth), "outside" if outside and not farthest else "")
+            for (_, _, texts), outside in zip(shown, is_outside, strict=True)
         ]
         columns.append(TableColumn("Truth", truths))
         if farthest:

@@ -9,6 +9,7 @@ import numpy as np
 
 from howsure.digits import significant
 from howsure.report.figures import Proportion, differs_from_claim, interval_of, proportion, share_of
+from howsure.sampling.outcome import Floats
 from howsure.tasks.printed import NONE, Line, Lines
 from howsure.tasks.regression.counts import claimed, is_counts
 from howsure.tasks.regression.doubt import (
@@ -19,11 +20,13 @@ from howsure.tasks.regression.doubt import (
     target_error,
     target_share,
 )
+from howsure.tasks.regression.quantiles import pairs_of, width_of
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.sentence import (
     FEW_TARGETS,
     SHOWN,
     NumbersRow,
+    answers_between,
     level_of,
     level_of_answers,
     number_in_words,
@@ -34,6 +37,7 @@ from howsure.words import UNIT, counted, listed, rate, upper
 
 ALONE = "Nothing says how far {it} may be off."
 MENDED = "howsure.calibrate corrects that, from held-out rows."
+MENDED_QUANTILES = "howsure.prediction_intervals corrects that, from held-out rows."
 
 LEVELS = (0.5, 0.8, 0.9, SHOWN)
 """Levels of the intervals whose share of true answers is counted."""
@@ -51,7 +55,7 @@ def lead(result: RegressionCertainty) -> str:
     text = "" if is_single else f"Each {kind} has {counted(len(names), 'number')}. "
     if result.answer_quantiles is not None or is_counts(result):
         level = level_of_answers(result[0])
-        width = np.ptp(result.prediction_interval(level), axis=-1)
+        width = np.ptp(answers_of(result), axis=-1)
         usual = _with_names(names, [significant(float(of), 2) for of in np.median(width, axis=0)])
         text += f"In half of {counted(rows, kind)} the {100 * level:g}{UNIT} interval of the model is "
         return f"{text}at most {usual} wide."
@@ -89,7 +93,7 @@ def checked(result: RegressionCertainty, alone: bool) -> tuple[str, ...]:
 def lines(result: RegressionCertainty, count: int | None) -> Lines:
     """All rows in their order, or at most so many whose numbers are least certain."""
     positions = range(len(result)) if count is None else result.widest(count).tolist()
-    widths = relative_width(result.std, result.spread)
+    widths = relative_width(width_of(result), result.spread)
     entries = []
     for position in positions:
         row = result[position]
@@ -119,6 +123,16 @@ def truth_of(row: NumbersRow) -> str | None:
     named = [f"'{name}' {number}" for name, number in zip(row.target_names, texts, strict=True)]
     more = len(named) - FEW_TARGETS
     return ", ".join(named[:FEW_TARGETS]) + (f" and {more} more" if more > 0 else "")
+
+
+def answers_of(result: RegressionCertainty) -> Floats:
+    """(N, K, 2) ends of the intervals of answers that are told; NaN where these are unknown."""
+    return answers_between(result, level_of_answers(result))
+
+
+def is_symmetric(result: RegressionCertainty) -> bool:
+    """Whether intervals reach as far to either side of the prediction."""
+    return result.answer_quantiles is None and not is_counts(result)
 
 
 def summary(result: RegressionCertainty) -> str:
@@ -153,19 +167,20 @@ def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
 
     All tests of all targets together err in one of twenty cases at most.
     """
-    known_rows = np.flatnonzero(np.isfinite(result.std[:, k]))
-    if result.truth is None or not len(known_rows):
+    of, targets = result.of_target(k), len(result.target_names)
+    known_rows = np.flatnonzero(np.isfinite(answers_of(of)[:, 0, 0]))
+    if of.truth is None or not len(known_rows):
         return ()
-    part, levels = result if len(known_rows) == len(result) else result[known_rows], []
-    truth = part.truth[:, k]  # type: ignore[index]
-    for level in LEVELS:
-        ends = part.prediction_interval(level)[:, k]
+    part, levels = of if len(known_rows) == len(of) else of[known_rows], []
+    truth, told = part.truth[:, 0], tuple(pairs_of(of.levels)) or LEVELS  # type: ignore[index]
+    for level in told:
+        ends = answers_between(part, level)[:, 0]
         low, high = ends.T
         share = proportion(int(np.sum((low <= truth) & (truth <= high))), len(known_rows))
         claim = level
-        if is_counts(result):
-            claim = float(claimed(part.mean[:, k], part.std[:, k], ends).mean())
-        off = differs_from_claim(claim, share, among=len(LEVELS) * len(result.target_names))
+        if is_counts(part):
+            claim = float(claimed(part.mean[:, 0], part.std[:, 0], ends).mean())
+        off = differs_from_claim(claim, share, among=len(told) * targets)
         levels.append(LevelCoverage(level, float(np.median(high - low)) / 2, share, off))
     return tuple(levels)
 
@@ -173,18 +188,20 @@ def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
 def verdict_of(levels: Sequence[LevelCoverage]) -> str:
     """Whether intervals are too narrow or wider than they need be; empty if chance may be all there is."""
     texts = [
-        f"too narrow{_at_levels(narrow)}" if (narrow := [level for level in levels if level.off < 0]) else "",
-        f"wider than they need be{_at_levels(wide)}"
+        f"too narrow{_at_levels(narrow, levels)}"
+        if (narrow := [level for level in levels if level.off < 0])
+        else "",
+        f"wider than they need be{_at_levels(wide, levels)}"
         if (wide := [level for level in levels if level.off > 0])
         else "",
     ]
     return " and ".join(text for text in texts if text)
 
 
-def _at_levels(levels: Sequence[LevelCoverage]) -> str:
+def _at_levels(levels: Sequence[LevelCoverage], among: Sequence[LevelCoverage]) -> str:
     return (
         ""
-        if len(levels) == len(LEVELS)
+        if len(levels) == len(among)
         else f" at {listed([f'{100 * level.level:g}' for level in levels])}{UNIT}"
     )
 
@@ -197,7 +214,8 @@ def coverage_in_words(result: RegressionCertainty) -> str:
         return ""
     is_single, last = len(names) == 1, [levels[-1].found for levels in known_levels]
     shares = [f"{share_of(share)} ({interval_of(share)})" if is_single else share_of(share) for share in last]
-    sentence = f"{_with_names(names, shares)} of the true answers lie in their 95{UNIT} intervals"
+    level = f"{100 * level_of_answers(result):g}{UNIT}"
+    sentence = f"{_with_names(names, shares)} of the true answers lie in their {level} intervals"
     verdicts = [
         f"{'intervals' if is_single else f'the intervals of {name!r}'} are {verdict}"
         for name, levels in zip(names, known_levels, strict=True)
@@ -205,7 +223,8 @@ def coverage_in_words(result: RegressionCertainty) -> str:
     ]
     if not verdicts:
         return f"{sentence}: chance may explain the difference."
-    return " ".join([f"{sentence}.", *(f"{upper(verdict)}." for verdict in verdicts), MENDED])
+    mends = MENDED if result.answer_quantiles is None else MENDED_QUANTILES
+    return " ".join([f"{sentence}.", *(f"{upper(verdict)}." for verdict in verdicts), mends])
 
 
 def made_of_in_words(result: RegressionCertainty) -> str:

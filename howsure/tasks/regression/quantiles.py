@@ -60,6 +60,24 @@ def widest_between(result: RegressionCertainty) -> Floats:
     return between(result.answer_quantiles, result.levels, list(pairs_of(result.levels))[-1])
 
 
+def share_below(quantiles: Floats, levels: Sequence[float], numbers: Floats) -> Floats:
+    """(N, M) share of answers up to numbers (N, M), by straight lines between quantiles (N, L).
+
+    It is the outermost level where a number lies beyond the outermost quantile.
+    """
+    beside = np.clip((quantiles[:, None] <= numbers[..., None]).sum(axis=-1), 1, len(levels) - 1)
+    low, high = (np.take_along_axis(quantiles, place, axis=1) for place in (beside - 1, beside))
+    # Both are the same where all quantiles on one side are.
+    part = np.divide(numbers - low, high - low, out=(numbers >= low) * 1.0, where=high > low)
+    shares = np.array(levels)
+    return np.asarray(shares[beside - 1] + np.clip(part, 0, 1) * (shares[beside] - shares[beside - 1]))
+
+
+def width_of(result: RegressionCertainty) -> Floats:
+    """(N, K) by which rows are ordered: `std`, or the width of the widest interval between quantiles."""
+    return result.std if result.answer_quantiles is None else np.ptp(widest_between(result), axis=-1)
+
+
 def column_of(level: float) -> str:
     """Name of the column of a quantile in a csv file, as in tables of quantiles: `q05`, `q50`, `q975`."""
     text = f"{level:.4f}"

@@ -19,7 +19,6 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from howsure.arguments import accept_alias, as_number, as_share, check_type, check_whole
 from howsure.errors import InputError
@@ -48,7 +47,7 @@ from howsure.tasks.probabilities import ROW_AND_ID
 from howsure.tasks.regression import counts
 from howsure.tasks.regression import quantiles as of_answers
 from howsure.tasks.regression.doubt import relative_width
-from howsure.tasks.regression.sentence import NumbersRow
+from howsure.tasks.regression.sentence import NumbersRow, answers_between
 
 UNIT = "unit of the target"
 """The unit of the columns that `rescaled` puts into it."""
@@ -335,13 +334,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             raise InputError(
                 "`level` is out of range", expected="a share of answers above 0 and below 1", received=level
             )
-        if self.answer_quantiles is not None:
-            return of_answers.between(self.answer_quantiles, self.levels, share)
-        self.check_noise("There is no interval for a new answer")
-        if counts.is_counts(self):
-            return counts.interval(self.mean, self.std, share)
-        reach = ndtri((1 + share) / 2) * self.std
-        return np.stack([self.mean - reach, self.mean + reach], axis=-1)
+        if self.answer_quantiles is None:
+            self.check_noise("There is no interval for a new answer")
+        return answers_between(self, share)
 
     def check_noise(self, what: str) -> None:
         """Raise an `InputError` that says how to get it unless the scatter of answers is known.
@@ -378,6 +373,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         `mc_error` is the error of a share of so many networks. If none lies above, up to z²/(n + z²) of them
         may (Wilson 1927, z = 1.96), but no more than 1/(1 + d²) of those that lie d spreads away (Cantelli).
 
+        If the model predicts quantiles, straight lines between them give the probability. Beyond the
+        outermost one it is that of its level, and a warning says in how many rows.
+
         Args:
             threshold: In the unit of the target.
             target: Number or name of the target; may be left out if there is one.
@@ -388,7 +386,6 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Raises:
             InputError: No finite number, no such target, or neither noise nor networks are known.
         """
-        of_answers.refuse(self, "Nothing says how likely a number is above a threshold")
         from howsure.tasks.regression.above import above  # makes a Certainty, so it comes after this
 
         return above(self, as_number(threshold, "threshold", "a number such as 3.0"), self.target(target))
@@ -439,8 +436,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """
         if count is not None:
             check_whole(count, "count", least=0)
-        std = self.std if self.answer_quantiles is None else np.ptp(of_answers.widest_between(self), axis=-1)
-        width = relative_width(std, self.spread).max(axis=-1, initial=-1.0)
+        width = relative_width(of_answers.width_of(self), self.spread).max(axis=-1, initial=-1.0)
         return np.argsort(-width, kind="stable")[:count].astype(np.int64)
 
     def rescaled(self, mean: ArrayLike, std: ArrayLike, *, truth: str | None = None) -> RegressionCertainty:

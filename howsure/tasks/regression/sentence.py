@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -80,12 +81,7 @@ class NumbersRow(AnswerRow):
 
     def prediction_interval(self, level: float = between.SHOWN) -> Floats:
         """(K, 2) interval of a new answer; NaN where `noise` is unknown. Or between two quantiles."""
-        if self.answer_quantiles is not None:
-            return of_answers.between(self.answer_quantiles, self.method["levels"], level)
-        if is_counts(self):
-            return interval(self.mean, self.std, level)
-        reach = ndtri((1 + level) / 2) * self.std
-        return np.stack([self.mean - reach, self.mean + reach], axis=-1)
+        return answers_between(self, level)
 
     def __str__(self) -> str:
         count = len(self.target_names)
@@ -100,6 +96,16 @@ class NumbersRow(AnswerRow):
             parts = networks_in_words(self, k), disagreement_in_words(self, k), _option_in_words(self, k)
             yield from (of + part for part in parts if part)
         yield unfamiliar_in_words(self)
+
+
+def answers_between(of: Any, level: float) -> Floats:
+    """(…, K, 2) interval of a new answer of a row, or of the rows of a result; NaN where unknown."""
+    if of.answer_quantiles is not None:
+        return of_answers.between(of.answer_quantiles, of.method["levels"], level)
+    if is_counts(of):
+        return interval(of.mean, of.std, level)
+    reach = ndtri((1 + level) / 2) * of.std
+    return np.stack([of.mean - reach, of.mean + reach], axis=-1)
 
 
 def written_of(row: NumbersRow, k: int, level: float) -> Written:
@@ -122,7 +128,7 @@ def written_of(row: NumbersRow, k: int, level: float) -> Written:
     )
 
 
-def level_of_answers(row: NumbersRow) -> float:
+def level_of_answers(row: Any) -> float:
     """Share of answers in the interval that is told: 95 %, or that between the outermost quantiles."""
     return SHOWN if row.answer_quantiles is None else list(of_answers.pairs_of(row.method["levels"]))[-1]
 

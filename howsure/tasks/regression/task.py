@@ -60,8 +60,6 @@ class Regression(Task[RegressionCertainty]):
         return comparing.COMPARING
 
     def page(self, result: RegressionCertainty, asked: Any) -> str:
-        refuse(result, "There is no page")
-        counts.refuse(result, "There is no page")
         from howsure.tasks.regression.page import page  # late, as its templates take time to import
 
         return page(result, asked)
