@@ -159,6 +159,8 @@ def test_counts_are_read_from_rates_and_from_their_logarithms():
     module = Keeps(nn.PoissonNLLLoss())
     logs = assess(module, outputs="values").mean
     np.testing.assert_allclose(assess(module, outputs="log-rates").mean, np.exp(logs), rtol=1e-6)
+    with pytest.raises(ModelError, match="A graph does not give counts"):
+        howsure.export(module, "counts.onnx", x=ROWS, outputs="log-rates")
     module.criterion = nn.PoissonNLLLoss(log_input=False)
     with pytest.raises(HowsureWarning, match=r"Poisson loss.*outputs='rates' reads"):
         assess(module)
