@@ -11,6 +11,7 @@ import numpy as np
 
 from howsure.displayed import Displayed
 from howsure.inputs.align import ID
+from howsure.results.origin import DECIDED
 from howsure.tasks import verdict as verdicts
 from howsure.words import printable, upper
 
@@ -143,6 +144,13 @@ def percent(probability: float, mc_error: float) -> str:
     if low <= 0 and high >= 100:
         return "0 to 100 %"
     return f"over {low:.{ends}f} %" if shown + error > 100 else f"under {high:.{ends}f} %"
+
+
+def mended(method: Mapping[str, Any], how: str) -> str:
+    """What mends percentages or intervals that do not fit: `how`, unless rows are calibrated already."""
+    if {"calibration", DECIDED} & method.keys():
+        return "What was learnt from labelled rows does not fit these: learn it again."
+    return how
 
 
 def words_of(method: Mapping[str, Any]) -> dict[str, str]:

@@ -266,6 +266,16 @@ def test_decided_rows_are_not_calibrated():
         howsure.calibrate(decided, truth)
 
 
+@pytest.mark.parametrize(("kind", "others"), [("classes", lambda y: y * 0), ("numbers", lambda y: 9 * y)])
+def test_rows_that_were_calibrated_are_not_told_to_calibrate(kind, others):
+    result, truth, wishes = KINDS[kind]
+    decided = howsure.fit_rules(result[:400], truth[:400], **wishes)(result[400:])
+    for rows, is_told in ((result[400:], True), (decided, False)):
+        said = str(howsure.evaluate(rows, others(truth[400:])))
+        assert ("howsure.calibrate" in said) == is_told
+        assert ("does not fit these: learn it again" in said) != is_told
+
+
 def test_coverage_of_positions_is_checked_although_they_have_no_sets():
     result, truth, wishes = KINDS["positions"]
     with pytest.raises(InputError, match="`coverage`"):

@@ -347,7 +347,7 @@ def _whether_to_trust(certainty: Certainty) -> Point:
             question,
             f"Its one answer is {'right' if right.count else 'wrong'}, which says nothing about others.",
         )
-    sentence = f"{claim_in_words(float(certainty.probability.mean()), right)} {rare_in_words(certainty)}"
+    sentence = f"{claim_in_words(certainty, right)} {rare_in_words(certainty)}"
     return Point(question, sentence, link=("trust", "Percentage by percentage"))
 
 

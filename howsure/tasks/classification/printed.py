@@ -71,7 +71,7 @@ def checked(certainty: Certainty, accuracy: Score) -> tuple[str, ...]:
     if np.isfinite(accuracy.low):  # over groups, where rows depend on each other
         right = replace(right, low=accuracy.low, high=accuracy.high)
     first = first_in_words(certainty)
-    said = claim_in_words(float(certainty.probability.mean()), right), lead(certainty)
+    said = claim_in_words(certainty, right), lead(certainty)
     return (*said, f"Check first {'. Then '.join(first)}.") if first else said
 
 

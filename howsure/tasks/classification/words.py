@@ -19,7 +19,7 @@ from howsure.tasks import verdict as verdicts
 from howsure.tasks.classification.result import Certainty
 from howsure.tasks.classification.scores import constant_of, found_of
 from howsure.tasks.probabilities import are_alone, nothing_drawn
-from howsure.tasks.sentences import more_of, words_of
+from howsure.tasks.sentences import mended, more_of, words_of
 from howsure.words import counted, rate
 
 
@@ -80,8 +80,9 @@ def first_in_words(certainty: Certainty) -> list[str]:
     return parts
 
 
-def claim_in_words(claim: float, right: Proportion) -> str:
+def claim_in_words(certainty: Certainty, right: Proportion) -> str:
     """The mean percentage and the share of right answers, two or three sentences."""
+    claim = float(certainty.probability.mean())
     sentence = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
     sentence += f"({interval_of(right)}). "
     if right.low <= claim <= right.high:
@@ -90,7 +91,7 @@ def claim_in_words(claim: float, right: Proportion) -> str:
     by = abs(100 * (claim - right.share))
     return (
         f"{sentence}{words}, by {by:.{decimals(right)}f}\u00a0points. "
-        "howsure.calibrate(result, labels) corrects that."
+        f"{mended(certainty.method, 'howsure.calibrate(result, labels) corrects that.')}"
     )
 
 

@@ -32,7 +32,7 @@ from howsure.tasks.regression.sentence import (
     number_in_words,
     written_of,
 )
-from howsure.tasks.sentences import compared, more_of, passes_needed, words_of
+from howsure.tasks.sentences import compared, mended, more_of, passes_needed, words_of
 from howsure.words import UNIT, counted, listed, rate, upper
 
 ALONE = "Nothing says how far {it} may be off."
@@ -223,7 +223,7 @@ def coverage_in_words(result: RegressionCertainty) -> str:
     ]
     if not verdicts:
         return f"{sentence}: chance may explain the difference."
-    mends = MENDED if result.answer_quantiles is None else MENDED_QUANTILES
+    mends = mended(result.method, MENDED if result.answer_quantiles is None else MENDED_QUANTILES)
     return " ".join([f"{sentence}.", *(f"{upper(verdict)}." for verdict in verdicts), mends])
 
 
