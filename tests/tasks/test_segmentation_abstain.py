@@ -24,7 +24,7 @@ def test_the_images_kept_are_the_least_doubtful():
     assert rule.accepted == np.sum(~handed)
     assert rule.mistakes == np.sum(low[~handed])
     assert [bool(rule(RESULT[at : at + 1])[0]) for at in range(10)] == handed[:10].tolist()
-    assert "at most 20 % of the rest are below a Dice of 0.7" in str(rule)
+    assert "At most 20 % of the rest are below a Dice of 0.7" in str(rule)
 
 
 def test_all_are_kept_where_the_promise_allows_it():
