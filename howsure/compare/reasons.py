@@ -188,7 +188,7 @@ def because(comparison: Comparison, method: str, it: str | None = None) -> str:
         off = baseline if better else method
         named = the(comparison, off) if better or it is None else it
         return f"{upper(words.of_calibration(comparison, off, cause, named))}."
-    return f"The reason is that {words.reasons[cause, better]}."
+    return f"{upper(words.reasons[cause, better])}."
 
 
 def in_short(comparison: Comparison, method: str) -> str:

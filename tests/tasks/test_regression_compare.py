@@ -121,7 +121,7 @@ def test_the_sentence_says_what_differs_and_what_does_not():
     said = lead(Comparison.of_results({"rough": ROUGH, "exact": EXACT}, Y, calibrated=False))
     assert re.fullmatch(
         r"Take 'exact': its NLL is (0\.\d+) lower than that of 'rough' \(95.% interval 0\.\d+.to.0\.\d+\)\. "
-        r"Its RMSE is 0\.\d+ lower \(0\.\d+.to.0\.\d+\)\. The reason is that it knows better which errors "
+        r"Its RMSE is 0\.\d+ lower \(0\.\d+.to.0\.\d+\)\. It knows better which errors "
         r"are large\.",
         said,
     )
