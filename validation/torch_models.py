@@ -14,6 +14,7 @@ import copy
 import random
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from torch.utils._pytree import tree_map
 import howsure
 from benchmarks.docs import Page, table
 from validation.models import against, tried
-from validation.torch_zoo import CLASSES, HANDWRITTEN, LIBRARIES, ZOO, Kind
+from validation.torch_zoo import CLASSES, HANDWRITTEN, LIBRARIES, OTHER_ANSWERS, ZOO, Kind
 
 PASSES = 600
 CALLS = 3000
@@ -49,7 +50,7 @@ PAGE = Page("torch-models")
 UNDECLARED = ("Nothing says what the", "does not end in a distribution over classes")
 """What is said where nothing shows what the outputs of a module are."""
 
-MODULES = ZOO | HANDWRITTEN | LIBRARIES
+MODULES = ZOO | HANDWRITTEN | LIBRARIES | OTHER_ANSWERS
 
 
 Floats = NDArray[np.float64]
@@ -60,6 +61,8 @@ def compare(kind: Kind) -> dict[str, Any]:
     torch.manual_seed(3)
     module = kind.make()
     x = rows_for(kind)
+    if kind.outputs:
+        return compare_others(kind, module.eval(), x)
     if kind.louder is None:
         _settle(module, x)
     else:
@@ -101,6 +104,48 @@ def compare(kind: Kind) -> dict[str, Any]:
     if not _equal(x, rows):
         found["changed"].append("rows")
     return found
+
+
+ANSWERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "values": lambda values: values,
+    "rates": lambda values: values,
+    "log-rates": torch.exp,
+    "quantiles": lambda values: values[:, 1:2],
+    "label-logits": torch.sigmoid,
+    "logits": lambda values: values.softmax(dim=1).movedim(1, -1),
+}
+"""From outputs of PyTorch to what a result has the mean of; of three quantiles that is the median."""
+
+
+def compare_others(kind: Kind, module: nn.Module, x: Any) -> dict[str, Any]:
+    """The same for answers other than one class per row: means over passes, in standard errors of both."""
+    answers, before = ANSWERS[kind.outputs["outputs"]], Fingerprint(module)
+    plain = np.asarray(answers(run(copy.deepcopy(module), x).double()))
+    with warnings.catch_warnings(action="ignore", category=howsure.HowsureWarning):
+        seen, certainty = (
+            howsure.assess(module, x, method=method, seed=1, **kind.outputs)
+            for method in (howsure.PlainPrediction(), howsure.MCDropout(passes=PASSES))
+        )
+    changed, oracle = before.changed(module), _with_flags(copy.deepcopy(module), True)
+    passes = np.stack(
+        [
+            np.asarray(answers(run(oracle, np.repeat(row[None], kind.copies, axis=0)).double()))
+            for row in np.asarray(x)
+        ],
+        axis=1,
+    )
+    name = "mean" if hasattr(certainty, "mean") else "probabilities"
+    spread, value, mc_error = passes.std(axis=0), getattr(certainty, name), certainty.mc_error
+    if mc_error.ndim < value.ndim:  # of maps it is that of the label
+        at = certainty.label[..., None].astype(np.int64)
+        passes = np.take_along_axis(passes, at[None], axis=-1)
+        value, mc_error = np.take_along_axis(value, at, axis=-1), mc_error[..., None]
+    error = passes.std(axis=0) / np.sqrt(len(passes))
+    apart = np.abs(value - passes.mean(axis=0)) / np.hypot(error, mc_error)
+    found = {"expected": kind.refused, "left": kind.left, "said": [], "changed": changed}
+    found |= {"spread": float(spread.max()), "mean": float(apart.max()), "entropy": 0.0}
+    off = np.abs(getattr(seen, name) - plain).max()
+    return found | {"plain": float(off), "plain right": bool(off <= PLAIN_OFF[torch.float32])}
 
 
 def outputs_of(module: nn.Module, x: Any, refused: str | None) -> str | None:
@@ -276,6 +321,7 @@ GROUPS = {
     "dropout in many forms": ZOO,
     "written by hand": HANDWRITTEN,
     "timm, torchvision, transformers, lightning": LIBRARIES,
+    "other answers: numbers, counts, quantiles, labels, maps": OTHER_ANSWERS,
 }
 
 

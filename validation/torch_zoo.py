@@ -10,8 +10,8 @@ import functools
 import importlib
 import importlib.util
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +45,7 @@ class Kind:
             statistics of norms and a spread of the logits as training would give them.
         rows: How many rows.
         changed: Makes of normal numbers the rows that are wanted.
+        outputs: What the outputs are, where they are not one class per row, with the levels of quantiles.
     """
 
     make: Callable[[], nn.Module]
@@ -59,6 +60,7 @@ class Kind:
     louder: float | None = 1.5
     rows: int = 3
     changed: Callable[[Any], Any] = lambda x: x
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 # --- what modules are made of --------------------------------------------------------------------------
@@ -1050,6 +1052,34 @@ def _lightning() -> nn.Module:
 
     return Classifier()
 
+
+def _of_pixels() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(), nn.Dropout2d(0.3), nn.Conv2d(8, CLASSES, 3, padding=1)
+    )
+
+
+def _of_words() -> nn.Module:
+    return nn.Sequential(nn.Conv1d(4, 16, 3, padding=1), nn.ReLU(), dropout(), nn.Conv1d(16, CLASSES, 1))
+
+
+OTHER_ANSWERS: dict[str, Kind] = {
+    "numbers": Kind(usual, outputs={"outputs": "values"}),
+    "numbers, from the first layer on": Kind(
+        lambda: nn.Sequential(dropout(), usual()), outputs={"outputs": "values"}
+    ),
+    "logarithms of counts": Kind(usual, outputs={"outputs": "log-rates"}),
+    "counts": Kind(lambda: nn.Sequential(usual(), nn.Softplus()), outputs={"outputs": "rates"}),
+    "quantiles": Kind(
+        lambda: Made(lambda m, x: nn.functional.softplus(m.net(x)).cumsum(1), net=usual()),
+        outputs={"outputs": "quantiles", "levels": (0.1, 0.5, 0.9)},
+    ),
+    "several labels": Kind(usual, outputs={"outputs": "label-logits"}),
+    "a class for each pixel": Kind(
+        _of_pixels, (2, 6, 6), outputs={"outputs": "logits", "keep": "probabilities"}
+    ),
+    "a class for each word": Kind(_of_words, (4, 9), outputs={"outputs": "logits", "keep": "probabilities"}),
+}
 
 LIBRARIES: dict[str, Kind] = {}
 if is_there("timm"):
