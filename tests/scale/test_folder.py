@@ -543,10 +543,10 @@ def test_labels_follow_the_rows_whatever_is_missing(
         kills.parts_in(folder)[3].unlink()
     for sample in (1000, 100):
         monkeypatch.setattr("howsure.scale.load.SAMPLE", sample)
-        wanted = run("evaluate", tmp_path / "labelled").stdout
+        wanted, *_ = run("evaluate", tmp_path / "labelled").stdout.partition("Next:")
         assert f"{min(sample, 352)} rows" in wanted
         for given in ("all.npy", "ids.csv"):
-            assert run("evaluate", results, "--labels", given).stdout == wanted
+            assert run("evaluate", results, "--labels", given).stdout.startswith(wanted)
             assert run("handover", results, "--labels", given, "--out", "hand.csv").exit_code == 0
     for command in ("evaluate",), ("handover", "--out", "hand.csv"), ("report", "--report", "page.html"):
         done = run(command[0], results, *command[1:], "--labels", "more.npy")

@@ -55,7 +55,9 @@ def test_scores_of_a_sample_have_its_labels(folder, few, tmp_path):
     assert "200 of 360 rows were drawn at random for this." in told
     assert "accuracy 1.000" in told  # each label is what was answered
     turned = labels_for(folder, tmp_path / "z.csv", [*range(1, FILES * ROWS), 0])
-    assert said(run("evaluate", folder, "--labels", turned)) == told
+    assert (
+        said(run("evaluate", folder, "--labels", turned)).partition("Next:")[0] == told.partition("Next:")[0]
+    )
     other = tmp_path / "other.csv"
     other.write_text(labels.read_text().replace("row ", "other "))
     refused = run("evaluate", folder, "--labels", other)
