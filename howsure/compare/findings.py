@@ -127,9 +127,8 @@ def _perhaps_better(comparison: Comparison, taken: str) -> str:
         the(comparison, claim.method),
         comparison.words.does(comparison, claim.effect, the(comparison, taken)),
     )
-    price = price_of(comparison, claim.method)
-    costs = f"It costs {price or 'no more than one plain prediction'}."
-    costs = costs if price != price_of(comparison, taken) else ""
+    is_as_dear = price_of(comparison, claim.method) == price_of(comparison, taken)
+    costs = "" if is_as_dear else _cost(comparison, claim.method)
     if claim.sure:
         return joined(f"{upper(name)} {does}.", costs)
     few = f"But {counted(comparison.rows, comparison.kind)} are too few to be sure."

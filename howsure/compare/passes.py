@@ -148,9 +148,9 @@ class MemberRecorder:
 
     def __call__(self, numbers: Integers, members: Sequence[Floats]) -> None:
         """Score the members on a block of rows, then their mean, and the means without each."""
-        count, mean = len(members), np.mean(members, axis=0)
-        others = [mean + (mean - each) / max(count - 1, 1) for each in members]
-        for number, values in enumerate([*members, mean, *others]):
+        without = [[*members[:number], *members[number + 1 :]] or members for number in range(len(members))]
+        means = [np.mean(some, axis=0) for some in (members, *without)]
+        for number, values in enumerate([*members, *means]):
             losses, wrong = self.alone(values, self.truth, numbers)
             self.found.setdefault(number, []).append((numbers, losses, wrong))
 

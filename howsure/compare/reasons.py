@@ -231,17 +231,15 @@ def holds_most(comparison: Comparison, method: str) -> int | None:
     if truth.ndim != 1 or not names or one.sizes is not None or not np.isfinite(one.value - two.value):
         return None
     gap, of_masks = np.split(one.added - two.added, [len(truth)])
+    number = int(np.argmax(np.bincount(truth, gap * np.sign(gap.sum()))))
+    least = max(float(np.mean(truth == number)), 0.5)
+    parts = ((truth == number) - least) * gap
+    value = float(parts.sum())
+    # Masks may move the rows of this class alone, or all others.
+    contributed = np.concatenate([parts - value / len(truth), least * of_masks])
     tests = len(names) * (len(comparison.methods) - 1)
-    for number in range(len(names)):
-        least = max(float(np.mean(truth == number)), 0.5)
-        parts = ((truth == number) - least) * gap
-        value = float(parts.sum())
-        # Masks may move the rows of this class alone, or all others.
-        contributed = np.concatenate([parts - value / len(truth), least * of_masks])
-        low, high = ends_of(value, contributed, 1 - 0.05 / tests)
-        if value * gap.sum() > 0 and (low > 0 or high < 0):
-            return number
-    return None
+    low, high = ends_of(value, contributed, 1 - 0.05 / tests)
+    return number if value * gap.sum() > 0 and (low > 0 or high < 0) else None
 
 
 def perhaps_better(comparison: Comparison, taken: str) -> Claim | None:

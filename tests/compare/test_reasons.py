@@ -1,5 +1,7 @@
 """Reasons: parts that add up, checked against scipy; and sentences that are told only where they are sure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
@@ -409,8 +411,6 @@ def heard(members, truth):
 
 def together(members, truth):
     """A comparison in which the ensemble's members were heard."""
-    from dataclasses import replace
-
     mean = np.mean([softmax(member, axis=1) for member in members], axis=0)
     comparison = compared(truth, base=members[0], ensemble=np.log(mean))
     return replace(comparison, members={"ensemble": heard(members, truth)})
@@ -498,6 +498,26 @@ def test_a_member_that_hurts_the_others_is_named():
     more = 100 * np.expm1(np.mean(np.log(mean / every)))
     assert f"Without member 1, the others give the true class {more:.0f}\u00a0% more than all of them" in said
     assert "Without" not in why(together(good, truth))
+
+
+def test_the_others_without_a_member_are_exact_where_they_give_next_to_nothing():
+    truth, rest = np.zeros(20, int), np.float32([[1e-12, 1.0]] * 20)
+    members = [np.float32([[1.0, 0.0]] * 20), rest, rest]
+    recorder = MemberRecorder(class_words.COMPARING.alone, truth)
+    recorder(np.arange(20), members)
+    assert recorder.losses().without.mean(axis=1) == pytest.approx([12 * np.log(10), np.log(2), np.log(2)])
+
+
+def test_a_cost_that_nobody_told_is_not_said_to_be_low():
+    truth, true = world(60)
+    noise = np.random.default_rng(0).normal(size=true.shape)
+    comparison = compared(truth, base=true + 2.5 * noise, other=true)
+    costs = dict.fromkeys(comparison.methods, np.nan) | {"base": 40.0, "base, calibrated": 40.0}
+    kinds = dict.fromkeys(comparison.methods, howsure.Softmax())
+    said = lead(replace(comparison, costs=costs, kinds=kinds))
+    assert "'other' is likely better" in said
+    assert "Its cost is not known." in said
+    assert "no more than one plain prediction" not in said
 
 
 def test_methods_that_say_the_same_are_said_to():

@@ -5,7 +5,6 @@ done to what comes in.
 """
 
 import itertools
-import pickle
 import re
 from dataclasses import replace
 
@@ -18,7 +17,7 @@ from howsure.errors import HowsureError
 from tests.doors.cases import N
 from tests.doors.doors import DOORS, held_of
 from tests.doors.said import check_same
-from tests.doors.test_doors import DISTANCES, ORDER, PLACES, SOME, folders
+from tests.doors.test_doors import DISTANCES, ORDER, PLACES, SOME, STORED, folders
 from tests.doors.variants import MADE, variant_of
 
 NO_DEVIATION = ("beside a result", "calibrate")
@@ -121,19 +120,6 @@ def test_a_subset_says_of_a_row_what_all_rows_say(name, door, tmp_path):
     for number, result in enumerate((plain(name)[SOME], variant_of(name).made(case))):
         (tmp_path / str(number)).mkdir()
         check_alike(name, door, tmp_path / str(number), SOME, case=case, result=result)
-
-
-def _saved(result, folder):
-    path = folder / ("stored" if result.positions else "stored.parquet")
-    result.save(path)
-    return howsure.load(path)
-
-
-STORED = {
-    "saved": _saved,
-    "joined": lambda result, folder: type(result).joined([result[:7], result[7:]]),
-    "sent": lambda result, folder: pickle.loads(pickle.dumps(result)),
-}
 
 
 @every(lambda name, door: not door.by_the_model)

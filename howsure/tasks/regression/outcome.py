@@ -168,18 +168,22 @@ class Numbers(Outcome):
         check_sizes(largest[: self.answers], f"The numbers {called}", ModelError)
         deviations = np.sqrt(largest[self.answers :])
         check_sizes(deviations[deviations > LARGEST], f"The deviations {called}", ModelError)
-        negative = (values[..., self.answers :] < 0).any(axis=(0, 2))
+        self._check_not_negative(values[..., self.answers :], rows, "variances", "mean-log-variance")
+        return values
+
+    def _check_not_negative(self, values: Floats, rows: Integers, what: str, logs: str) -> None:
+        """A `ModelError` for values (W, n, K) below 0, which may be logarithms, or plain numbers."""
+        negative = (values < 0).any(axis=(0, 2))
         if negative.any():
             row = int(np.argmax(negative))
             raise ModelError(
-                f"Model '{self.model}' put out negative variances "
+                f"Model '{self.model}' put out negative {what} "
                 f"{in_rows(int(negative.sum()), rows[negative][:5].tolist())}",
-                expected="variances of at least 0",
-                received=f"{values[:, row, self.answers :].min():.4g}",
-                hint="If these are logarithms of variances, say so: outputs='mean-log-variance'. If they are "
-                "numbers of their own: outputs='values'",
+                expected=f"{what} of at least 0",
+                received=f"{values[:, row].min():.4g}",
+                hint=f"If these are logarithms of {what}, say so: outputs='{logs}'. If they are numbers of "
+                "their own: outputs='values'",
             )
-        return values
 
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every mean, and √(spread² + noise²), is known to `target_error` of the latter.
@@ -351,17 +355,7 @@ class Rates(Numbers):
         values = super().values(
             np.exp(np.minimum(raw, LARGEST_LOG, dtype=np.float64)) if self.logs else raw, rows
         )
-        negative = (values < 0).any(axis=(0, 2))
-        if negative.any():
-            row = int(np.argmax(negative))
-            raise ModelError(
-                f"Model '{self.model}' put out negative expected counts "
-                f"{in_rows(int(negative.sum()), rows[negative][:5].tolist())}",
-                expected="expected counts of at least 0",
-                received=f"{values[:, row].min():.4g}",
-                hint=f"If these are logarithms of expected counts, say so: outputs='{LOGS_OF_RATES}'. If "
-                "they are plain numbers: outputs='values'",
-            )
+        self._check_not_negative(values, rows, "expected counts", LOGS_OF_RATES)
         return values
 
     def _noise_of(self, mean: Floats, variances: Floats) -> Floats:
