@@ -3,10 +3,16 @@
     python -m validation.numbers_held
 
 Simulated rows. Quantiles come from scikit-learn's boosting, and MAPIE corrects the same ones beside howsure.
-Takes about a minute.
+Takes about a minute. Where `darts` is installed too, its intervals of the same paths are measured, in a
+further minute.
 """
 
 from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from mapie.regression import ConformalizedQuantileRegressor
@@ -73,24 +79,66 @@ def split(seed: int) -> dict[str, list[float]]:
 
 
 def paths(seed: int) -> dict[str, list[float]]:
-    """The share held of single steps, and of whole paths, of a random walk, and the mean width, by way."""
+    """The share held of single steps, and of whole paths, of a random walk, the mean width, and seconds."""
     random = np.random.default_rng(seed)
     y = random.normal(size=(KNOWN + NEW, STEPS)).cumsum(axis=1)
     std = np.tile(np.sqrt(np.arange(1, STEPS + 1)), (len(y), 1))
     result = howsure.RegressionCertainty.from_mean_std(np.zeros_like(y), std)
 
-    def told(coverage: float, together: bool) -> list[float]:
+    def ours(coverage: float, together: bool) -> Floats:
         known = result[:KNOWN]
         fitted = howsure.prediction_intervals(known, y[:KNOWN], coverage=coverage, together=together)
-        ends = fitted(result[KNOWN:])
-        is_held = held(ends, y[KNOWN:])
-        return [float(each.mean()) for each in (is_held, is_held.all(axis=1), np.ptp(ends, axis=-1))]
+        return fitted(result[KNOWN:])
 
-    return {
-        "each step by itself": told(COVERAGE, together=False),
-        "the same, 90 % for all 12 (Bonferroni)": told(1 - (1 - COVERAGE) / STEPS, together=False),
-        "together": told(COVERAGE, together=True),
+    shared = 1 - (1 - COVERAGE) / STEPS
+    ways: dict[str, tuple[Callable[..., Floats], Any]] = {
+        "each step by itself": (ours, (COVERAGE, False)),
+        "a loop: each step at 99.2 % (Bonferroni)": (ours, (shared, False)),
+        "together": (ours, (COVERAGE, True)),
     }
+    if importlib.util.find_spec("darts"):
+        ways |= {
+            "darts": (of_darts, (y, COVERAGE)),
+            "darts, each step at 99.2 %": (of_darts, (y, shared)),
+        }
+    found = {}
+    for way, (ends_of, given) in ways.items():
+        start = time.perf_counter()
+        ends = ends_of(*given)
+        seconds, is_held = time.perf_counter() - start, held(ends, y[KNOWN:])
+        parts = is_held, is_held.all(axis=1), np.ptp(ends, axis=-1)
+        found[way] = [*(float(part.mean()) for part in parts), seconds]
+    return found
+
+
+def of_darts(y: Floats, coverage: float) -> Floats:
+    """Intervals of paths after the known ones, by conformal forecasts of darts.
+
+    Its models forecast parts of one series. So the paths (N, 12) make one walk, each from where the last one
+    ended. The forecast is the last value: a regression on it, fitted to a constant. Each forecast learns its
+    widths from the 500 paths before it.
+    """
+    from darts import TimeSeries
+    from darts.models import ConformalNaiveModel, LinearRegressionModel
+
+    walk = np.diff(y, axis=1, prepend=0.0).ravel().cumsum()
+    series = TimeSeries.from_values(np.concatenate([[0.0], walk]))
+    last_value = LinearRegressionModel(lags=1, output_chunk_length=STEPS, fit_intercept=False)
+    last_value.fit(TimeSeries.from_values(np.ones(2 * STEPS)))
+    levels = [(1 - coverage) / 2, 0.5, (1 + coverage) / 2]
+    model = ConformalNaiveModel(last_value, levels, cal_length=KNOWN, cal_stride=STEPS)
+    forecasts = model.historical_forecasts(
+        series,
+        forecast_horizon=STEPS,
+        stride=STEPS,
+        start=KNOWN * STEPS + 1,
+        start_format="position",
+        retrain=False,
+        last_points_only=False,
+        predict_likelihood_parameters=True,
+    )
+    low, middle, high = np.moveaxis(np.array([each.values() for each in forecasts]), -1, 0)
+    return np.stack([low - middle, high - middle], axis=-1)
 
 
 def main() -> None:
@@ -100,9 +148,10 @@ def main() -> None:
     for way in found[0]:
         print(f"{way:24}" + "".join(f"{share:8.3f}" for share in np.mean([of[way] for of in found], axis=0)))
     walks = [paths(seed) for seed in range(SPLITS)]
-    print(f"\n{'':40}{'steps':>8}{'paths':>8}{'width':>8}")
+    print(f"\n{'':42}{'steps':>8}{'paths':>8}{'width':>8}{'seconds':>9}")
     for way in walks[0]:
-        print(f"{way:40}" + "".join(f"{share:8.3f}" for share in np.mean([of[way] for of in walks], axis=0)))
+        *shares, seconds = np.mean([of[way] for of in walks], axis=0)
+        print(f"{way:42}" + "".join(f"{share:8.3f}" for share in shares) + f"{seconds:9.3f}")
 
 
 if __name__ == "__main__":
