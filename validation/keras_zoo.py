@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 Model = Any
@@ -27,6 +28,10 @@ class Architecture:
         finish: What is done with it once it has its weights.
         copies: Of each row, for Keras's own distribution.
         backends: Those it exists on; empty for all.
+        answer: What its outputs are, where they are not one class per row: a name in `ANSWERS`.
+        asked: What howsure is told of them.
+        rows: Makes its rows, where they differ in size.
+        given: What becomes of the rows before howsure gets them.
     """
 
     make: Make
@@ -37,6 +42,10 @@ class Architecture:
     finish: Callable[[Model], None] = lambda model: None
     copies: int = 3000
     backends: tuple[str, ...] = ()
+    answer: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    rows: Callable[[], list[Any]] | None = None
+    given: Callable[[list[Any]], Any] = np.stack
 
 
 ARCHITECTURES: dict[str, Architecture] = {}
@@ -813,3 +822,156 @@ def siamese(on: float) -> Model:
     a, b = keras.Input((6,), name="first"), keras.Input((6,), name="second")
     distance = ops.sum(ops.square(encoder(a) - encoder(b)), axis=-1, keepdims=True)
     return keras.Model([a, b], layers.Dense(1, "sigmoid")(layers.BatchNormalization()(distance)))
+
+
+# --- other answers, and rows of several sizes -----------------------------------------------------------
+
+
+def _head(last: Any, loss: Any, on: float, dtype: Any = None) -> Model:
+    """Two dense layers with dropout and a head, compiled with a loss."""
+    steps = (layers.Dense(8, "relu", dtype=dtype), layers.Dropout(0.3 * on, dtype=dtype))
+    model = keras.Sequential([keras.Input((5,)), layers.Dropout(0.2 * on, dtype=dtype), *steps, last])
+    model.compile(loss=loss)
+    return model
+
+
+def pinball(true: Any, predicted: Any) -> Any:
+    """The loss of three quantiles."""
+    off, share = true - predicted, ops.convert_to_tensor((0.1, 0.5, 0.9))
+    return ops.mean(ops.maximum(share * off, (share - 1) * off), axis=-1)
+
+
+class Ascending(layers.Layer):
+    """Numbers that grow along the last axis."""
+
+    def call(self, x: Any) -> Any:
+        return ops.cumsum(ops.softplus(x), axis=-1)
+
+
+def _rates(on: float, dtype: Any = None) -> Model:
+    return _head(layers.Dense(2, "softplus", dtype=dtype), keras.losses.Poisson(), on, dtype)
+
+
+def _quantiles(on: float, dtype: Any = None) -> Model:
+    steps = layers.Dense(3, dtype=dtype), Ascending(dtype=dtype)
+    return _head(keras.Sequential(steps), pinball, on, dtype)
+
+
+QUANTILES = {"outputs": "quantiles", "levels": (0.1, 0.5, 0.9)}
+RATES = {"outputs": "rates"}
+put("counts", "Expected counts, with the Poisson loss", _rates, answer="values", asked=RATES)
+put(
+    "log_counts",
+    "Logarithms of expected counts",
+    lambda on: _head(layers.Dense(2), "mse", on),
+    answer="log-rates",
+    asked={"outputs": "log-rates"},
+)
+put("quantiles", "Three quantiles, with the pinball loss", _quantiles, answer="quantiles", asked=QUANTILES)
+for _short, _policy in (("bfloat16", "mixed_bfloat16"), ("float16", "mixed_float16")):
+    put(
+        f"counts_{_short}",
+        f"Expected counts in {_policy}",
+        lambda on, policy=_policy: _rates(on, policy),
+        answer="values",
+        asked=RATES,
+    )
+    put(
+        f"quantiles_{_short}",
+        f"Three quantiles in {_policy}",
+        lambda on, policy=_policy: _quantiles(on, policy),
+        answer="quantiles",
+        asked=QUANTILES,
+    )
+
+KEPT = {"keep": "probabilities"}
+
+
+def texts() -> list[Any]:
+    """Five texts of three lengths, as numbers of words."""
+    random = np.random.default_rng(11)
+    return [random.integers(1, 9, length).astype("int32") for length in (7, 4, 6, 4, 7)]
+
+
+def padded_texts(rows: list[Any]) -> Iterator[Any]:
+    """Two texts a batch, padded with zeros to the longer one."""
+    for start in range(0, len(rows), 2):
+        some = rows[start : start + 2]
+        longest = max(map(len, some))
+        yield np.stack([np.pad(row, (0, longest - len(row))) for row in some])
+
+
+def tagger(on: float, dtype: Any = None) -> Model:
+    """A class for each word, which sees the words before and after it."""
+    x = keras.Input((None,), dtype="int32")
+    y = layers.SpatialDropout1D(0.2 * on, dtype=dtype)(layers.Embedding(9, 6, mask_zero=True, dtype=dtype)(x))
+    y = layers.Bidirectional(layers.LSTM(4, return_sequences=True, dtype=dtype), dtype=dtype)(y)
+    y = layers.MultiHeadAttention(2, 3, dropout=0.2 * on, dtype=dtype)(y, y)
+    return keras.Model(x, layers.Dense(3, "softmax", dtype=dtype)(layers.Dropout(0.3 * on, dtype=dtype)(y)))
+
+
+_tagged = {"answer": "probabilities", "asked": KEPT, "rows": texts}
+put("tagger_list", "A class for each word of texts of several lengths", tagger, given=list, **_tagged)
+put(
+    "tagger_batches",
+    "The same, in batches padded to their own longest",
+    tagger,
+    given=padded_texts,
+    **_tagged,
+)
+put(
+    "tagger_array",
+    "The same, padded to one length",
+    tagger,
+    given=lambda rows: np.stack([np.pad(row, (0, 9 - len(row))) for row in rows]),
+    **_tagged,
+)
+put(
+    "tagger_bfloat16",
+    "The same in mixed_bfloat16",
+    lambda on: tagger(on, "mixed_bfloat16"),
+    given=padded_texts,
+    **_tagged,
+)
+
+
+def images_of_sizes() -> list[Any]:
+    """Four images of three sizes."""
+    random = np.random.default_rng(11)
+    return [random.normal(size=(*sides, 2)).astype("float32") for sides in ((6, 8), (9, 5), (6, 8), (4, 4))]
+
+
+def segmenter(on: float, norm: Callable[[], Any], dtype: Any = None) -> Model:
+    """Logits of three classes for each pixel, of images of any size."""
+    x = keras.Input((None, None, 2))
+    y = layers.Conv2D(6, 3, padding="same", dtype=dtype)(x)
+    y = layers.SpatialDropout2D(0.3 * on, dtype=dtype)(layers.ReLU(dtype=dtype)(norm()(y)))
+    y = layers.Conv2D(6, 3, padding="same", activation="relu", dtype=dtype)(y)
+    return keras.Model(x, layers.Conv2D(3, 1, dtype=dtype)(layers.Dropout(0.2 * on, dtype=dtype)(y)))
+
+
+_mapped = {
+    "answer": "logits",
+    "asked": KEPT | {"outputs": "logits"},
+    "rows": images_of_sizes,
+    "given": list,
+}
+put(
+    "segmenter_sizes",
+    "A class for each pixel of images of several sizes",
+    lambda on: segmenter(on, layers.BatchNormalization),
+    **_mapped,
+)
+put(
+    "segmenter_instance_norm",
+    "The same with instance normalisation",
+    lambda on: segmenter(on, lambda: layers.GroupNormalization(-1)),
+    **_mapped,
+)
+for _short, _policy in (("bfloat16", "mixed_bfloat16"), ("float16", "mixed_float16")):
+    put(
+        f"segmenter_{_short}",
+        f"The same in {_policy}",
+        lambda on, policy=_policy: segmenter(on, lambda: layers.GroupNormalization(-1, dtype=policy), policy),
+        **_mapped,
+    )

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from benchmarks.docs import Page, table
 
@@ -57,13 +58,15 @@ def compare(name: str) -> dict[str, Any]:
     keras.utils.set_random_seed(3)
     model, twin = architecture.make(1.0), architecture.make(0.0)
     oracle = (architecture.oracle or architecture.make)(1.0)
-    x = rows_for(name, model)
+    x = architecture.rows()[0][np.newaxis] if architecture.rows else rows_for(name, model)
     tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
     for each in (model, twin, oracle):
         each(tensors)  # builds what is subclassed
         _draw_weights(each)
         architecture.finish(each)
         _begin_anew(each)
+    if architecture.answer:
+        return compare_others(architecture, model, twin, oracle)
     outputs = twin(tensors, training=False)
     plain, passes = as_probabilities(model, outputs), draws(architecture, oracle, x)
     found: dict[str, Any] = {"spread": float(passes.std(axis=0).max())}
@@ -84,6 +87,71 @@ def compare(name: str) -> dict[str, Any]:
     return found
 
 
+ANSWERS: dict[str, Callable[[Floats], Floats]] = {
+    "values": lambda values: values,
+    "log-rates": np.exp,
+    "quantiles": lambda values: values[..., 1:2],
+    "probabilities": lambda values: values / values.sum(axis=-1, keepdims=True),
+    "logits": lambda values: softmax(values, axis=-1),
+}
+"""From outputs of Keras to what a result has the mean of; of three quantiles that is the median."""
+
+
+def compare_others(architecture: Any, model: Any, twin: Any, oracle: Any) -> dict[str, Any]:
+    """The same for answers other than one class per row, and for rows of several sizes.
+
+    Keras sees each row by itself, without padding. Means over passes are compared, at positions those of the
+    label.
+    """
+    import keras
+
+    import howsure
+
+    rows = architecture.rows() if architecture.rows else list(rows_for("", model))
+    answer = ANSWERS[architecture.answer]
+    found: dict[str, Any] = {"spread": 0.0, "mean": 0.0, "entropy": 0.0, "plain": 0.0, "plain right": True}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", howsure.HowsureWarning)
+        try:
+            seen, result = (
+                howsure.assess(model, architecture.given(rows), method=method, seed=1, **architecture.asked)
+                for method in (howsure.PlainPrediction(), howsure.MCDropout(passes=PASSES))
+            )
+        except howsure.HowsureError as error:
+            return found | {"plain refused": str(error), "refused": str(error), "said": []}
+    call = _in_training(oracle)
+    name = "mean" if hasattr(result, "mean") else "probabilities"
+    for number, row in enumerate(rows):
+        plain = twin(keras.ops.convert_to_tensor(row[np.newaxis]), training=False)
+        passes = np.concatenate(
+            [
+                answer(_as_floats(call(np.repeat(row[np.newaxis], CHUNK, axis=0))))
+                for _ in range(architecture.copies // CHUNK)
+            ]
+        )
+        there = tuple(map(slice, passes.shape[1:]))
+        value, mc_error = (getattr(result, key)[number] for key in (name, "mc_error"))
+        told, value = getattr(seen, name)[number][there], value[there]
+        off = np.abs(told - answer(_as_floats(plain))[0]) / np.maximum(1, np.abs(told))
+        found["plain"] = max(found["plain"], float(off.max()))
+        found["spread"] = max(found["spread"], float(passes.std(axis=0).max()))
+        if mc_error.ndim < value.ndim:  # at positions it is that of the label
+            mc_error = mc_error[there[:-1]][..., None]
+            at = result.label[number][there[:-1]][..., None].astype(np.int64)
+            passes, value = np.take_along_axis(passes, at[None], axis=-1), np.take_along_axis(value, at, -1)
+        error = passes.std(axis=0) / np.sqrt(len(passes))
+        apart = np.abs(value - passes.mean(axis=0)) / np.hypot(error, mc_error)
+        found["mean"] = max(found["mean"], float(apart.max()))
+    found["plain right"] = found["plain"] <= PLAIN_OFF[keras.backend.standardize_dtype(plain.dtype)]
+    return found | {"said": sorted({str(warning.message) for warning in said})}
+
+
+def _as_floats(outputs: Any) -> Floats:
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32")), np.float64)
+
+
 def against(certainty: Any, passes: Floats) -> dict[str, Any]:
     """Distances from the draws of a framework, in standard errors of both, the largest of all rows."""
     error = passes.std(axis=0) / np.sqrt(len(passes))
@@ -99,9 +167,6 @@ def draws(architecture: Any, model: Any, x: Any) -> Floats:
     """(S, N, K) probabilities that Keras itself draws in training, with statistics frozen."""
     import keras
 
-    for layer in _layers(model):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
     call = _in_training(model)
     if architecture.one_draw:
         return np.concatenate([as_probabilities(model, call(x))[None] for _ in range(CALLS)])
@@ -114,9 +179,12 @@ def draws(architecture: Any, model: Any, x: Any) -> Floats:
 
 
 def _in_training(model: Any) -> Callable[[Any], Any]:
-    """A call of a network as Keras trains it, on JAX compiled."""
+    """A call of a network as Keras trains it, with statistics frozen; on JAX compiled."""
     import keras
 
+    for layer in _layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
     if keras.backend.backend() == "jax":
         import jax
 
