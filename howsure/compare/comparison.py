@@ -87,6 +87,7 @@ class Words(Protocol):
         questions: By score, the most important first.
         changed: Scores of a page on changed rows.
         short: Headings and scores of the short table.
+        advantage: The advantage of a method that is better in `main`: `a lower NLL`.
         given: Description of given results, a sentence.
         shift: The words for changed rows.
         reasons: Meaning of a part of the difference in `main`, by whether it is better: end of a sentence.
@@ -98,6 +99,7 @@ class Words(Protocol):
     questions: Mapping[str, Wording]
     changed: Sequence[str]
     short: Sequence[tuple[str, str]]
+    advantage: str
     given: str
     shift: ShiftWording
     reasons: Mapping[tuple[str, bool], str]
@@ -106,9 +108,6 @@ class Words(Protocol):
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
         """To take a method that is better than the baseline, but worse on some changed rows."""
-
-    def keep(self, comparison: Comparison) -> str:
-        """To take the baseline."""
 
     def nothing(self, comparison: Comparison) -> str:
         """That `main` is not defined for any method."""

@@ -15,12 +15,13 @@ import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.parts import EVERY
-from howsure.compare.reasons import because, in_short, one_alone, perhaps_better, reasons, where
+from howsure.compare.reasons import because, guess, in_short, one_alone, perhaps_better, reasons, where
 from howsure.compare.sentences import (
     CHEAP,
     cost_in_words,
     joined,
     networks_of,
+    predictions_in_words,
     price_of,
     quoted_list,
     share_in_words,
@@ -75,31 +76,58 @@ def brief(comparison: Comparison) -> dict[str, str]:
     if comparison.ranked(words.main).best is None:
         return {TAKE: words.nothing(comparison)}
     if best == baseline:
-        said = {
-            TAKE: words.keep(comparison),
-            ALSO: joined(_perhaps_better(comparison, best), _when_changed(comparison), _alike(comparison)),
-        }
+        said = _kept(comparison)
     else:
         take = words.take(comparison, best, _worse_when_changed(comparison, best))
         gap, alone = comparison.difference(best, baseline, words.main), one_alone(comparison, best)
         said = {
             TAKE: take,
             MUCH: f"It {words.does(comparison, gap)}." if gap.known and "(" not in take else "",
-            WHY: joined(because(comparison, best), where(comparison, best)),
+            WHY: joined(because(comparison, best) or guess(comparison, best), where(comparison, best)),
             COST: _cost(comparison, best),
             ALSO: joined(f"{alone}." if alone else "", _perhaps_better(comparison, best), _alike(comparison)),
         }
     return {head: sentences for head, sentences in said.items() if sentences}
 
 
+def _kept(comparison: Comparison) -> dict[str, str]:
+    """The pieces of `brief` where the baseline is the method to take."""
+    baseline, words = comparison.methods[0], comparison.words
+    than, score = the(comparison, baseline), comparison.comparing.metrics[words.main].column
+    if not np.isfinite(comparison.score(baseline, words.main).value):
+        return {TAKE: f"The {score} of {than} is not defined, so nothing can be compared with it."}
+    gaps = {name: comparison.difference(name, baseline, words.main) for name in comparison.methods[1:]}
+    gaps = {name: gap for name, gap in gaps.items() if np.isfinite(gap.value)}
+    if not gaps:
+        return {TAKE: f"Take {than}: the {score} of no other method is defined."}
+    nearest = min(gaps, key=lambda name: gaps[name].value)
+    gap, alike, why = gaps[nearest], _alike(comparison), _perhaps_better(comparison, baseline)
+    known = all(each.known for each in gaps.values())
+    has = f"has {words.advantage} by more than chance" if known else f"is known to have {words.advantage}"
+    if not gap.known:
+        few = f"{counted(comparison.rows, comparison.kind)} are too few to tell."
+        why = words.doubt(comparison, words.main) or few
+    elif not why and gap.value:
+        chance = "" if gap.excludes_zero else ", which may be chance"
+        why = f"The best of the others, {the(comparison, nearest)}, {words.does(comparison, gap)}{chance}."
+    return {
+        TAKE: f"Take {than}: no other method here {has}.",
+        WHY: why or alike,
+        COST: _cost(comparison, baseline),
+        ALSO: joined(_when_changed(comparison), alike if why else ""),
+    }
+
+
 def _cost(comparison: Comparison, method: str) -> str:
-    """The cost of a method that is not the baseline."""
-    if comparison.calibrations.get(method) == comparison.methods[0]:
-        return "Calibrating costs nothing more."
-    price = price_of(comparison, method)
-    if not price and not np.isfinite(comparison.costs[method]):
-        return "Its cost is not known." if comparison.has_costs else ""
-    return f"It costs {price or 'no more than one plain prediction'}."
+    """The cost of a method, a sentence."""
+    if comparison.calibrations.get(method, method) == comparison.methods[0]:
+        return f"{'It' if method == comparison.methods[0] else 'Calibrating'} costs nothing more."
+    if not comparison.has_costs:
+        return "Its cost is not known: the results were given."
+    price, cost = price_of(comparison, method), comparison.costs[method]
+    if not price and not np.isfinite(cost):
+        return "Its cost is not known."
+    return f"It costs {price or predictions_in_words(cost)}."
 
 
 def _alike(comparison: Comparison) -> str:
@@ -200,7 +228,7 @@ def _when_changed(comparison: Comparison) -> str:
     cheap = [m for m in steady if sentences[m] == sentences[most] and CHEAP * cost[m] < cost[most]]
     sentence = comparison.words.shift.better.format(method=_with_price(comparison, most))
     also = f", and so has {_with_price(comparison, min(cheap, key=cost.__getitem__))}" if cheap else ""
-    return f"But if {comparison.kind}s are {quoted_list(sentences[most])}, {sentence}{also}."
+    return f"If {comparison.kind}s are {quoted_list(sentences[most])}, {sentence}{also}."
 
 
 def _with_price(comparison: Comparison, method: str) -> str:

@@ -294,9 +294,7 @@ def _of_method(comparison: Comparison, name: str, by_part: Mapping[str, Claim]) 
         sentences.append(f"{upper(it)} {words.does(comparison, whole.effect, baseline)}.")
         sentences += _clauses(comparison, along)
         if not along:
-            guesses = [by_part[part] for part in PARTS if part in by_part]
-            alike = [claim for claim in guesses if claim.better is whole.better]
-            sentences.append(_why_unknown(comparison, alike))
+            sentences.append(guess(comparison, name))
         sentences += [f"But {clause[0].lower()}{clause[1:]}" for clause in _clauses(comparison, against)]
     elif sure:
         sentences.append(f"In all, {_rows(comparison)} cannot tell {it} from {baseline}.")
@@ -356,10 +354,14 @@ def _worth(comparison: Comparison, claim: Claim) -> Score:
     return claim.effect
 
 
-def _why_unknown(comparison: Comparison, guesses: list[Claim]) -> str:
-    if not guesses:
-        return f"Why, {_rows(comparison)} cannot tell."
-    return f"{_too_few(comparison)} to be sure why. The best guess: {_clauses(comparison, guesses)[0]}"
+def guess(comparison: Comparison, method: str) -> str:
+    """The best guess why a method is better or worse than the baseline, where no part is sure."""
+    better = comparison.difference(method, comparison.methods[0], comparison.words.main).value < 0
+    likely = [claim for part in PARTS for claim in _of_part(comparison, method, part)]
+    along = _clauses(comparison, [claim for claim in likely if claim.better is better])
+    if not along:
+        return f"{upper(_rows(comparison))} cannot tell why."
+    return f"{_too_few(comparison)} to be sure why. The best guess: {along[0]}"
 
 
 def _of_masks(comparison: Comparison, name: str) -> str:

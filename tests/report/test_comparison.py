@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
-from howsure.compare.findings import REASONS, better, brief, chosen, findings, lead
+from howsure.compare.findings import COST, REASONS, TAKE, WHY, better, brief, chosen, findings, lead
 from howsure.compare.parts import PARTS
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.compare.sentences import in_numbers, the
@@ -233,12 +233,26 @@ def test_a_clear_difference_is_named_with_its_sign() -> None:
     assert "may be" not in text
     assert "cannot tell" not in text
     worse = of_true({"softmax": base + 0.1, "MC dropout": base})
-    assert (
-        lead(worse)
-        == "Take the softmax: no other method here has more accurate percentages by more than chance."
+    less = 100 * (1 - np.exp(-worse.difference("MC dropout", "softmax", "nll").value))
+    assert lead(worse).startswith(
+        "Take the softmax: no other method here has more accurate percentages by more than chance. The best "
+        f"of the others, MC dropout, gives the true class {less:.1f}\u00a0% less ("
     )
+    assert lead(worse).endswith("). It costs nothing more.")
     assert answer(worse, NLL).startswith("The softmax has the most accurate percentages: on average it gives")
     assert "may be as good" not in answer(worse, NLL)
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_first_lines_say_what_to_take_why_and_what_it_costs(name: str) -> None:
+    comparison = COMPARISONS[name]
+    pieces = brief(comparison)
+    assert not any(said.startswith("But") for said in pieces.values())
+    if len(comparison.methods) > 1:
+        assert {TAKE, WHY, COST} <= pieces.keys()
+        first = str(comparison).splitlines()[:6]
+        assert first[0] == pieces[TAKE]
+        assert {f"{head}: {pieces[head]}" for head in (WHY, COST)} <= {*first}
 
 
 def test_a_tie_says_that_the_rows_cannot_tell() -> None:
@@ -389,7 +403,8 @@ def test_what_no_mistake_limits_is_not_recommended() -> None:
     text = "The softmax makes 0 mistakes here. With fewer than 5 mistakes, the size of chance is unknown."
     assert (
         lead(perfect)
-        == f"Take the softmax: no other method here is known to have more accurate percentages. {text}"
+        == f"Take the softmax: no other method here is known to have more accurate percentages. {text} "
+        "It costs nothing more."
     )
     answers = {finding.question: finding.answer for finding in findings(perfect)}
     for question in (NLL, "Which method knows best when it is wrong?"):
@@ -422,10 +437,13 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     assert "those of the softmax, but less accurate if rows are 'noisy'." in lead(alone)
     like = base * np.exp(0.1 * random.normal(size=len(base)))
     late = compared({"softmax": plain, "late": sets(np.minimum(like, 0.9), base + 0.1)}, truth)
-    assert lead(late) == (
-        "Take the softmax: no other method here has more accurate percentages by more than chance. But if "
-        "rows are 'noisy', 'late' has more accurate ones."
-    )
+    assert [*brief(late).values()] == [
+        "Take the softmax: no other method here has more accurate percentages by more than chance.",
+        "The best of the others, 'late', gives the true class 0.8\u00a0% less (−0.1\u00a0to\u00a01.7\u00a0%)"
+        ", which may be chance.",
+        "It costs nothing more.",
+        "If rows are 'noisy', 'late' has more accurate ones.",
+    ]
 
 
 def test_the_intervals_of_many_methods_are_wider_than_of_two() -> None:

@@ -96,6 +96,7 @@ class ClassWords:
         ("ECE", "ece"),
         ("AURC", "aurc"),
     )
+    advantage = "more accurate percentages"
     given = "Percentages that were given."
     shift = ShiftWording(
         "How often {baseline} is still right",
@@ -133,13 +134,6 @@ class ClassWords:
         sentence = f"Take {the(comparison, method)}: its percentages are more accurate than those of {than}"
         where = f", but less accurate if {comparison.kind}s are {quoted_list(worse)}" if worse else ""
         return f"{sentence}{where}."
-
-    def keep(self, comparison: Comparison) -> str:
-        """See `Words`."""
-        than, few = the(comparison, comparison.methods[0]), _few(comparison)
-        if few:
-            return f"Take {than}: no other method here is known to have more accurate percentages. {few}"
-        return f"Take {than}: no other method here has more accurate percentages by more than chance."
 
     def nothing(self, comparison: Comparison) -> str:
         """See `Words`."""

@@ -53,7 +53,7 @@ from howsure.tasks.regression.calibrate import FACTOR, NOISE, SLOPED, Scatter, c
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.scores import METRICS, crps, nll
 from howsure.tasks.truth import truth_of
-from howsure.words import counted, listed, rate, upper
+from howsure.words import listed, rate, upper
 
 # --- words --------------------------------------------------------------------------------------------
 
@@ -83,6 +83,7 @@ class NumberWords:
     }
     changed: Sequence[str] = ("nll", "rmse")
     short: Sequence[tuple[str, str]] = (("NLL", "nll"), ("CRPS", "crps"), ("RMSE", "rmse"))
+    advantage = "a lower NLL"
     given = "Numbers that were given."
     shift = ShiftWording(
         "The NLL of {baseline}",
@@ -114,29 +115,6 @@ class NumberWords:
         where = f"But if {comparison.kind}s are {quoted_list(worse)}, its NLL is higher." if worse else ""
         return joined(
             text, besides(comparison, method, "rmse", "RMSE", apart), where, _heavy_tails(comparison, method)
-        )
-
-    def keep(self, comparison: Comparison) -> str:
-        """See `Words`."""
-        baseline, *others = comparison.methods
-        than = the(comparison, baseline)
-        if not np.isfinite(comparison.score(baseline, "nll").value):
-            return f"The NLL of {than} is not defined, so nothing can be compared with it."
-        gaps = {name: comparison.difference(name, baseline, "nll") for name in others}
-        gaps = {name: gap for name, gap in gaps.items() if np.isfinite(gap.value)}
-        if not gaps:
-            return f"Take {than}: the NLL of no other method is defined."
-        nearest = min(gaps, key=lambda name: gaps[name].value)
-        gap, name = gaps[nearest], the(comparison, nearest)
-        if gap.value == 0:
-            return f"Take {than}: no other method here has a lower NLL."
-        if not gap.known:
-            rows = counted(comparison.rows, comparison.kind)
-            return f"Take {than}: {rows} are too few to tell whether another method has a lower NLL."
-        value, interval = apart(gap)
-        return (
-            f"Take {than}: no other method here has a lower NLL by more than chance. The NLL of {name} is "
-            f"{value} (95\u00a0% interval {interval})."
         )
 
     def nothing(self, comparison: Comparison) -> str:

@@ -26,7 +26,7 @@ from scipy.special import logsumexp, softmax
 
 from howsure.compare.comparison import Comparing, Comparison, Wording
 from howsure.compare.parts import ACCURACY, Claims, Parts, Scale, at_best, left_out, nothing
-from howsure.compare.sentences import besides, in_numbers, joined, the
+from howsure.compare.sentences import besides, in_numbers, joined
 from howsure.errors import InputError
 from howsure.evaluation.cross_fit import FitInfluence, fit_influence
 from howsure.evaluation.groups import renumbered
@@ -55,7 +55,7 @@ from howsure.tasks.segmentation.scores import (
     truths_of,
 )
 from howsure.tasks.segmentation.truth import truth_map
-from howsure.words import counted, rate
+from howsure.words import rate
 
 
 @dataclass(frozen=True)
@@ -287,22 +287,6 @@ class PositionWords(ClassWords):
         """See `Words`."""
         return joined(
             super().take(comparison, method, worse), besides(comparison, method, "row_dice", "Dice", _points)
-        )
-
-    def keep(self, comparison: Comparison) -> str:
-        """See `Words`."""
-        than, main = comparison.methods[0], self.main
-        if len(comparison.methods) > 1 and not any(
-            comparison.difference(method, than, main).known for method in comparison.methods[1:]
-        ):
-            rows = counted(comparison.rows, comparison.kind)
-            return (
-                f"Take {the(comparison, than)}: {rows} are too few to tell whether another method has more "
-                "accurate percentages."
-            )
-        return (
-            f"Take {the(comparison, than)}: no other method here has more accurate percentages by more than "
-            "chance."
         )
 
     def doubt(self, comparison: Comparison, name: str) -> str:
