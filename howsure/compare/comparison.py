@@ -88,6 +88,7 @@ class Words(Protocol):
         changed: Scores of a page on changed rows.
         short: Headings and scores of the short table.
         advantage: The advantage of a method that is better in `main`: `a lower NLL`.
+        scale: Heading of the best temperature, or factor, and its meaning.
         given: Description of given results, a sentence.
         shift: The words for changed rows.
         reasons: Meaning of a part of the difference in `main`, by whether it is better: end of a sentence.
@@ -100,6 +101,7 @@ class Words(Protocol):
     changed: Sequence[str]
     short: Sequence[tuple[str, str]]
     advantage: str
+    scale: tuple[str, str]
     given: str
     shift: ShiftWording
     reasons: Mapping[tuple[str, bool], str]
@@ -145,20 +147,8 @@ class Words(Protocol):
     def claimed(self, claims: Claims) -> str:
         """The claims beside the truth, in short."""
 
-    def scale_in_words(self, scale: Score) -> str:
-        """The best temperature, or factor, in brackets."""
-
     def gains(self, gaps: Mapping[Any, Score]) -> Mapping[Any, tuple[str, str]]:
         """Differences from the baseline in `main`, each as its value and its interval."""
-
-
-def order_of(names: Sequence[str], own: Sequence[str], what: str) -> list[int] | None:
-    """Places of names among a result's own; None if both are the same. Others are an `InputError`."""
-    if tuple(own) == tuple(names):
-        return None
-    if sorted(own) != sorted(names):
-        raise InputError(what, expected=quoted(names), received=quoted(own))
-    return [own.index(name) for name in names]
 
 
 def in_memory(blocks: Iterator[Any], rows: int, folder: Path) -> Any:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.comparison import AS_THEY_ARE, Comparison, Wording
 from howsure.compare.parts import EVERY
 from howsure.compare.reasons import because, guess, in_short, one_alone, perhaps_better, reasons, where
 from howsure.compare.sentences import (
@@ -23,18 +24,26 @@ from howsure.compare.sentences import (
     networks_of,
     predictions_in_words,
     price_of,
-    quoted_list,
+    scale_in_words,
     share_in_words,
     the,
+    with_interval,
 )
 from howsure.evaluation.score import OUTSIDE, Score
-from howsure.methods.plain import is_plain
+from howsure.inputs.rows import quoted
 from howsure.words import UNIT, counted, listed, upper
 
 TAKE, MUCH, WHY, COST, ALSO = "Take", "By how much", "Why", "Cost", "Also"
 """Headings of the pieces of the lead."""
 
 REASONS, SHARE = "Why?", "accuracy"
+
+NOTICES = Wording(
+    "Which method notices '{rows}'?",
+    "the best sense of what is outside",
+    "{it} finds one of '{rows}' more uncertain than one of the {kind}s here in {value} of cases",
+)
+"""The words for OOD rows."""
 
 
 @dataclass(frozen=True)
@@ -199,11 +208,10 @@ def _price(comparison: Comparison, method: str) -> tuple[float, bool, float]:
 
 def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:
     """Changed sets of rows on which a method is worse than the baseline by more than chance."""
-    gaps = {
-        rows: comparison.difference(method, comparison.methods[0], comparison.words.main, rows)
-        for rows in comparison.sets
-    }
-    return [rows for rows, gap in gaps.items() if rows != AS_THEY_ARE and gap.low > 0]
+    baseline, main = comparison.methods[0], comparison.words.main
+    return [
+        rows for rows in comparison.sets[1:] if comparison.difference(method, baseline, main, rows).low > 0
+    ]
 
 
 def _when_changed(comparison: Comparison) -> str:
@@ -228,7 +236,7 @@ def _when_changed(comparison: Comparison) -> str:
     cheap = [m for m in steady if sentences[m] == sentences[most] and CHEAP * cost[m] < cost[most]]
     sentence = comparison.words.shift.better.format(method=_with_price(comparison, most))
     also = f", and so has {_with_price(comparison, min(cheap, key=cost.__getitem__))}" if cheap else ""
-    return f"If {comparison.kind}s are {quoted_list(sentences[most])}, {sentence}{also}."
+    return f"If {comparison.kind}s are {quoted(sentences[most])}, {sentence}{also}."
 
 
 def _with_price(comparison: Comparison, method: str) -> str:
@@ -248,23 +256,20 @@ def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[s
 
 def findings(comparison: Comparison) -> list[Finding]:
     """The answers, the most important first."""
-    words = comparison.words
+    words, shifted = comparison.words, comparison.sets[1:]
     results = [
-        Finding(wording.question, _ranked(comparison, name), note=words.note(comparison, name))
+        Finding(wording.question, _ranked(comparison, name, wording), note=words.note(comparison, name))
         for name, wording in words.questions.items()
     ]
     why = reasons(comparison)
     if why:
         results.insert(1, Finding(REASONS, joined(*why.values())))
-    shifted = [name for name in comparison.sets if name != AS_THEY_ARE]
     if shifted:
         results.append(_under_shift(comparison, shifted))
-    results += [
-        Finding(f"Which method notices '{name}'?", _ood(comparison, name)) for name in comparison.outside
-    ]
-    costs = _costs(comparison)
-    if costs:
-        results.append(Finding("What do the methods cost?", costs))
+    for rows in comparison.outside:
+        said = _ranked(comparison, OUTSIDE[0], NOTICES, rows)
+        said = joined(said, _reversed(comparison, rows))
+        results.append(Finding(NOTICES.question.format(rows=rows), said, note="A guess is right in half."))
     return results
 
 
@@ -290,122 +295,65 @@ def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> Finding:
     return Finding(f"What happens when the {comparison.kind}s change?", f"{sentence}.", tuple(points))
 
 
-def _ranked(comparison: Comparison, name: str) -> str:
-    ranking = comparison.ranked(name)
-    baseline = comparison.methods[0]
-    rows = counted(comparison.rows, comparison.kind)
-    if ranking.best is None:
-        return f"This score is not defined for these {rows}."
-    first, does = upper(the(comparison, ranking.best)), _does(comparison, ranking.best, name)
-    if len(comparison.methods) == 1:
-        return f"There is only {the(comparison, baseline)}: {does}."
-    if len({comparison.score(method, name).value for method in comparison.methods}) == 1:
-        clause = _does(comparison, ranking.best, name, it="each")
-        return f"{upper(rows)} cannot tell: all methods are equal, and {clause}."
-    others = [the(comparison, method) for method in ranking.tied if method not in (ranking.best, baseline)]
-    surely = better(comparison, name)
-    ahead = _ahead(comparison, ranking.best, baseline, name)
-    if len(ranking.tied) == len(comparison.methods):
-        sentence = (
-            f"{upper(rows)} cannot tell who is best. {first} comes first: {does}{ahead}. But each of the "
-            "others may be as good."
-        )
-        doubt = comparison.words.doubt(comparison, name)
-        return joined(sentence, _better_than(comparison, baseline, surely), doubt)
-    comes = "comes first" if len(ranking.tied) > 1 else f"has {comparison.words.questions[name].has}"
-    sentence = f"{first} {comes}: {does}{ahead}."
-    if baseline not in ranking.tied or ranking.best == baseline:
-        return joined(sentence, _as_good(others))
-    its = f"But {the(comparison, baseline)} may be as good{_so_may(others)}."
-    return joined(sentence, its, _better_than(comparison, baseline, surely))
+def _ranked(comparison: Comparison, name: str, wording: Wording, rows: str = AS_THEY_ARE) -> str:
+    """The best method in a score, how far it is ahead of the baseline, and which others may be as good."""
+    ranking, methods, baseline = comparison.ranked(name, rows), comparison.methods, comparison.methods[0]
+    best, tied = ranking.best, ranking.tied
+    these, outside = counted(comparison.rows, comparison.kind), rows in comparison.outside
+    if best is None:
+        return f"This score is not defined for these {these}."
+    first, value = upper(the(comparison, best)), _value(comparison, best, name, rows)
+    does = partial(wording.does.format, value=value, kind=comparison.kind, rows=rows)
+    if len(methods) == 1:
+        return f"There is only {the(comparison, baseline)}: {does(it='it')}."
+    if len({comparison.score(method, name, rows).value for method in methods}) == 1:
+        return f"{upper(these)} cannot tell: all methods are equal, and {does(it='each')}."
+    others = [the(comparison, method) for method in tied if method not in (best, baseline)]
+    surely = [the(comparison, method) for method in better(comparison, name, rows)]
+    ahead = f"{does(it='it')}{_ahead(comparison, best, name, rows)}"
+    than = f"Better than {the(comparison, baseline)} by more than chance: {listed(surely)}." if surely else ""
+    if len(tied) == len(methods):
+        sentence = f"{upper(these)} cannot tell who is best. {first} comes first: {ahead}."
+        doubt = "" if outside else comparison.words.doubt(comparison, name)
+        return joined(sentence, "But each of the others may be as good.", than, doubt)
+    sentence = f"{first} {'comes first' if len(tied) > 1 else f'has {wording.has}'}: {ahead}."
+    if baseline not in tied or best == baseline:
+        return joined(sentence, f"{upper(listed(others))} may be as good." if others else "")
+    so_may = f", and so may {listed(others)}" if others else ""
+    return joined(sentence, f"But {the(comparison, baseline)} may be as good{so_may}.", than)
 
 
-def _ahead(comparison: Comparison, best: str, baseline: str, name: str) -> str:
+def _value(comparison: Comparison, method: str, name: str, rows: str) -> str:
+    """A score in a sentence; of OOD rows a share."""
+    if rows in comparison.outside:
+        return share_in_words(comparison.score(method, name, rows))
+    return comparison.words.value(comparison, method, name, rows)
+
+
+def _ahead(comparison: Comparison, best: str, name: str, rows: str) -> str:
     """The difference between the best method and the baseline, also if it may be chance.
 
     If it were given only when its interval excludes 0, fewer than 95 % of the given ones would hold the truth
     (Benjamini & Yekutieli 2005, False discovery rate-adjusted multiple confidence intervals).
     """
-    gap = comparison.difference(best, baseline, name)
+    baseline = comparison.methods[0]
+    gap, than = comparison.difference(best, baseline, name, rows), the(comparison, baseline)
     if best == baseline or not gap.value or not np.isfinite(gap.low):
         return ""
-    return f", {comparison.words.gap(comparison, gap, name, the(comparison, baseline))}"
+    if rows in comparison.outside:
+        return f", and {than} in {_value(comparison, baseline, name, rows)}"
+    return f", {comparison.words.gap(comparison, gap, name, than)}"
 
 
-def _does(comparison: Comparison, method: str, name: str, it: str = "it") -> str:
-    value = comparison.words.value(comparison, method, name, AS_THEY_ARE)
-    return comparison.words.questions[name].does.format(it=it, value=value, kind=comparison.kind)
-
-
-def _as_good(names: Sequence[str]) -> str:
-    return f"{upper(listed(names))} may be as good." if names else ""
-
-
-def _so_may(names: Sequence[str]) -> str:
-    return f", and so may {listed(names)}" if names else ""
-
-
-def _better_than(comparison: Comparison, baseline: str, surely: Sequence[str]) -> str:
-    names = [the(comparison, name) for name in surely]
-    return f"Better than {the(comparison, baseline)} by more than chance: {listed(names)}." if names else ""
-
-
-def _ood(comparison: Comparison, rows: str) -> str:
-    baseline = comparison.methods[0]
-    ranking = comparison.ranked("outside_auroc", rows)
-    if ranking.best is None:
-        return "This score is not defined."
-
-    def notices(name: str) -> str:
-        share = share_in_words(comparison.score(name, "outside_auroc", rows))
-        return f"{the(comparison, name)} finds the former more uncertain in {share}"
-
-    pair = f"Given one of '{rows}' and one of the {comparison.kind}s here"
-    sentences = [f"{pair}, {notices(ranking.best)} of cases; a guess is right in half."]
-    others = [the(comparison, name) for name in ranking.tied if name not in (ranking.best, baseline)]
-    if baseline in ranking.tied and baseline != ranking.best:
-        its = share_in_words(comparison.score(baseline, "outside_auroc", rows))
-        sentences.append(f"{upper(the(comparison, baseline))} may be as good, with {its}{_so_may(others)}.")
-    else:
-        sentences += [f"{upper(notices(baseline))}."] if baseline != ranking.best else []
-        sentences.append(_as_good(others))
-        between = set(better(comparison, "outside_auroc", rows)).difference(
-            ranking.tied, comparison.calibrations
-        )
-        also = [the(comparison, method) for method in comparison.methods if method in between]
-        if also:
-            are = "are" if len(also) > 1 else "is"
-            than = f"better than {the(comparison, baseline)} by more than chance"
-            sentences.append(f"{upper(listed(also))} {are} also {than}.")
-    worse = [
-        the(comparison, name)
-        for name in comparison.methods
-        if comparison.score(name, "outside_auroc", rows).high < 0.5
-    ]
-    if worse:
-        does = "do" if len(worse) > 1 else "does"
-        sentences.append(
-            f"{upper(listed(worse))} {does} worse than a guess, as '{rows}' seem surer than the "
-            f"{comparison.kind}s here."
-        )
-    return joined(*sentences)
-
-
-def _costs(comparison: Comparison) -> str:
-    """The costs of the methods; empty if there is only the plain softmax."""
-    calibrated = bool(comparison.calibrations)
-    free = "Calibration costs almost nothing." if calibrated else ""
-    shown = [
-        name
-        for name, kind in comparison.kinds.items()
-        if name not in comparison.calibrations and not is_plain(kind)
-    ]
-    if not shown:
-        return free
-    if not all(np.isfinite(comparison.costs[name]) for name in shown):
-        return joined("Costs are unknown: a method does not say what it computes.", free)
-    costs = listed([f"{name} {cost_in_words(comparison.costs[name])}" for name in shown])
-    return joined(f"In plain predictions, counted in multiplications: {costs}.", free)
+def _reversed(comparison: Comparison, rows: str) -> str:
+    """The methods that are surely more certain of OOD rows than of those here, a sentence, or empty."""
+    some = [name for name in comparison.methods if comparison.score(name, OUTSIDE[0], rows).high < 0.5]
+    if not some:
+        return ""
+    names, does = listed([the(comparison, name) for name in some]), "do" if len(some) > 1 else "does"
+    return (
+        f"{upper(names)} {does} worse than a guess, as '{rows}' seem surer than the {comparison.kind}s here."
+    )
 
 
 # --- as text ---------------------------------------------------------------------------------------------
@@ -472,12 +420,18 @@ def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS
 
 def text_of(comparison: Comparison) -> str:
     """The answer in a few sentences, below it the short table, and what was noticed."""
-    lines = lines_of(comparison)
-    table = [head_of(comparison)]
+    words, lines, scales = comparison.words, lines_of(comparison), scales_of(comparison)
+    count, (scale, means), has_costs = len(words.short), words.scale, comparison.has_costs
+    main = [name for _, name in words.short].index(words.main)
+    table = [
+        [*head_of(comparison)[: count + 1], *([scale] if scales else []), *(["cost"] if has_costs else [])]
+    ]
     for line in lines:
         scores = [value + ("*" if best else " ") for value, best in zip(line.values, line.best, strict=True)]
-        short = len(comparison.words.short)
-        table.append([line.method, *scores[:short], *line.values[short:]])
+        _, interval = words.cell(comparison.score(line.method, words.main), per_cent=False)
+        scores[main] = with_interval(scores[main], interval)
+        best_scale = [scales.get(line.method, ("", ""))[0]] if scales else []
+        table.append([line.method, *scores[:count], *best_scale, *line.values[count:]])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     take, *others = brief(comparison).items()
     text_lines = [take[1], *(f"{head}: {said}" for head, said in others), ""]
@@ -487,9 +441,25 @@ def text_of(comparison: Comparison) -> str:
     for first, *values in table:
         cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(values, widths[1:], strict=True))]
         text_lines.append("  ".join(cells).rstrip())
-    if any(any(line.best) for line in lines):
-        text_lines += ["", "* the best of its column, perhaps by chance"]
+    notes = {
+        "* the best of its column, perhaps by chance": any(any(line.best) for line in lines),
+        "in brackets: 95\u00a0% intervals": any("(" in cells[1 + main] for cells in table),
+        f"{scale}: {means}": bool(scales),
+        f"cost: in {PREDICTIONS}": has_costs,
+    }
+    shown = [note for note, is_needed in notes.items() if is_needed]
+    text_lines += ["", *shown] if shown else []
     return "\n".join([*text_lines, *(f"\n{notice}" for notice in comparison.noticed)])
+
+
+def scales_of(comparison: Comparison) -> dict[str, tuple[str, str]]:
+    """By method that is not calibrated, its best temperature or factor and the interval, if known."""
+    scales = {
+        method: comparison.parts_of(method).scale.score(0.95)
+        for method in comparison.parts
+        if method not in comparison.calibrations
+    }
+    return {method: scale_in_words(scale) for method, scale in scales.items() if scale.known}
 
 
 SCORE_COLUMNS = (

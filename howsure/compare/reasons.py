@@ -24,7 +24,6 @@ from howsure.compare.parts import (
     PARTS,
     SURENESS,
     ZEROS,
-    Claims,
     ends_of,
 )
 from howsure.compare.sentences import joined, the
@@ -196,17 +195,10 @@ def in_short(comparison: Comparison, method: str) -> str:
     words, claims_of = comparison.words, comparison.claims.get((method, AS_THEY_ARE))
     said = "" if claims_of is None else f"{upper(words.claimed(claims_of))}."
     why = "" if method == comparison.methods[0] else because(comparison, method, "it")
-    of_baseline = comparison.claims.get((comparison.methods[0], AS_THEY_ARE))
-    if holds_claims(why, claims_of) or holds_claims(why, of_baseline):
-        why = why.partition(":")[0]  # the rest stands in a line already
+    why = why.partition(": it")[0]  # the rest stands in a line or in the table
     gap = comparison.part(method, comparison.cause(method) or DISCRIMINATION) if why else None
     worth = "" if gap is None else f" (worth {words.amount(comparison, gap)})"
     return joined(said, f"{why.removesuffix('.')}{worth}." if why else "")
-
-
-def holds_claims(text: str, claims_of: Claims | None) -> bool:
-    """Whether a text has both the claim of a method and what came true."""
-    return claims_of is not None and all(rate(share) in text for share in (claims_of.claimed, claims_of.true))
 
 
 def where(comparison: Comparison, method: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial, wraps
 from typing import Any, ParamSpec
 
@@ -63,10 +63,20 @@ def check_names(by_name: Collection[str], what: str) -> None:
         raise InputError(f"'{taken[0]}' is the name of a calibrated {what}", expected="distinct names")
 
 
+@dataclass(eq=False)
 class MethodScores:
     """Scores of methods, one method after the other, with and without calibration.
 
     Attributes:
+        comparing: How they are scored.
+        truth: The true answers.
+        seed: As in `Comparison.of_results`.
+        calibrated: Whether to add calibrated versions, if there are enough rows.
+        alike: Sets of the same rows by name, as far as they are known.
+        outside: Names of the OOD sets.
+        moved: Names of the sets that are moved back.
+        groups: (N,) numbers of the groups of rows that depend on each other, or None.
+        asked: Whether the caller gave groups.
         evaluations: By method and set of the same rows.
         against: By method and OOD set.
         kept: The kept part of each method on the unchanged rows.
@@ -76,40 +86,32 @@ class MethodScores:
         members: As there.
         learnt: By method, that it has learnt from these rows, or None.
         masks: As in `Comparison`.
-        groups: (N,) numbers of the groups of rows that depend on each other, or None.
     """
 
-    def __init__(
-        self,
-        comparing: Comparing,
-        truth: Any,
-        seed: int,
-        calibrated: bool,
-        alike: Mapping[str, Any],
-        outside: Collection[str] = (),
-        moved: Collection[str] = (),
-        groups: Integers | None = None,
-        asked: bool = False,
-    ) -> None:
-        self.comparing, self.truth = comparing, truth
-        self.groups, self._asked = groups, asked
-        self.alike, self.outside, self.moved = alike, outside, moved
-        self._seed, self._fits = seed, len(truth) >= LEAST_CALIBRATED
-        self._calibrated = calibrated and self._fits
-        self.evaluations: dict[tuple[str, str], Comparable] = {}
-        self.against: dict[tuple[str, str], Comparable] = {}
-        self.kept: dict[str, Any] = {}
-        self.calibrations: dict[str, str] = {}
-        self.parts: dict[str, Parts] = {}
-        self.claims: dict[tuple[str, str], Claims] = {}
-        self.members: dict[str, MemberLosses] = {}
-        self.learnt: dict[str, str | None] = {}
-        self.masks: dict[str, dict[tuple[str, str], Floats]] = {}
+    comparing: Comparing
+    truth: Any
+    seed: int
+    calibrated: bool
+    alike: Mapping[str, Any]
+    outside: Collection[str] = ()
+    moved: Collection[str] = ()
+    groups: Integers | None = None
+    asked: bool = False
+    evaluations: dict[tuple[str, str], Comparable] = field(default_factory=dict)
+    against: dict[tuple[str, str], Comparable] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+    calibrations: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, Parts] = field(default_factory=dict)
+    claims: dict[tuple[str, str], Claims] = field(default_factory=dict)
+    members: dict[str, MemberLosses] = field(default_factory=dict)
+    learnt: dict[str, str | None] = field(default_factory=dict)
+    masks: dict[str, dict[tuple[str, str], Floats]] = field(default_factory=dict)
 
     def add(self, name: str, results: Mapping[str, Any]) -> None:
         """Score a method by its results on all sets, with what these lack learned from the rows."""
         through: Mapping[str, Any] = {}
-        if self._fits and self.comparing.completed is not None:
+        fits = len(self.truth) >= LEAST_CALIBRATED
+        if fits and self.comparing.completed is not None:
             results, through = self._fitted(self.comparing.completed, results)
         self._score(name, results, through)
         self.learnt[name] = in_words(results[AS_THEY_ARE])
@@ -117,11 +119,10 @@ class MethodScores:
             evaluation, x = self.evaluations[name, AS_THEY_ARE], self.alike[AS_THEY_ARE]
             # Maps that were moved back may well be the same.
             unmoved = {which: result for which, result in results.items() if which not in self.moved}
-            asked = self._asked
             warn_of_rows(
-                self.comparing, name, unmoved, self.truth, evaluation, self.outside, x, grouped=asked
+                self.comparing, name, unmoved, self.truth, evaluation, self.outside, x, grouped=self.asked
             )
-        if self._calibrated and "calibration" not in results[AS_THEY_ARE].method:
+        if fits and self.calibrated and "calibration" not in results[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, results))
 
@@ -170,11 +171,11 @@ class MethodScores:
         comparing, (own, *others) = self.comparing, results.values()  # the unchanged rows come first
         truth = self.truth[own.row]
         if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
-            near, _, _ = comparing.completed(own, truth, others, [], seed=self._seed)
+            near, _, _ = comparing.completed(own, truth, others, [], seed=self.seed)
             results = dict(zip(results, near, strict=True))
         values = dict[tuple[str, str], float]()
         for which, result in results.items():
-            evaluation = comparing.scored(result, truth, self._seed, None)
+            evaluation = comparing.scored(result, truth, self.seed, None)
             for name, measured in evaluation._found.measured.items():
                 values[name, which] = measured.value
             parts = comparing.parts(result, truth, evaluation) if which == AS_THEY_ARE else None
@@ -187,7 +188,7 @@ class MethodScores:
         self.kept[name] = comparing.kept(results[AS_THEY_ARE])
         for which in self.alike:
             evaluation = comparing.scored(
-                results[which], self.truth, self._seed, through.get(which), groups=self.groups
+                results[which], self.truth, self.seed, through.get(which), groups=self.groups
             )
             self.evaluations[name, which] = evaluation
             claims = comparing.claims(results[which], self.truth, evaluation)
@@ -200,7 +201,7 @@ class MethodScores:
         own, evaluation = results[AS_THEY_ARE], self.evaluations[name, AS_THEY_ARE]
         of_rows = evaluation
         if self.groups is not None:  # parts are of rows first, and then of groups
-            of_rows = comparing.scored(own, self.truth, self._seed, through.get(AS_THEY_ARE))
+            of_rows = comparing.scored(own, self.truth, self.seed, through.get(AS_THEY_ARE))
         parts = comparing.parts(own, self.truth, of_rows)
         if parts is not None:
             self.parts[name] = Parts(**by_group(vars(parts), evaluation._found.groups))
@@ -214,7 +215,7 @@ class MethodScores:
         """
         own, *others = (results[which] for which in self.alike)
         outside = [results[ood] for ood in self.outside]
-        near, far, through = fit(own, self.truth, others, outside, seed=self._seed)
+        near, far, through = fit(own, self.truth, others, outside, seed=self.seed)
         fitted = dict(zip([*self.alike, *self.outside], [*near, *far], strict=True))
         return fitted, dict(zip(self.alike, through, strict=True))
 

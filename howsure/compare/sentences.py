@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from howsure.compare.comparison import Comparison
 from howsure.digits import clear_of, measured, rounded, significant
 from howsure.evaluation.score import Score
 from howsure.methods.choices import CHOICES
-from howsure.words import UNIT, listed
+from howsure.words import UNIT
 
 NOUNS = frozenset(choice.name for choice in CHOICES)
 """Method names that need no quotes although they begin with a small letter."""
@@ -20,11 +20,6 @@ NOUNS = frozenset(choice.name for choice in CHOICES)
 def joined(*sentences: str) -> str:
     """Sentences that are not empty, as one text."""
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def quoted_list(names: Sequence[str]) -> str:
-    """Names in quotes, in a sentence."""
-    return listed([f"'{name}'" for name in names])
 
 
 def share_in_words(score: Score) -> str:
@@ -50,12 +45,14 @@ def in_numbers(score: Score, unit: str = "", mark: float = 0.0) -> tuple[str, st
     return f"{value}{unit}", f"{low}\u00a0to\u00a0{high}{unit}"
 
 
-def scale_in_words(scale: Score) -> tuple[str, str, str]:
-    """A temperature or factor and its ends, from logarithms; two digits each where they lie far apart."""
+def scale_in_words(scale: Score) -> tuple[str, str]:
+    """A temperature or factor and its interval, from logarithms; two digits each where ends lie far apart."""
     value, low, high = np.exp([scale.value, scale.low, scale.high])
     if high < 5 * low:
-        return measured(value, low, high, mark=1.0)
-    return significant(value, 2, 1.0), significant(low, 2, 1.0), significant(high, 2, 1.0)
+        shown, *ends = measured(value, low, high, mark=1.0)
+    else:
+        shown, *ends = (significant(end, 2, 1.0) for end in (value, low, high))
+    return shown, "\u00a0to\u00a0".join(ends)
 
 
 def with_interval(value: str, interval: str) -> str:

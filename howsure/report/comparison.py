@@ -14,14 +14,15 @@ from markupsafe import Markup
 
 from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.findings import REASONS, TAKE, brief, chosen, findings, is_known, lead
+from howsure.compare.findings import REASONS, TAKE, brief, chosen, findings, is_known, lead, scales_of
 from howsure.compare.parts import ACCURACY, ALTERNATIVES, CALIBRATION, DISCRIMINATION, ORDER
-from howsure.compare.reasons import WHOLE, holds_claims, reasons
-from howsure.compare.sentences import cost_in_words, joined, the
+from howsure.compare.reasons import WHOLE, reasons
+from howsure.compare.sentences import cost_in_words, the
 from howsure.evaluation.metrics import Metric
 from howsure.evaluation.score import LEAST_MISTAKES, OUTSIDE
 from howsure.report.notebook import Cell, ViewTable
 from howsure.report.templates import environment
+from howsure.words import rate, upper
 
 _TITLE = "Which method is better here?"
 
@@ -160,6 +161,13 @@ def _table(
     head = ["Method", *(heading for heading, _, _ in columns)]
     better = ["higher is better" if metric.higher else "lower is better" for _, metric, _ in columns]
     lines: list[list[Any]] = [[name, *(column[name] for column in scores)] for name in comparison.methods]
+    scales = scales_of(comparison) if all(rows == AS_THEY_ARE for *_, rows in columns) else {}
+    if scales:
+        heading, means = comparison.words.scale
+        head.append(upper(heading))
+        better.append(means)
+        for line in lines:
+            line.append(Cell(*scales[line[0]]) if line[0] in scales else "")
     if with_costs:
         head.append("Cost")
         better.append("plain predictions")
@@ -193,8 +201,7 @@ class Reason:
     Attributes:
         method: Its name.
         said: A few sentences; empty if nothing is known.
-        claimed: Its claims beside the truth, in short, unless `said` has them, and its best temperature or
-            factor; empty if it claims nothing.
+        claimed: Its claims beside the truth, in short, unless `said` has them.
     """
 
     method: str
@@ -207,18 +214,18 @@ def _reasons(comparison: Comparison) -> list[Reason]:
     sentences, taken = reasons(comparison), chosen(comparison)
     plain = [method for method in comparison.methods if method not in comparison.calibrations]
     plain.sort(key=lambda method: method != comparison.calibrations.get(taken, taken))
-    claims = {method: claim for (method, rows), claim in comparison.claims.items() if rows == AS_THEY_ARE}
-    scales = {method: of.scale.score(0.95) for method, of in comparison.parts.items()}
-    short = dict[str, str]()
-    for method, claim in claims.items():
-        scale = (
-            comparison.words.scale_in_words(scales[method])
-            if method in scales and scales[method].known
-            else ""
-        )
-        is_said = scale and holds_claims(sentences.get(method, ""), claim)
-        short[method] = scale.strip("()") if is_said else joined(comparison.words.claimed(claim), scale)
-    return [Reason(method, sentences.get(method, ""), short.get(method, "")) for method in plain]
+    return [
+        Reason(method, sentences.get(method, ""), _claims(comparison, method, sentences.get(method, "")))
+        for method in plain
+    ]
+
+
+def _claims(comparison: Comparison, method: str, said: str) -> str:
+    """The claims of a method beside the truth, in short; empty if there are none, or sentences have them."""
+    claims = comparison.claims.get((method, AS_THEY_ARE))
+    if claims is None or all(rate(share) in said for share in (claims.claimed, claims.true)):
+        return ""
+    return comparison.words.claimed(claims)
 
 
 # --- gains ----------------------------------------------------------------------------------------------

@@ -84,6 +84,20 @@ def test_given_results_have_no_costs_and_no_networks(tmp_path):
     assert not {"cost", "networks"} & {name for _, _, name in lines_of(comparison, tmp_path)}
 
 
+def test_the_printed_table_has_intervals_the_best_temperature_and_costs_in_100_columns():
+    text = str(full())
+    lines = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert lines["method"].split() == ["method", "right", "NLL", "ECE", "AURC", "temperature", "cost"]
+    for method in full().methods:
+        nll = full().score(method, "nll")
+        assert f"({nll.low:.3f}"[:5] in lines[method]
+        assert len(lines[method]) <= 100
+    assert f" {np.exp(full().parts['softmax'].scale.value):.2f} " in lines["softmax"]
+    assert lines["softmax, calibrated"].endswith("        1")
+    assert "in brackets: 95\u00a0% intervals" in lines
+    assert "in brackets" not in str(COMPARISONS["no mistakes"])
+
+
 @pytest.mark.parametrize("name", ["constant_accuracy", "accuracy_gain"])
 def test_what_is_not_compared_is_refused_in_words(name):
     """The first is the same of all methods; the second differs by as much as the accuracy does."""

@@ -306,7 +306,7 @@ def test_among_methods_that_are_one_once_calibrated_the_lead_takes_the_baseline(
 
 
 def test_ends_of_a_scale_that_lie_far_apart_have_digits_of_their_own():
-    assert scale_in_words(howsure.Score(0.0, np.log(0.63), np.log(87.0))) == ("1.0", "0.63", "87")
+    assert scale_in_words(howsure.Score(0.0, np.log(0.63), np.log(87.0))) == ("1.0", "0.63\u00a0to\u00a087")
 
 
 def test_what_has_heavy_tails_is_seldom_called_too_modest():
@@ -336,7 +336,8 @@ def test_what_has_heavy_tails_is_seldom_called_too_modest():
     ],
 )
 def test_an_end_of_a_scale_is_never_rounded_to_no_difference(ends, told):
-    assert scale_in_words(howsure.Score(*np.log(ends))) == told
+    value, low, high = told
+    assert scale_in_words(howsure.Score(*np.log(ends))) == (value, f"{low}\u00a0to\u00a0{high}")
 
 
 def test_an_end_of_a_difference_is_never_rounded_to_none():

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparing, Comparison, ShiftWording, Wording, order_of
+from howsure.compare.comparison import AS_THEY_ARE, Comparing, Comparison, ShiftWording, Wording
 from howsure.compare.parts import (
     ACCURACY,
     ALTERNATIVES,
@@ -36,12 +36,11 @@ from howsure.compare.parts import (
 from howsure.compare.sentences import (
     in_numbers,
     joined,
-    quoted_list,
-    scale_in_words,
     share_in_words,
     the,
     with_interval,
 )
+from howsure.errors import InputError
 from howsure.evaluation.score import (
     LEAST_MISTAKES,
     SMALLEST,
@@ -53,6 +52,7 @@ from howsure.evaluation.score import (
 )
 from howsure.evaluation.temperature import least
 from howsure.inputs.labels import check_labels, error_if_misread
+from howsure.inputs.rows import quoted
 from howsure.methods.plain import SOFTMAX
 from howsure.results.columns import WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS
 from howsure.results.result import Result
@@ -97,6 +97,7 @@ class ClassWords:
         ("AURC", "aurc"),
     )
     advantage = "more accurate percentages"
+    scale = ("temperature", "the best one; 1 changes nothing")
     given = "Percentages that were given."
     shift = ShiftWording(
         "How often {baseline} is still right",
@@ -132,7 +133,7 @@ class ClassWords:
             more, less = (rate(each) for each in rates)
             return f"Take {the(comparison, method)}: it is right on {more}, and {than} on {less}."
         sentence = f"Take {the(comparison, method)}: its percentages are more accurate than those of {than}"
-        where = f", but less accurate if {comparison.kind}s are {quoted_list(worse)}" if worse else ""
+        where = f", but less accurate if {comparison.kind}s are {quoted(worse)}" if worse else ""
         return f"{sentence}{where}."
 
     def nothing(self, comparison: Comparison) -> str:
@@ -226,11 +227,6 @@ class ClassWords:
                 sentence += f": it claims {rate(claims.claimed)} and is right on {rate(claims.true)}"
             return sentence
         return f"the percentages of {it} do not fit how often it is right"
-
-    def scale_in_words(self, scale: Score) -> str:
-        """See `Words`."""
-        value, low, high = scale_in_words(scale)
-        return f"(best temperature {value}, {low}\u00a0to\u00a0{high}; 1 changes nothing)"
 
     def gains(self, gaps: Mapping[Any, Score]) -> Mapping[Any, tuple[str, str]]:
         """How much more methods give the true class than the baseline: in per cent, or factors from 2 on."""
@@ -459,10 +455,14 @@ def in_order_of(name: str, result: R, first: str, baseline: R, what: str) -> R:
         baseline: Its result.
         what: The word for them, in the plural.
     """
-    names = getattr(baseline, baseline.names)
-    order = order_of(names, getattr(result, result.names), f"'{name}' has other {what} than '{first}'")
-    if order is None:
+    names, own = getattr(baseline, baseline.names), getattr(result, result.names)
+    if own == names:
         return result
+    if sorted(own) != sorted(names):
+        raise InputError(
+            f"'{name}' has other {what} than '{first}'", expected=quoted(names), received=quoted(own)
+        )
+    order = [own.index(each) for each in names]
     wide = [column.name for column in result.columns if column.shape in BY_NAME and column.stored]
     of_columns = {column: getattr(result, column) for column in wide}
     turned: Any = {column: values[:, order] for column, values in of_columns.items() if values is not None}

@@ -40,11 +40,12 @@ from howsure.compare.parts import (
     less,
     nothing,
 )
-from howsure.compare.sentences import besides, joined, quoted_list, scale_in_words, the, with_interval
+from howsure.compare.sentences import besides, joined, the, with_interval
 from howsure.digits import measured, significant
 from howsure.evaluation.cross_fit import FitInfluence, fit_influence, random_folds
 from howsure.evaluation.paired import Comparable, Compared, Paired, check_enough, with_outside
 from howsure.evaluation.score import OUTSIDE, Mean, Measured, Score, centred, through_cross_fits
+from howsure.inputs.rows import quoted
 from howsure.inputs.targets import check_numbers
 from howsure.methods.plain import PLAIN
 from howsure.sampling.outcome import Floats, Integers
@@ -84,6 +85,7 @@ class NumberWords:
     changed: Sequence[str] = ("nll", "rmse")
     short: Sequence[tuple[str, str]] = (("NLL", "nll"), ("CRPS", "crps"), ("RMSE", "rmse"))
     advantage = "a lower NLL"
+    scale = ("factor", "the best one of standard deviations; 1 changes nothing")
     given = "Numbers that were given."
     shift = ShiftWording(
         "The NLL of {baseline}",
@@ -112,7 +114,7 @@ class NumberWords:
         value, interval = apart(gap)
         text = f"Take {the(comparison, method)}: its NLL is {value} than that of {the(comparison, baseline)}"
         text += f" (95\u00a0% interval {interval})."
-        where = f"But if {comparison.kind}s are {quoted_list(worse)}, its NLL is higher." if worse else ""
+        where = f"But if {comparison.kind}s are {quoted(worse)}, its NLL is higher." if worse else ""
         return joined(
             text, besides(comparison, method, "rmse", "RMSE", apart), where, _heavy_tails(comparison, method)
         )
@@ -208,12 +210,6 @@ class NumberWords:
             sure = "sure" if scale > 0 else "modest"
             return f"{it} is too {sure}: its errors are {times} times as large as its standard deviations say"
         return f"the standard deviations of {it} do not fit its errors"
-
-    def scale_in_words(self, scale: Score) -> str:
-        """See `Words`."""
-        value, low, high = scale_in_words(scale)
-        times = f"{value} times as large as its standard deviations say"
-        return f"(its errors are {times}, {low}\u00a0to\u00a0{high})"
 
     def gains(self, gaps: Mapping[Any, Score]) -> Mapping[Any, tuple[str, str]]:
         """How much lower the NLL of each method is."""
