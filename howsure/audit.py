@@ -101,12 +101,12 @@ class Audit(Displayed):
         if self.plan is not None:
             lines.append(f"The plan: {self.plan}")
         if self.seconds is not None:
-            times, what = tuning.BUDGET, f"{tuning.BUDGET:g} of them, the usual budget of MC dropout,"
+            times, what = tuning.BUDGET, f"MC dropout usually costs {tuning.BUDGET:g} of them"
             if self.plan_cost is not None:
-                times, what = self.plan_cost, f"the plan, {self.plan_cost:.3g} of them,"
+                times, what = self.plan_cost, f"The plan costs {self.plan_cost:.3g} of them"
             lines.append(
-                f"Here one plain prediction takes {significant(1000 * self.seconds, 2)} ms a row, and "
-                f"{what} {significant(1000 * times * self.seconds, 2)} ms."
+                f"Here a plain prediction takes {significant(1000 * self.seconds, 2)} ms a row. {what}: "
+                f"{significant(1000 * times * self.seconds, 2)} ms."
             )
         lines += [f"Not switched on: {warning}" for warning in self.warnings]
         if self.advice:

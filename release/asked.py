@@ -58,6 +58,12 @@ QUESTIONS = {
     "jupyter notebook": ("plots", "report", "index"),
     "deploy to Triton": ("deploy",),
     "run without python": ("export", "deploy"),
+    "custom layer": ("torch", "index"),
+    "error bars": ("from-the-question",),
+    "slow": ("index",),
+    "how to cite": ("index",),
+    "CSV with predictions": ("tables",),
+    "can I trust the softmax": ("from-the-question", "calibrate"),
 }
 """What users type, and the pages of docs/ that answer it."""
 

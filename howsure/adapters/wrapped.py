@@ -7,8 +7,7 @@ a wrapper identify it.
     steps              a pipeline; its last step predicts
     best_estimator_    a search
 
-What makes answers of its own from those of a network, as CalibratedClassifierCV or a vote does, is an
-estimator.
+An estimator makes answers of its own from those of a network, as CalibratedClassifierCV or a vote does.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ KIND = "howsure calibrator"
 ELSEWHERE = ("vector", "isotonic")
 """Methods that scikit-learn has, and howsure does not."""
 
+LEARNT = "Calibration {}, learnt from {:,} rows with known answers."
+"""The sentence about the way and the rows of a calibrator."""
+
 UNLESS_TRAINED_ON = "If the model was trained on these rows, none of this holds; howsure cannot know that."
 """The last sentence about each calibrator."""
 
@@ -67,10 +70,10 @@ class SavedCalibrator(FittedToRows, ABC):
     def __str__(self) -> str:
         return self.in_words()
 
+    @property
+    @abstractmethod
     def _learnt_in_words(self) -> str:
-        """How, and from how many rows, it was learnt: the sentence of `in_words` that says it."""
-        sentences = self.in_words().replace(". ", ".\n").splitlines()
-        return next(sentence for sentence in sentences if sentence.startswith("Calibration"))
+        """How, and from how many rows, it was learnt: a sentence, which `in_words` has too."""
 
     @abstractmethod
     def _as_json(self) -> dict[str, Any]:

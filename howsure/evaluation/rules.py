@@ -141,7 +141,7 @@ class Rules(FittedToRows):
         other = "" if self.calibrator is None else "other "
         promised = f"These promises are made with {counted(self.rows, f'{other}labelled row')}."
         made = [promised] if lines else []
-        lines += made if self.calibrator is None else [self.calibrator._learnt_in_words(), *made]
+        lines += made if self.calibrator is None else [self.calibrator._learnt_in_words, *made]
         lines.append(f"The rules are for rows like these, with {kind}, of the method '{name}'.")
         return lines
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import betaincinv
 
 from howsure.errors import InputError
 from howsure.evaluation.groups import one_of_each
@@ -188,26 +189,35 @@ def _not_allowed(
     part = starts[places.index(best)][1]
     most, mistakes = int(accepted[best]), int(wrong[best])
     passing = np.flatnonzero(at_most(np.arange(mistakes), most, risk) <= part)
-    enough = _rows_enough(rows, most, mistakes, risk, level)
+    half, nine = (_rows_enough(rows, most, mistakes, risk, level, chance) for chance in (0.5, 0.9))
+    surely = f"and about {nine:,} in nine of ten" if nine else "and no number surely would"
     return InputError(
         f"These {rows:,} labelled {counted_rows} do not allow to promise {promise}",
         expected=f"at most {counted(len(passing) - 1, 'mistake')} among the {most:,} most certain"
         if len(passing)
         else f"fewer rows as certain as the {most:,} most certain, which all have to go the same way",
         received=f"{mistakes:,}",
-        hint=f"Label more {counted_rows} (about {enough:,} would do, if mistakes stay as rare among the most "
-        "certain), or allow a higher risk"
-        if enough
+        hint=f"Label more {counted_rows}: about {half:,} would do in half of all cases, {surely}. Or "
+        "allow a higher risk"
+        if half
         else f"Allow a higher risk: of these rows {100 * mistakes / most:.2g} % are wrong, and more "
         "labels help only if rows that are more certain still are wrong less often",
     )
 
 
-def _rows_enough(rows: int, accepted: int, wrong: int, risk: float, level: float) -> int | None:
-    """About how many rows would do, if shares stay; None if a thousand times as many would not."""
+def _rows_enough(
+    rows: int, accepted: int, wrong: int, risk: float, level: float, chance: float
+) -> int | None:
+    """About how many rows would do with this chance or more; None if a thousand times as many would not.
+
+    So many rows tell the share of mistakes only roughly. The chance is over its distribution by Jeffreys'
+    prior, Beta(wrong + ½, right + ½).
+    """
     factors = np.geomspace(1, 1000, 200)
     parts = [_starts(int(rows * factor), risk, level)[0][1] for factor in factors]
-    p_value = at_most(np.ceil(wrong * factors), np.floor(accepted * factors), risk)
+    share = betaincinv(wrong + 0.5, accepted - wrong + 0.5, chance)
+    more = np.floor(accepted * factors)
+    p_value = at_most(np.ceil(share * more), more, risk)
     enough = np.flatnonzero(p_value <= parts)
     return int(float(f"{rows * factors[enough[0]]:.1e}")) if len(enough) else None
 

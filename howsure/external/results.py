@@ -87,7 +87,7 @@ def settings_of(name: str, source: str | None) -> dict[str, Any]:
     check_type(source, (str, type(None)), "source", "a text that says where they come from, or None")
     words = {"pass": "what was given"}
     if name == GIVEN_PASSES:
-        words = {"pass": "one of the passes that were given", "between": "passes"}
+        words = {"pass": "one of those that you gave", "between": "passes"}
     settings: dict[str, Any] = {"name": name, "words": words | NO_NETWORK}
     return settings if source is None else settings | {"source": source}
 

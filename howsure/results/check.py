@@ -17,8 +17,8 @@ def check_is_result(result: object) -> None:
             "This is not an assessed set of rows",
             expected="a result, as `howsure.assess` gives it",
             received=type(result).__name__,
-            hint="Of probabilities: howsure.Certainty.from_probabilities(p); of numbers: "
-            "howsure.RegressionCertainty.from_mean_std(mean, std)",
+            hint="Make one of probabilities with `howsure.Certainty.from_probabilities(p)`, or of numbers "
+            "with `howsure.RegressionCertainty.from_mean_std(mean, std)`",
         )
 
 

@@ -441,8 +441,8 @@ class Result(Shown, Generic[OneRow]):
         Maps that lie in files stay there.
 
         Args:
-            parts: At least one, with the same settings; `version` may differ, and the first counts. Of an
-                iterator each part goes when its columns are joined.
+            parts: At least one, with the same settings; `version` may differ, and the first counts. Each part
+                of an iterator goes when its columns are joined.
 
         Raises:
             InputError: None at all, parts of another type, or that differ in settings or optional columns.

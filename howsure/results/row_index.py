@@ -39,7 +39,7 @@ def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
         values = index if isinstance(index, (list, tuple)) else getattr(index, "flat", [index])
         first, hint = next(iter(values), None), None
         if isinstance(first, str):
-            hint = f"Where rows have ids: `result[result.ids == {str(first)!r}]`"
+            hint = f"If rows have ids, use `result[result.ids == {str(first)!r}]`"
         return NoSuchRowError("Rows cannot be taken by this", expected=expected, received=received, hint=hint)
 
     if isinstance(index, slice):

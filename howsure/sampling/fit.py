@@ -1,4 +1,4 @@
-"""What a pilot measures: the share of the variance by level, and the constants of the error.
+"""The numbers that a pilot measures: the share of the variance by level, and the constants of the error.
 
 The constants are those of `howsure.sampling.error.EarlyError`, fitted to what the pilot's passes show.
 """

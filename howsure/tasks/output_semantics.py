@@ -1,7 +1,7 @@
 """The meaning of a model's outputs: the one place that decides, and what shows it.
 
 The caller's word counts first, then the model's own: its configuration, its loss, and its last layer
-(`outcome_of`). Where none of them tells, the model is refused (`howsure.tasks.outputs`): values that look
+(`outcome_of`). The model is refused if none of them tells (`howsure.tasks.outputs`): values that look
 like logits, or names of layers, are no evidence. Values may only contradict what was declared.
 """
 

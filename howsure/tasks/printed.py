@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from howsure.inputs.align import ID
-from howsure.sampling.plan import Spent
 from howsure.tasks.sentences import called
 from howsure.tasks.task import ability_or
 from howsure.words import counted
@@ -77,10 +76,8 @@ def handed_over_in_words(result: Any) -> str:
 
 
 def summary_of(result: Any) -> str:
-    """How a result came out, and what a pilot spent for it, a paragraph."""
-    said = f"{ability_or(result, 'summary', _lead)(result)} {handed_over_in_words(result)}".rstrip()
-    pilot = (getattr(result, "plan", None) or {}).get("pilot")
-    return said if pilot is None else f"{said} {Spent(**pilot).in_words}"
+    """How a result came out, a paragraph."""
+    return f"{ability_or(result, 'summary', _lead)(result)} {handed_over_in_words(result)}".rstrip()
 
 
 def lines_of(result: Any, count: int | None = None) -> Lines:

@@ -147,9 +147,9 @@ def percent(probability: float, mc_error: float) -> str:
 
 
 def mended(method: Mapping[str, Any], how: str) -> str:
-    """What mends percentages or intervals that do not fit: `how`, unless rows are calibrated already."""
+    """The remedy for percentages or intervals that do not fit: `how`, unless rows are calibrated already."""
     if {"calibration", DECIDED} & method.keys():
-        return "What was learnt from labelled rows does not fit these: learn it again."
+        return "The calibration does not fit these rows: learn it again from labelled rows like them."
     return how
 
 

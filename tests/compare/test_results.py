@@ -86,7 +86,11 @@ def test_with_few_rows_nothing_is_calibrated():
             "'other' has other classes than 'poor'",
         ),
         ({**RESULTS, "poor, calibrated": RESULTS["good"]}, TRUTH, "is the name of a calibrated result"),
-        ({"a": GOOD}, TRUTH, "Received: ndarray. Of probabilities: howsure.Certainty.from_probabilities(p)"),
+        (
+            {"a": GOOD},
+            TRUTH,
+            "Received: ndarray. Make one of probabilities with `howsure.Cert",
+        ),
         ([RESULTS["good"]], TRUTH, "`results` cannot be used"),
     ],
 )

@@ -638,7 +638,7 @@ def test_rows_without_a_mistake_raise_nothing_above_what_they_support():
         calibrator = calibrate(certainty_of(p), p.argmax(axis=1))
     assert calibrator.helps == "cannot tell"
     assert any(text in warning for warning in calibrator.warnings)
-    assert "became better, by" not in calibrator.in_words()
+    assert "makes the percentages truer:" not in calibrator.in_words()
     assert "highest percentages are raised" not in calibrator.in_words()
     assert "No percentage is above 99.5\u00a0%: so many rows support no more." in calibrator.in_words()
     extreme = certainty_of(np.concatenate([p, np.eye(4)]))
@@ -688,7 +688,7 @@ def test_a_calibration_that_makes_it_worse_says_so():
     assert calibrator.differences["nll"].low > 0
     assert calibrator.helps == "worse"
     assert any("made rows worse" in warning for warning in calibrator.warnings)
-    assert "they became worse" in calibrator.in_words()
+    assert "makes the percentages less true:" in calibrator.in_words()
     assert repr(calibrator) == "<Calibrator by temperature from 100 rows, 2 classes: worse>"
 
 
@@ -697,7 +697,7 @@ def test_in_words():
     words = calibrate(certainty_of(p), labels).in_words()
     assert "learnt from 1,000 rows with known answers" in words
     assert "claimed too much, so its highest percentages are lowered" in words
-    assert "they became better" in words
+    assert words.startswith("Calibration makes the percentages truer: the NLL falls")
     assert "If the model was trained on these rows, none of this holds" in words
     assert "too little" in calibrate(certainty_of(p), draw(rows=1000, temperature=0.5)[1]).in_words()
     assert "need no change" in calibrate(certainty_of(p), draw(rows=1000, temperature=1.0)[1]).in_words()

@@ -168,7 +168,7 @@ def test_what_is_kept_and_what_is_not_known(calibrator):
 
 def test_in_words(calibrator):
     assert calibrator.in_words().startswith(
-        "Percentages of 'rain', 'wind', 'snow' became better, by more than chance explains. "
+        "Calibration makes the percentages of 'rain', 'wind', 'snow' truer, by more than chance explains. "
         "Calibration of 3 labels by 'temperature', each by itself, learnt from 600 rows with known answers."
     )
     assert repr(calibrator) == "<MultilabelCalibrator of 3 labels, 3 of them better>"

@@ -273,7 +273,7 @@ def test_rows_that_were_calibrated_are_not_told_to_calibrate(kind, others):
     for rows, is_told in ((result[400:], True), (decided, False)):
         said = str(howsure.evaluate(rows, others(truth[400:])))
         assert ("howsure.calibrate" in said) == is_told
-        assert ("does not fit these: learn it again" in said) != is_told
+        assert ("does not fit these rows: learn it again" in said) != is_told
 
 
 def test_coverage_of_positions_is_checked_although_they_have_no_sets():

@@ -11,7 +11,7 @@ from scipy.stats import beta, binom
 
 from howsure.errors import HowsureWarning, InputError
 from howsure.evaluation.abstain import abstain
-from howsure.evaluation.selective import _last_to_pass, _starts
+from howsure.evaluation.selective import _last_to_pass, _starts, risk_controlled_threshold
 from tests import made
 
 
@@ -261,13 +261,37 @@ def test_the_number_of_rows_that_would_do_does():
     labels = np.zeros(500, dtype=int)
     labels[[50, 150, 250, 350, 450]] = 1
     ranked = certainty_of(np.linspace(0.99, 0.9, 500))
-    with pytest.raises(InputError, match="if mistakes stay as rare among the most certain") as refused:
+    with pytest.raises(InputError, match="do in half of all cases, and no number surely would") as refused:
         abstain(ranked, labels, risk=0.02, confidence=0.95)
     enough = int(re.search(r"about ([\d,]+) would do", str(refused.value)).group(1).replace(",", ""))
-    assert 500 < enough < 2000
+    assert 500 < enough < 5000
     times = int(np.ceil(enough / 500))
     many = certainty_of(np.linspace(0.99, 0.9, 500 * times))
     assert abstain(many, np.repeat(labels.reshape(-1, 1), times, axis=1).T.ravel(), risk=0.02).accepted > 0
+
+
+def test_the_numbers_of_rows_that_would_do_are_enough_as_often_as_they_say():
+    """Labelled rows are drawn, and after each refusal as many as it says, of the same share of mistakes."""
+    random, kept = np.random.default_rng(0), {"half": [], "nine": []}
+    for share in np.exp(random.uniform(np.log(0.005), np.log(0.1), 300)):
+        try:
+            risk_controlled_threshold(random.random(500), random.random(500) < share, 0.05, 0.95)
+        except InputError as error:
+            said = re.search(r"about ([\d,]+) would .* (?:and about ([\d,]+) in nine|no number)", str(error))
+            for name, number in zip(kept, said.groups() if said else (), strict=False):
+                if number:
+                    kept[name].append(_allows(random, int(number.replace(",", "")), share))
+    for allowed, chance in zip(kept.values(), (0.5, 0.9), strict=True):
+        assert len(allowed) > 20
+        assert np.mean(allowed) > chance - 3 * np.sqrt(chance * (1 - chance) / len(allowed))
+
+
+def _allows(random, rows, share):
+    try:
+        risk_controlled_threshold(random.random(rows), random.random(rows) < share, 0.05, 0.95)
+    except InputError:
+        return False
+    return True
 
 
 def test_mistakes_among_the_first_do_not_end_it_where_few_follow():

@@ -44,7 +44,7 @@ def test_the_headline_counts_what_the_certainty_counts() -> None:
         int(np.sum((certainty.verdict == SURE) & ~certainty.settled)),
     )
     assert (
-        f"The model is sure of {sure:,} of 1,200 images ({unsettled} not settled). "
+        f"The model is sure of {sure:,} of 1,200 images (of {unsettled} only probably). "
         f"On {flips:,} it is flipping a coin, and for "
         f"{unclear:,} it has no clear answer."
     ) in words
@@ -176,7 +176,7 @@ def test_findings_are_computed_and_not_fixed() -> None:
     spread = np.linspace(0.7, 0.94, 200)
     blind = certainty_of(np.stack([spread, 1 - spread], axis=1).tolist(), truth=half)
     text = "Setting the least certain 10.0 % aside removes 10 of the 100 mistakes"
-    assert f"{text}; of as many chosen by chance, it would be 10.0." in Page(render(blind)).words
+    assert f"{text}; as many chosen by chance would remove 10.0." in Page(render(blind)).words
     assert (
         "No group of the 10 is off the diagonal by more than chance."
         in Page(render(make_certainty(900))).words

@@ -121,6 +121,6 @@ def test_the_terminal_shows_ids(customers):
 @pytest.mark.parametrize("chosen", ["B4", ["B4"], np.array(["B4"])])
 def test_a_text_is_refused_with_how_rows_are_chosen_by_id(customers, chosen):
     customers = dataclasses.replace(customers, ids=["A17", "B4", "C5"])
-    with pytest.raises(IndexError, match=r"Where rows have ids: `result\[result\.ids == 'B4'\]`"):
+    with pytest.raises(IndexError, match=r"If rows have ids, use `result\[result\.ids == 'B4'\]`"):
         customers[chosen]
     assert customers[customers.ids == "B4"].ids.tolist() == ["B4"]

@@ -347,4 +347,4 @@ def test_what_is_not_settled_is_not_called_sure(kind):
         assert "± " not in said or "> 99.9 ±" not in said
     assert "probably sure" in render(found)
     if kind != "labels":
-        assert f"({unsettled.sum()} not settled)" in lead(found)
+        assert f"(of {unsettled.sum()} only probably)" in lead(found)

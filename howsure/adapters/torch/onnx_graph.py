@@ -20,7 +20,7 @@ from howsure.onnx import OPSET, cannot_write, quiet
 from howsure.optional import needs
 
 _EXPORTING = ("_is_compiling_flag", "_is_exporting_flag")
-"""What `torch.compiler.is_compiling()` and `torch.compiler.is_exporting()` return."""
+"""The flags that `torch.compiler.is_compiling()` and `torch.compiler.is_exporting()` return."""
 
 LONGEST = 300
 """Characters of PyTorch's error message that are quoted; the rest explains how to fix PyTorch."""

@@ -18,6 +18,7 @@ from scipy.special import ndtri, stdtrit
 from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
 from howsure.evaluation.calibrator_files import (
+    LEARNT,
     UNLESS_TRAINED_ON,
     ScoredCalibrator,
     check_method,
@@ -73,6 +74,10 @@ class Calibrator(ScoredCalibrator):
     warnings: tuple[str, ...]
     learnt_rows: FittedRows
     answer: ClassVar[str] = "classes"
+
+    @property
+    def _learnt_in_words(self) -> str:
+        return LEARNT.format(f"by '{self.method}'", self.rows)
 
     def _as_json(self) -> dict[str, Any]:
         return {
@@ -378,9 +383,9 @@ def temperature_in_words(low: float, high: float, numbers_text: str) -> str:
 
 
 HELPS = {
-    "better": "Taken together, they became better, by more than chance explains.",
-    "worse": "Taken together, they became worse, by more than chance explains.",
-    "cannot tell": "These rows cannot tell whether they became better.",
+    "better": "Calibration makes the percentages truer: the NLL falls by more than chance explains.",
+    "worse": "Calibration makes the percentages less true: the NLL rises by more than chance explains.",
+    "cannot tell": "These rows cannot tell whether calibration makes the percentages truer.",
 }
 """Whether calibration helps, and what is said of that."""
 
@@ -456,10 +461,10 @@ def in_words(
     """Sentences about a fit; `change` are those of `change_in_words`."""
     return " ".join(
         [
-            f"Before calibration, percentages were off by {off_in_words(before.ece)}.",
-            f"After it, they are off by {off_in_words(after.ece)}. {HELPS[helps]}",
-            "All this is of rows that it had not learnt from.",
-            f"Calibration by '{method}', learnt from {before.rows:,} rows with known answers.",
+            HELPS[helps],
+            f"They were off by {off_in_words(before.ece)}. Now they are off by {off_in_words(after.ece)}, in "
+            "rows that it had not learnt from.",
+            LEARNT.format(f"by '{method}'", before.rows),
             change,
             f"No percentage is above {supported_in_words(before.rows)}: so many rows support no more.",
             *warnings,

@@ -372,8 +372,8 @@ def method_point(
         sentence = f"{upper(name)}: {words['pass']}."
     else:
         number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
-        given = words["passes"] != "passes"
-        each = words["passes"] if given else f"{words['between']}, each {words['pass']}"
+        each = words["between"]
+        each += "" if each == words["passes"] else f", each {words['pass']}"
         sentence = f"{upper(name)}: the mean over {number} {each}."
     if words["shows"]:
         sentence += f" It is shown because {words['shows']}."
@@ -421,7 +421,7 @@ def margin_point(
         error: Standard errors of the numbers; NaN where unknown.
         number: Name of one of them.
         of_networks: How far networks lie apart, sentences, or empty.
-        open_question: What ± does not say.
+        open_question: The question that ± leaves open.
     """
     if are_alone(method):
         sentence = f"These {number}s came without an error, so they have no ±. That does not make them true."

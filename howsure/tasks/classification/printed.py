@@ -45,16 +45,17 @@ def lead(certainty: Certainty) -> str:
         says = "has no clear answer for" if unclear else says
         return f"The model {says} the one {kind} it was given."
     unsettled = int(np.sum((certainty.verdict == verdicts.SURE) & ~certainty.settled))
-    not_settled = f" ({unsettled:,} not settled)" if unsettled else ""
+    is_sure = "is probably sure" if 0 < unsettled == sure else "is sure"
+    probably = f" (of {unsettled:,} only probably)" if 0 < unsettled < sure else ""
     if sure == rows:
-        return f"The model is sure of all {rows:,} {kind}s{not_settled}."
+        return f"The model {is_sure} of all {rows:,} {kind}s{probably}."
     if flips == rows:
         return f"On all {rows:,} {kind}s the model is flipping a coin."
     if unclear == rows:
         return f"The model has no clear answer for any of {rows:,} {kind}s."
     on_flips = f"on {flips:,} it is flipping a coin" if flips else "on none is it flipping a coin"
-    of_all = f"{f'{sure:,}' if sure else 'none'} of {counted(rows, kind)}{not_settled}"
-    said = f"The model is sure of {of_all}"
+    of_all = f"{f'{sure:,}' if sure else 'none'} of {counted(rows, kind)}{probably}"
+    said = f"The model {is_sure} of {of_all}"
     if unclear:
         return f"{said}. {upper(on_flips)}, and for {unclear:,} it has no clear answer."
     return f"{said}; {on_flips}."

@@ -163,7 +163,5 @@ def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
         sentence += f" Setting the least certain {rate(aside / rows)} aside removes {caught:,} of the "
         sentence += f"{counted(mistakes, 'mistake')}"
         by_chance = mistakes * aside / rows
-        sentence += (
-            "." if caught > by_chance else f"; of as many chosen by chance, it would be {by_chance:.1f}."
-        )
+        sentence += "." if caught > by_chance else f"; as many chosen by chance would remove {by_chance:.1f}."
     return sentence

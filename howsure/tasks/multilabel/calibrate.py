@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.evaluation.calibrator_files import SavedCalibrator, check_method, read_names, with_origin
+from howsure.evaluation.calibrator_files import LEARNT, SavedCalibrator, check_method, read_names, with_origin
 from howsure.inputs.typed_json import typed
 from howsure.results.origin import fitted_to
 from howsure.sampling.outcome import Floats
@@ -91,32 +91,26 @@ class MultilabelCalibrator(SavedCalibrator):
 
     def in_words(self) -> str:
         """The labels with better percentages, for a reader who knows no statistics."""
-        first = next(iter(self.of_label.values()))
-        names_of_outcome = {
-            outcome: [name for name, calibrator in self.of_label.items() if calibrator.helps == helps]
-            for helps, outcome in (
-                ("better", "became better, by more than chance explains"),
-                ("worse", "became worse"),
-                ("cannot tell", "may or may not have become better: these rows cannot tell"),
-            )
-        }
+        outcomes = []
+        for helps, outcome in (
+            ("better", "Calibration makes the percentages of {} truer, by more than chance explains."),
+            ("worse", "Calibration makes the percentages of {} less true, by more than chance explains."),
+            ("cannot tell", "These rows cannot tell whether calibration makes the percentages of {} truer."),
+        ):
+            if names := [name for name, calibrator in self.of_label.items() if calibrator.helps == helps]:
+                outcomes.append(outcome.format(listed(names)))
+        return " ".join([*outcomes, self._learnt_in_words, *self.warnings])
+
+    @property
+    def _learnt_in_words(self) -> str:
         names_of_method: dict[str, list[str]] = {}
         for name, calibrator in self.of_label.items():
             names_of_method.setdefault(calibrator.method, []).append(name)
         methods = [f"'{method}' for {listed(names)}" for method, names in names_of_method.items()]
+        first = next(iter(self.of_label.values()))
         by_methods = f"'{first.method}'" if len(methods) == 1 else "; ".join(methods)
-        return " ".join(
-            [
-                *(
-                    f"Percentages of {listed(names)} {outcome}."
-                    for outcome, names in names_of_outcome.items()
-                    if names
-                ),
-                f"Calibration of {counted(len(self.of_label), 'label')} by {by_methods}, each by itself, "
-                f"learnt from {first.rows:,} rows with known answers.",
-                *self.warnings,
-            ]
-        )
+        of_labels = counted(len(self.of_label), "label")
+        return LEARNT.format(f"of {of_labels} by {by_methods}, each by itself", first.rows)
 
     def __repr__(self) -> str:
         helped = sum(calibrator.helps == "better" for calibrator in self.of_label.values())

@@ -26,6 +26,7 @@ from howsure.arguments import check_choice
 from howsure.digits import exactly
 from howsure.errors import InputError
 from howsure.evaluation.calibrator_files import (
+    LEARNT,
     UNLESS_TRAINED_ON,
     ScoredCalibrator,
     check_not_calibrated,
@@ -94,6 +95,10 @@ class RegressionCalibrator(ScoredCalibrator):
     def target_names(self) -> tuple[str, ...]:
         """K names, in order."""
         return tuple(self.values)
+
+    @property
+    def _learnt_in_words(self) -> str:
+        return LEARNT.format("of numbers", self.rows)
 
     def __call__(self, result: RegressionCertainty, scale_by: Any = None) -> RegressionCertainty:
         """The same rows with a calibrated `std`.
@@ -222,7 +227,7 @@ def _explanation(
             held = f"Before calibration, {held.replace(' hold ', ' held ')}; now they hold {shares[1]}"
         sentences.append(f"{held}, in rows that it had not learnt from.")
         changes.append(f"{scatter.said.format(of, score)}.")
-    sentences.append(f"Calibration of numbers, learnt from {after.rows:,} rows with known answers.")
+    sentences.append(LEARNT.format("of numbers", after.rows))
     sentences += changes
     if by_row is not None:
         alike = [name for name, of in zip(values, by_row.of_targets, strict=True) if not of.trees]

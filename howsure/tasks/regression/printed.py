@@ -32,7 +32,7 @@ from howsure.tasks.regression.sentence import (
     number_in_words,
     written_of,
 )
-from howsure.tasks.sentences import compared, mended, more_of, passes_needed, words_of
+from howsure.tasks.sentences import mended, more_of, passes_needed, words_of
 from howsure.words import UNIT, counted, listed, rate, upper
 
 ALONE = "Nothing says how far {it} may be off."
@@ -235,13 +235,11 @@ def made_of_in_words(result: RegressionCertainty) -> str:
     if np.isnan(shares).all(axis=0).any():
         return ""
     medians = [_share_text(float(median)) for median in np.nanmedian(shares, axis=0)]
-    half = "" if len(result) == 1 else f"In half of the {result.kind}s "
-    named = _with_names(
-        result.target_names, [compared("at most", median) if half else median for median in medians]
-    )
+    middle = "" if len(result) == 1 else f"In the median {result.kind}, "
+    named = _with_names(result.target_names, medians)
     between = words_of(result.method)["between"]
     sentence = f"disagreement between {between} is {named} of the variance; the rest is noise."
-    return half + sentence if half else upper(sentence)
+    return middle + sentence if middle else upper(sentence)
 
 
 def passes_in_words(result: RegressionCertainty) -> str:

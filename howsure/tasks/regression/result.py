@@ -669,7 +669,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         check_finite(values, "The samples")
         warn_of_same_passes(list(map(mark_of_pass, range(len(values)), values)), "Samples")
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
-        words = {"passes": "samples", "pass": "one of the samples that were given", "between": "samples"}
+        words = {"passes": "samples", "pass": "one of those that you gave", "between": "samples"}
         columns = _common_fields(
             values.shape[1],
             names,

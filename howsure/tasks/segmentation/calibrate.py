@@ -16,6 +16,7 @@ import numpy as np
 
 from howsure.errors import InputError
 from howsure.evaluation.calibrator_files import (
+    LEARNT,
     UNLESS_TRAINED_ON,
     SavedCalibrator,
     check_method,
@@ -93,11 +94,13 @@ class DenseCalibrator(SavedCalibrator):
         change_in_numbers = f"(temperature {self.temperature}, where 1 changes nothing)"
         change = temperature_in_words(self.temperature.low, self.temperature.high, change_in_numbers)
         return (
-            f"Before calibration, the NLL was {self.before}; after it, {self.after}, on rows that it had not "
-            "learnt from. "
-            f"{HELPS[helps_in(self.difference)]} Calibration by one temperature, learnt from {self.rows:,} "
-            f"rows with known answers. {change} {UNLESS_TRAINED_ON}"
+            f"{HELPS[helps_in(self.difference)]} The NLL was {self.before}. Now it is {self.after}, in rows "
+            f"that it had not learnt from. {self._learnt_in_words} {change} {UNLESS_TRAINED_ON}"
         )
+
+    @property
+    def _learnt_in_words(self) -> str:
+        return LEARNT.format("by one temperature", self.rows)
 
     def __repr__(self) -> str:
         made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"

@@ -152,7 +152,7 @@ def _whether_to_trust(result: DenseCertainty, counts: PositionCounts, background
         sentence += f" (95{UNIT} interval over {result.kind}s {interval})"
     if counts.known[:, 0].any():
         sure, within = share_over_rows(counts.right[:, 0], counts.known[:, 0])
-        sentence += f". Of those it is sure of, {sure}{f' ({within})' if within else ''}"
+        sentence += f". Where it is sure, {sure} are{f' ({within})' if within else ''}"
     dice = counts.dice if background is None else np.delete(counts.dice, background)
     if np.isfinite(dice).any():
         sentence += f". The mean Dice of {averaged(result, background)} is {np.nanmean(dice):.2f}"

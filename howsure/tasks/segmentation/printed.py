@@ -25,7 +25,7 @@ def lead(certainty: DenseCertainty) -> str:
     if rows == 1:
         return f"{text}."
     most = int(np.argmax(certainty.undecided))
-    return f"{text}, at most {share_in_words(float(certainty.undecided[most]))} % in one {kind}."
+    return f"{text}, and in the worst {kind} {share_in_words(float(certainty.undecided[most]))} %."
 
 
 def checked(certainty: DenseCertainty, accuracy: Score) -> tuple[str, ...]:
