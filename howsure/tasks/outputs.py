@@ -53,7 +53,7 @@ def read_outputs(
     if declared not in (None, PROBABILITIES, LOGITS):
         raise InputError(
             "`outputs` is unknown",
-            expected="; ".join(
+            expected=". ".join(
                 f"{listed([*map(repr, task.outputs)]).replace(' and ', ' or ')} for {task.in_words}"
                 for task in reversed(tasks())
                 if task.outputs
