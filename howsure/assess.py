@@ -337,6 +337,8 @@ LEAST_MOVED = 1e-3
 def _warn_of_padding(handle: ModelHandle, job: Job, rows: Rows, positions: Any = None) -> None:
     """Warn if the plain prediction of a row depends on its padding, which two predictions of it show.
 
+    Or if padding counts as a position, because nothing says which positions count.
+
     Args:
         handle: The handle of the caller's model.
         job: A job of rows of one size.
@@ -366,6 +368,12 @@ def _warn_of_padding(handle: ModelHandle, job: Job, rows: Rows, positions: Any =
         change = np.abs(with_padding - bare)
         least = MOVED.get(job.model.info.output_dtype, LEAST_MOVED)
         if not (change > least * np.maximum(0 if outcome.has_unit else 1, np.abs(bare))).any():
+            is_known = positions is not None or job.model.info.padding is not None
+            if not is_known and not getattr(outcome, "has_mask", True):
+                warn(
+                    f"Row {found.number} seems to be padded, and its padding counts in shares of classes. "
+                    "Give rows without padding, in a list, or say with `positions` which positions count."
+                )
             return
         what = f"changes its plain prediction by up to {change.max():.2g}"
     except Exception:  # whatever the model itself may raise for a row of such a size

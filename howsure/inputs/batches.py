@@ -102,7 +102,7 @@ class Batches:
             blocks = [
                 dict(zip(names, block, strict=True)) for block in zip(*self._parts.values(), strict=True)
             ]
-            x = grouped(blocks, self._in_form, in_batches=not self._single)
+            x = grouped(blocks, self._in_form, in_batches=self.rows > self._count)
         else:
             x = self._in_form({key[1]: _joined(self._parts.pop(key)) for key in list(self._parts)})
         return Rows(

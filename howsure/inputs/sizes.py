@@ -31,7 +31,8 @@ class RowsOfSizes:
 
     Attributes:
         parts: For each size the numbers (n,) of its rows in the input, and these rows.
-        in_batches: Whether they came in batches, each of which may have been padded to its longest row.
+        in_batches: Whether they came in batches of several rows, each of which may have been padded to its
+            longest row.
     """
 
     parts: tuple[tuple[NDArray[np.int64], Any], ...]

@@ -97,6 +97,29 @@ def test_rows_of_several_lengths_have_the_numbers_of_each_length_by_the_same_pla
         np.testing.assert_array_equal(result.mc_error[same], alone.mc_error)
 
 
+def of_pixels(norm):
+    x = keras.Input((None, None, 1))
+    y = layers.SpatialDropout2D(0.3)(layers.ReLU()(norm(layers.Conv2D(8, 3, padding="same")(x))))
+    return keras.Model(x, layers.Conv2D(3, 1, activation="softmax")(y))
+
+
+@pytest.mark.parametrize("groups", [-1, 2])
+def test_images_in_a_list_have_the_shares_of_each_by_itself_and_padding_is_said(groups):
+    model = built(lambda: of_pixels(layers.GroupNormalization(groups)))
+    random = np.random.default_rng(0)
+    rows = [random.normal(size=(*sides, 1)).astype("float32") for sides in ((6, 8), (9, 5), (6, 8), (4, 7))]
+    method = howsure.MCDropout(passes=20)
+    together = howsure.assess(model, rows, method=method)
+    alone = np.concatenate([howsure.assess(model, row[None], method=method).share for row in rows])
+    assert np.ptp(alone[:, 0]) > 0.01
+    np.testing.assert_allclose(together.share, alone, rtol=1e-6)
+    pads = [[(0, 9 - len(row)), (0, 8 - row.shape[1]), (0, 0)] for row in rows[:3]]
+    padded = np.stack([np.pad(row, pad) for row, pad in zip(rows, pads, strict=False)])
+    full = random.normal(size=(1, 9, 8, 1)).astype("float32")
+    with pytest.warns(howsure.HowsureWarning, match=r"Row \d was padded, and that changes its plain"):
+        howsure.assess(model, iter([np.concatenate([padded, full]), rows[3][None]]), method=method)
+
+
 def images():
     x = y = keras.Input((None, None, 3))
     for _ in range(4):

@@ -361,6 +361,39 @@ def test_padding_that_changes_numbers_is_said(norm, way):
         howsure.assess(Pixels(norm).eval(), source, outputs="logits", positions=positions)
 
 
+NORMS = [nn.InstanceNorm2d(8, affine=True), nn.GroupNorm(2, 8), nn.BatchNorm2d(8)]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_images_in_a_list_have_the_shares_of_each_by_itself_whatever_is_normalised(norm):
+    module, rows = Pixels(norm).eval(), images()
+    with warnings.catch_warnings(action="error"):
+        together = howsure.assess(module, rows, **ASKED)
+        alone = [howsure.assess(module, row[None], **ASKED) for row in rows]
+    assert np.ptp(together.share[:, 0]) > 0.02
+    for name in ("share", "share_error", "undecided"):
+        expected = np.concatenate([getattr(each, name) for each in alone])
+        np.testing.assert_array_equal(getattr(together, name), expected)
+
+
+def test_padding_that_counts_in_shares_is_said_where_no_prediction_changes():
+    x = [row.transpose(0, 2, 1) for row in images()]
+    rows = list(padded_batches(x))
+    positions = counted(x, [batch.shape[2:] for batch in rows for _ in batch])
+    module = Pixels().eval()
+    with pytest.warns(
+        howsure.HowsureWarning, match=r"Row \d seems to be padded, and its padding counts in shares"
+    ):
+        howsure.assess(module, iter(rows), **ASKED)
+    dark = [row.copy() for row in x]
+    for row in dark:
+        row[:, -3:] = 0
+    with warnings.catch_warnings(action="error"):
+        given = howsure.assess(module, iter(rows), positions=positions, **ASKED)
+        howsure.assess(module, iter([row[None] for row in x + dark]), **ASKED)  # one by one: no padding
+    np.testing.assert_allclose(given.share.sum(1), 1)
+
+
 class Words(nn.Module):
     """A class of a text, from the mean over its words, or over padding too."""
 
