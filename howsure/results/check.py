@@ -32,8 +32,8 @@ def check_result(result: Any, expected: type[Result[Any]], names: Sequence[str] 
         instead = result.as_classes if expected.answer == "classes" else None
         raise InputError(
             "These rows have answers of another kind",
-            expected=f"a result of {expected.in_words}",
-            received=f"one of {result.in_words}",
+            expected=f"a result with {expected.in_words}",
+            received=f"one with {result.in_words}",
             hint=None if instead is None else with_first_name(instead, result),
         )
     if names is not None and (own := getattr(result, result.names)) != tuple(names):

@@ -79,14 +79,14 @@ class _Refused:
         return self if task is None else partial(self.refuse, task)
 
     def refuse(self, task: Task[Any], result: object = None, *_: object, **__: object) -> NoReturn:
-        able = " or ".join(other.in_words for other in tasks() if other.can(self.name))
+        able = ", or ".join(other.in_words for other in tasks() if other.can(self.name))
         hint = self.instead
         if hint is not None and isinstance(result, Result):
             hint = with_first_name(hint, result)
         raise InputError(
             f"There are no {ABILITIES[self.name]} for these rows",
-            expected=f"a result of {able or 'another kind'}",
-            received=f"one of {task.in_words}",
+            expected=f"a result with {able or 'answers of another kind'}",
+            received=f"one with {task.in_words}",
             hint=hint,
         )
 
