@@ -20,6 +20,7 @@ from howsure.report.looks import Looks, looks_of
 from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
 from howsure.results.origin import DECIDED
+from howsure.results.thresholds import Thresholds
 from howsure.tasks.printed import id_name_of, kind_of, lead_of
 from howsure.tasks.sentences import words_of
 from howsure.tasks.task import task_of
@@ -222,7 +223,7 @@ class MadeWith:
         settings: Its settings in words; those that are None are left out.
         seed: Seed of the passes, or None if that is not known.
         version: Version of howsure, or an empty text.
-        others: Other settings that a result of this kind holds for all rows, in words.
+        others: Other settings that a result of this kind holds for all rows, in words, without empty ones.
     """
 
     method: str
@@ -245,8 +246,8 @@ def made_with(result: Any) -> MadeWith:
 
 
 def _settings_in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    stated = {key: setting for key, setting in settings.items() if setting is not None}
-    return tuple((key.replace("_", " "), _setting(setting)) for key, setting in stated.items())
+    stated = {key: _setting(setting) for key, setting in settings.items() if setting is not None}
+    return tuple((key.replace("_", " "), text) for key, text in stated.items() if text)
 
 
 def _setting(value: Any) -> str:
@@ -254,4 +255,6 @@ def _setting(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, Thresholds):
+        return f"sure from {value.sure:g}, coin flip up to a gap of {value.coin_flip:g}"
     return str(value["name"] if isinstance(value, Mapping) and "name" in value else value)

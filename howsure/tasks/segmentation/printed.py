@@ -41,7 +41,7 @@ def first_in_words(certainty: DenseCertainty) -> list[str]:
         return []
     most = certainty.most_undecided(1).tolist()[0]
     largest, usual = 100 * certainty.doubt[most], 100 * np.median(certainty.doubt)
-    called, of_usual = certainty[most].called, f"{usual:.0f} % in the median {certainty.kind}"
+    called, of_usual = certainty[most].called, f"that of the median {certainty.kind} {usual:.0f} %"
     return [f"Check first {called}: its doubt is {largest:.0f} %, and {of_usual}."]
 
 
