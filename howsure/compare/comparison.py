@@ -69,14 +69,12 @@ class ShiftWording:
         asked: The question that the other method named answers.
         does: A sentence about a better `{method}` and the `{gap}` to the baseline.
         nothing: The sentence if no method is better.
-        better: That a `{method}` is better, the end of a sentence.
     """
 
     said: str
     asked: str
     does: str
     nothing: str
-    better: str
 
 
 class Words(Protocol):
@@ -297,10 +295,7 @@ class Comparison(Displayed):
         """
         from howsure.compare.results import compared
 
-        comparison: Comparison = compared(
-            results, labels, calibrated=calibrated, seed=seed, background=background, groups=groups
-        )
-        return comparison
+        return compared(results, labels, calibrated, seed, background, groups)
 
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.methods)} methods on {counted(self.rows, self.kind)}>"
@@ -441,18 +436,15 @@ class Comparison(Displayed):
         Only parts that go the way of the whole difference count. Instead of calibration, it names the largest
         of its own parts that is sure.
         """
-        whole = self.difference(method, self.methods[0], self.words.main).value
-        for names in (PARTS, MENDED):
-            sure = {
-                name: gap.value for name in names if (gap := self.part(method, name)) and gap.excludes_zero
-            }
-            along = [name for name, value in sure.items() if (value < 0) == (whole < 0)]
-            cause = max(along, key=lambda name: abs(sure[name]), default=None)
-            if names == MENDED:
-                return cause or CALIBRATION
-            if cause != CALIBRATION:
-                return cause
-        return None
+        better = self.difference(method, self.methods[0], self.words.main).value < 0
+
+        def largest(names: Sequence[str]) -> str | None:
+            gaps = {name: gap for name in names if (gap := self.part(method, name)) and gap.excludes_zero}
+            along = [name for name, gap in gaps.items() if (gap.value < 0) == better]
+            return max(along, key=lambda name: abs(gaps[name].value), default=None)
+
+        cause = largest(PARTS)
+        return (largest(MENDED) or CALIBRATION) if cause == CALIBRATION else cause
 
     def measured(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Measured:
         """A score with the contribution of each row, and then of the masks of each method."""

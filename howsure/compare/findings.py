@@ -16,7 +16,7 @@ import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison, Wording
 from howsure.compare.parts import EVERY
-from howsure.compare.reasons import because, guess, in_short, one_alone, perhaps_better, reasons, where
+from howsure.compare.reasons import because, compared, guess, in_short, one_alone, reasons, where
 from howsure.compare.sentences import (
     CHEAP,
     cost_in_words,
@@ -157,7 +157,8 @@ def _is_same(comparison: Comparison, one: str, other: str) -> bool:
 
 def _perhaps_better(comparison: Comparison, taken: str) -> str:
     """Sentences on the method that seems the best, if it is likely better than the one to take."""
-    claim = perhaps_better(comparison, taken)
+    best = comparison.ranked(comparison.words.main).best
+    claim = None if best in (None, taken) else next(compared(comparison, str(best), taken), None)
     if claim is None:
         return ""
     name, does = (
@@ -187,12 +188,9 @@ def _right_more_often(comparison: Comparison) -> list[str]:
     """Methods that are right more often by McNemar's exact test, where mistakes are too few for the rest."""
     if SHARE not in comparison.comparing.metrics:
         return []
-    known = {
-        name: comparison.difference(name, comparison.methods[0], comparison.words.main).known
-        for name in comparison.methods[1:]
-    }
-    among = better(comparison, SHARE)
-    return [name for name in among if not known[name] and name not in comparison.calibrations]
+    baseline, main = comparison.methods[0], comparison.words.main
+    among = [name for name in better(comparison, SHARE) if name not in comparison.calibrations]
+    return [name for name in among if not comparison.difference(name, baseline, main).known]
 
 
 def _price(comparison: Comparison, method: str) -> tuple[float, bool, float]:
@@ -234,7 +232,7 @@ def _when_changed(comparison: Comparison) -> str:
     most = min(steady, key=lambda method: (-len(sentences[method]), loss(method)))
     cost = comparison.costs
     cheap = [m for m in steady if sentences[m] == sentences[most] and CHEAP * cost[m] < cost[most]]
-    sentence = comparison.words.shift.better.format(method=_with_price(comparison, most))
+    sentence = f"{_with_price(comparison, most)} has {comparison.words.advantage}"
     also = f", and so has {_with_price(comparison, min(cheap, key=cost.__getitem__))}" if cheap else ""
     return f"If {comparison.kind}s are {quoted(sentences[most])}, {sentence}{also}."
 

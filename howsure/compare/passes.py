@@ -68,14 +68,10 @@ class MemberLosses:
     @property
     def alike(self) -> list[int]:
         """Members that have the same loss in every row; empty if no two have."""
-        for one in range(len(self.losses)):
-            same = [
-                other
-                for other in range(len(self.losses))
-                if np.allclose(self.losses[one], self.losses[other], rtol=1e-5, atol=1e-8)
-            ]
-            if len(same) > 1:
-                return same
+        for one in self.losses:
+            near = np.isclose(self.losses, one, rtol=1e-5, atol=1e-8).all(axis=1)
+            if near.sum() > 1:
+                return np.flatnonzero(near).tolist()
         return []
 
     @property

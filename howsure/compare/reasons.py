@@ -78,7 +78,7 @@ def claims(comparison: Comparison) -> list[Claim]:
         if name in comparison.calibrations:
             all_claims += _of_calibration(comparison, name)
         else:
-            all_claims += _compared(comparison, name, baseline, WHOLE)
+            all_claims += compared(comparison, name, baseline)
             parts = {
                 claim.about: claim
                 for part in (*PARTS, DISCRIMINATION)
@@ -115,7 +115,8 @@ def _of_scale(comparison: Comparison, name: str) -> Iterator[Claim]:
     yield from _claim(name, SCALE, effect, scale.parts, likely)
 
 
-def _compared(comparison: Comparison, name: str, other: str, about: str) -> Iterator[Claim]:
+def compared(comparison: Comparison, name: str, other: str, about: str = WHOLE) -> Iterator[Claim]:
+    """The claim that one method is better than another, or worse, in the main score."""
     main = comparison.words.main
     one, two = (comparison.measured(method, main) for method in (name, other))
     effect = comparison.difference(name, other, main)
@@ -123,13 +124,13 @@ def _compared(comparison: Comparison, name: str, other: str, about: str) -> Iter
 
 
 def _of_calibration(comparison: Comparison, name: str) -> Iterator[Claim]:
-    """As `_compared`; nothing if the folds hold fewer than two mistakes each on average.
+    """As `compared`; nothing if the folds hold fewer than two mistakes each on average.
 
     Calibration gains where a mistake was sure. Few mistakes often hold none, and calibration seems to lose.
     """
     old = comparison.calibrations[name]
     if comparison.evaluations[old, AS_THEY_ARE].measured(comparison.words.main).mistakes >= LEAST_CALIBRATED:
-        yield from _compared(comparison, name, old, CALIBRATING)
+        yield from compared(comparison, name, old, CALIBRATING)
 
 
 def _of_part(comparison: Comparison, name: str, part: str) -> Iterator[Claim]:
@@ -234,14 +235,6 @@ def holds_most(comparison: Comparison, method: str) -> int | None:
     return number if value * gap.sum() > 0 and (low > 0 or high < 0) else None
 
 
-def perhaps_better(comparison: Comparison, taken: str) -> Claim | None:
-    """The method that seems the best, if it is likely better than the one to take."""
-    best = comparison.ranked(comparison.words.main).best
-    if best is None or best == taken:
-        return None
-    return next(_compared(comparison, best, taken, WHOLE), None)
-
-
 def _of_baseline(comparison: Comparison, by_method: Mapping[str, Mapping[str, Claim]]) -> Iterator[str]:
     """How true the claims of the baseline are, and what calibration does to it."""
     baseline, words = comparison.methods[0], comparison.words
@@ -255,22 +248,18 @@ def _of_baseline(comparison: Comparison, by_method: Mapping[str, Mapping[str, Cl
             f"{_too_few(comparison)} to be sure whether {the(comparison, baseline)} is too sure or too "
             f"modest. The best guess is that {words.of_calibration(comparison, baseline, SURENESS, 'it')}."
         )
-    elif "calibration" not in comparison.certainties[baseline].method:  # whose rows say nothing new of it
-        own = comparison.parts_of(baseline).scale.score(0.95)
-        if own.known:
-            yield (
-                f"Nothing in {_rows(comparison)} shows that {the(comparison, baseline)} is too sure, or too "
-                "modest."
-            )
+    elif (  # rows that calibrated it say nothing new of it
+        "calibration" not in comparison.certainties[baseline].method
+        and comparison.parts_of(baseline).scale.score(0.95).known
+    ):
+        than = f"{the(comparison, baseline)} is too sure, or too modest"
+        yield f"Nothing in {_rows(comparison)} shows that {than}."
     calibrated = next((new for new, old in comparison.calibrations.items() if old == baseline), None)
     claim = None if calibrated is None else by_method.get(calibrated, {}).get(CALIBRATING)
     if claim is None:
         return
-    effect = words.does(comparison, claim.effect)
-    if claim.sure:
-        yield f"Calibrated on other {comparison.kind}s, it {effect}."
-    else:
-        yield f"Calibrated on other {comparison.kind}s, it {effect}, which may be chance."
+    effect, chance = words.does(comparison, claim.effect), "" if claim.sure else ", which may be chance"
+    yield f"Calibrated on other {comparison.kind}s, it {effect}{chance}."
     if claim.better:
         yield words.one_number
 

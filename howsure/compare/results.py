@@ -12,22 +12,11 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from howsure.arguments import check_by_name, check_flag, check_whole
-from howsure.compare.comparison import (
-    AS_THEY_ARE,
-    CALIBRATED,
-    LEAST_CALIBRATED,
-    Comparing,
-    Comparison,
-)
+from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, Comparison
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.passes import MemberLosses, PassGroups, contributions
 from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, warn
-from howsure.evaluation.fitted_rows import (
-    FittedRows,
-    digests,
-    in_words,
-    warn_of_dependent,
-)
+from howsure.evaluation.fitted_rows import FittedRows, digests, in_words, warn_of_dependent
 from howsure.evaluation.groups import group_numbers
 from howsure.evaluation.paired import Comparable
 from howsure.evaluation.score import by_group
@@ -315,13 +304,7 @@ def warn_of_learnt(learnt: Mapping[str, str | None]) -> None:
 
 @keeping_what_is_said
 def compared(
-    results: Mapping[str, Any],
-    labels: Any = None,
-    *,
-    calibrated: bool = True,
-    seed: int = 0,
-    background: int | str | None = None,
-    groups: Any = None,
+    results: Mapping[str, Any], labels: Any, calibrated: bool, seed: int, background: Any, groups: Any
 ) -> Comparison:
     """Compare results; see `Comparison.of_results`."""
     check_flag(calibrated, "calibrated")

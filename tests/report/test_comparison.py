@@ -448,7 +448,7 @@ def test_the_lead_looks_at_what_has_changed() -> None:
         "The best of the others, 'late', gives the true class 0.8\u00a0% less (−0.1\u00a0to\u00a01.7\u00a0%)"
         ", which may be chance.",
         "It costs nothing more.",
-        "If rows are 'noisy', 'late' has more accurate ones.",
+        "If rows are 'noisy', 'late' has more accurate percentages.",
     ]
 
 

@@ -105,7 +105,6 @@ class ClassWords:
         "more than chance",
         "{method} gives {gap}",
         "no method gives more by more than chance",
-        "{method} has more accurate ones",
     )
     reasons: Mapping[tuple[str, bool], str] = {
         (CALIBRATION, True): "its percentages fit better how often it is right",

@@ -92,7 +92,6 @@ class NumberWords:
         "which method has the lowest, among those that are lower by more than chance",
         "{method} is {gap}",
         "no method is lower by more than chance",
-        "{method} has a lower NLL",
     )
     reasons: Mapping[tuple[str, bool], str] = {
         (CALIBRATION, True): "its standard deviations fit its errors better",
