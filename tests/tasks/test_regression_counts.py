@@ -261,6 +261,9 @@ def test_wide_enough_intervals_are_not_called_too_wide():
     assert (result.prediction_interval(0.5)[:, 0, 0] <= result.mean[:, 0]).all()
     text = str(howsure.tasks.regression.printed.coverage_in_words(result))
     assert "chance may explain the difference" in text
+    low, high = result.prediction_interval(0.95)[:, 0].T
+    held = poisson(result.mean[:, 0]).cdf(high) - poisson(result.mean[:, 0]).cdf(low - 1)
+    assert f"These claim {100 * held.mean():.1f} %, as they end at whole numbers" in text.replace("\xa0", " ")
     tight = replace(result, truth=drawn(result.mean, 3.0).astype(float))
     assert "too narrow" in howsure.tasks.regression.printed.coverage_in_words(tight)
 

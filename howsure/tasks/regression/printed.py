@@ -151,12 +151,14 @@ class LevelCoverage:
 
     Attributes:
         level: Share of answers that should.
+        claim: What the intervals claim, on average: more than `level` where they end at whole numbers.
         half: Half of the median width.
         found: Share that does.
         off: −1 where fewer do than should by more than chance, 1 where more do, else 0.
     """
 
     level: float
+    claim: float
     half: float
     found: Proportion
     off: int
@@ -181,7 +183,7 @@ def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
         if is_counts(part):
             claim = float(claimed(part.mean[:, 0], part.std[:, 0], ends).mean())
         off = differs_from_claim(claim, share, among=len(told) * targets)
-        levels.append(LevelCoverage(level, float(np.median(high - low)) / 2, share, off))
+        levels.append(LevelCoverage(level, claim, float(np.median(high - low)) / 2, share, off))
     return tuple(levels)
 
 
@@ -216,6 +218,9 @@ def coverage_in_words(result: RegressionCertainty) -> str:
     shares = [f"{share_of(share)} ({interval_of(share)})" if is_single else share_of(share) for share in last]
     level = f"{100 * level_of_answers(result):g}{UNIT}"
     sentence = f"{_with_names(names, shares)} of the true answers lie in their {level} intervals"
+    if is_counts(result):
+        claims = _with_names(names, [rate(levels[-1].claim, 1) for levels in known_levels])
+        sentence += f". These claim {claims}, as they end at whole numbers"
     verdicts = [
         f"{'intervals' if is_single else f'the intervals of {name!r}'} are {verdict}"
         for name, levels in zip(names, known_levels, strict=True)
