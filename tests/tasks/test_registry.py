@@ -38,7 +38,7 @@ def test_what_a_task_cannot_do_is_refused_in_words(kind):
         if not kind.can(name):
             with pytest.raises(howsure.InputError, match=f"^There are no {ABILITIES[name]} for these rows"):
                 getattr(kind, name)()
-            with pytest.raises(howsure.InputError, match=f"Received: one of {kind.in_words}"):
+            with pytest.raises(howsure.InputError, match=f"Received: one with {kind.in_words}"):
                 kind.check_can(name, case_of(kind.name).result)
 
 
