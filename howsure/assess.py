@@ -475,6 +475,7 @@ def plan(
     seed: int = 0,
     batch_size: int = 256,
     outputs: str | None = None,
+    levels: Sequence[float] | None = None,
     precision: str | None = None,
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
@@ -492,6 +493,7 @@ def plan(
         seed: Seed of the pilot's masks, ≥ 0.
         batch_size: Rows that run together.
         outputs: As in `assess`.
+        levels: As in `assess`.
         precision: `float32` for a plan that holds on every machine. Default: also bfloat16 for heavy layers
             if the processor is faster in it; a machine that is not refuses such a plan.
         output: As in `assess`.

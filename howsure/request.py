@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from howsure.adapters.choose_output import Output, Pair, check_output_choice
-from howsure.adapters.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE, QUANTILES
+from howsure.adapters.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE, QUANTILES, VALUES
 from howsure.arguments import check_choice, check_type, check_whole
 from howsure.errors import InputError
 from howsure.inputs.rows import MOST_AXES
@@ -51,8 +51,9 @@ class Request:
             raise InputError(
                 f"`levels` and outputs='{QUANTILES}' go together",
                 expected="both, or neither",
-                hint=f"howsure.assess and howsure.stream take them: outputs='{QUANTILES}', "
-                "levels=(0.05, 0.5, 0.95)",
+                hint=f"howsure.assess, howsure.stream, howsure.plan and howsure.compare take them: "
+                f"outputs='{QUANTILES}', levels=(0.05, 0.5, 0.95). For others, outputs='{VALUES}' reads each "
+                "quantile as a number of its own",
             )
         if self.class_axis is not None:
             check_whole(self.class_axis, "class_axis", least=-MOST_AXES)

@@ -58,7 +58,7 @@ ROOMS = (
     *("demo", "cli", "__main__.py"),
 )
 
-CEILING = 43_080
+CEILING = 43_150
 """Code lines that the package may have: see decision 40."""
 
 SINCE = "origin/main"

@@ -67,7 +67,7 @@ class Assess(RowsCommand):
     """
 
     places = ("model", "data")
-    takes = tuple(dict.fromkeys((*ROWS, *OPTIONS, "levels", "keep", "part_rows", "skip_unreadable")))
+    takes = tuple(dict.fromkeys((*ROWS, *OPTIONS, "keep", "part_rows", "skip_unreadable")))
 
     data: Path
     out: str

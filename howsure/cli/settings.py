@@ -167,7 +167,7 @@ FILES = ("label_column", "drop", "separator", "decimal")
 VERDICTS = tuple(field.name for field in fields(Thresholds))
 TABLES = (*FILES, "of_label", "normalise", "several_labels", "above", "target")
 MODELS = (*FILES, "divide_by", "weights", "outputs", "class_axis")
-PASSES = (*MODELS, "output", "batch_size", "keep_off")
+PASSES = (*MODELS, "levels", "output", "batch_size", "keep_off")
 ROWS = (*PASSES, *VERDICTS, "tile", "overlap", "members", "background")
 
 

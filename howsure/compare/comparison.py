@@ -174,7 +174,7 @@ class Comparing:
         calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
             all of them calibrated: those of the known rows, and the OOD ones. Then for each of the former
             what rows do to its scores through cross-fits, by name, where the result itself does not
-            tell: `howsure.evaluation.cross_fit.FitInfluence`. Takes `seed`.
+            tell: `howsure.evaluation.cross_fit.FitInfluence`. Takes `seed`. None if nothing is calibrated.
         completed: The same for what a result lacks to be scored, which is learned from the other rows; it
             returns a result that lacks nothing as it is. None if nothing can be missing.
         mistakes: From a result and the true answers to the number of wrong ones; None if answers are not
@@ -189,13 +189,15 @@ class Comparing:
         keep: Fields that results need for the scores, as `keep` of `howsure.assess`.
         gathered: From blocks, the number of rows, and a folder for temporary files, to one result.
         kept: From a scored result to what a comparison keeps of it.
+        answers: The part of what their task tells that these results tell, such as `counts`; empty of all.
+        instead: How other results become such ones, a hint.
     """
 
     truth: Callable[[Any, int, Any], Any]
     known: Callable[[Any, Any], Any]
     aligned: Callable[[str, Any, str, Any], Any]
     scored: Callable[..., Any]
-    calibrated: Callable[..., tuple[list[Any], list[Any], list[Any]]]
+    calibrated: Callable[..., tuple[list[Any], list[Any], list[Any]]] | None
     parts: Callable[[Any, Any, Any], Parts | None]
     claims: Callable[[Any, Any, Any], Claims | None]
     metrics: Mapping[str, Metric]
@@ -209,6 +211,8 @@ class Comparing:
     keep: str | None = None
     gathered: Callable[[Iterator[Any], int, Path], Any] = in_memory
     kept: Callable[[Any], Any] = lambda result: result
+    answers: str = ""
+    instead: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,7 +359,8 @@ class Comparison(Displayed):
     @cached_property
     def comparing(self) -> Comparing:
         """How results of this kind are scored and told: the part `compare` of their kind of answer."""
-        comparing: Comparing = task_of(next(iter(self.certainties.values()))).compare()
+        first = next(iter(self.certainties.values()))
+        comparing: Comparing = task_of(first).compare(first)
         return comparing
 
     @property

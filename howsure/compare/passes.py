@@ -270,7 +270,7 @@ class PassGroups:
         (moves, of_spread), estimates = self._moves(count), Estimates.joined(self._found)
         moves = moves * self._balance(moves)
         mean, others = np.split(estimates.mean, [outcome.width], axis=-1)
-        free = outcome.answers if outcome.has_unit else 0
+        free = outcome.unbounded
         settings = [getattr(result, name) for name in ("kind", "method", "seed", "plan", "version")]
         rows = (count - 1) / count * hadamard(count)[1:]
         for signs in rows if count > 2 else np.concatenate([rows, -rows]):  # a mean needs two

@@ -336,10 +336,18 @@ def _worth(comparison: Comparison, claim: Claim) -> Score:
 
 
 def guess(comparison: Comparison, method: str) -> str:
-    """The best guess why a method is better or worse than the baseline, where no part is sure."""
+    """The best guess why a method is better or worse than the baseline, where no part is sure.
+
+    It is what both claim beside the truth, where the score has no parts and the better one is nearer to it.
+    """
     better = comparison.difference(method, comparison.methods[0], comparison.words.main).value < 0
     likely = [claim for part in PARTS for claim in _of_part(comparison, method, part)]
     along = _clauses(comparison, [claim for claim in likely if claim.better is better])
+    if not along and not comparison.parts and comparison.claims:
+        baseline, words = comparison.methods[0], comparison.words
+        own, usual = (comparison.claims[name, AS_THEY_ARE] for name in (method, baseline))
+        if (abs(own.true - own.claimed) < abs(usual.true - usual.claimed)) is better:
+            return f"Its {words.claimed(own)}; for {the(comparison, baseline)}, {words.claimed(usual)}."
     if not along:
         return f"{upper(_rows(comparison))} cannot tell why."
     return f"{_too_few(comparison)} to be sure why. The best guess: {along[0]}"

@@ -111,9 +111,10 @@ class MethodScores:
             warn_of_rows(
                 self.comparing, name, unmoved, self.truth, evaluation, self.outside, x, grouped=self.asked
             )
-        if fits and self.calibrated and "calibration" not in results[AS_THEY_ARE].method:
+        calibrate, told = self.comparing.calibrated, results[AS_THEY_ARE].method
+        if fits and self.calibrated and calibrate is not None and "calibration" not in told:
             self.calibrations[CALIBRATED.format(name)] = name
-            self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, results))
+            self._score(CALIBRATED.format(name), *self._fitted(calibrate, results))
 
     def add_masks(self, name: str, results: Mapping[str, Any], groups: Mapping[str, PassGroups]) -> None:
         """Find what the masks of a method contribute to its scores, by its results and passes."""
@@ -315,11 +316,12 @@ def compared(
     task = task_of(by_name[first])
     comparing: Comparing = task.compare(by_name[first])
     for name, result in by_name.items():
-        if task_of(result).compare(result) is not comparing:
+        if (other := task_of(result).compare(result)) is not comparing:
             raise InputError(
                 f"'{name}' is not of the same kind as '{first}'",
-                expected=f"answers of {task.in_words}",
-                received=result.in_words,
+                expected=f"answers of {comparing.answers or task.in_words}",
+                received=other.answers or result.in_words,
+                hint=comparing.instead or other.instead,
             )
     check_same_question(by_name)
     by_name = {

@@ -65,6 +65,7 @@ def compare(
     seed: int = 0,
     batch_size: int = 256,
     outputs: str | None = None,
+    levels: Sequence[float] | None = None,
     class_names: Sequence[str] | None = None,
     progress: Progress = None,
     thresholds: Thresholds | None = None,
@@ -97,12 +98,14 @@ def compare(
         outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. With a
             class at each position, the doubt of each row tells them apart.
         calibrated: Whether to add each method after temperature scaling, or of numbers with a factor of its
-            standard deviation. Cross-fitted: each row is calibrated with a fit to the other folds, also
-            under each shift. Needs 10 rows. Methods that do not say how far numbers scatter get noise by
-            maximum likelihood in the same way, calibrated or not.
+            standard deviation, of counts with over-dispersion, of quantiles not at all. Cross-fitted: each
+            row is calibrated with a fit to the other folds, also under each shift. Needs 10 rows. Methods
+            that do not say how far numbers scatter get noise by maximum likelihood in the same way,
+            calibrated or not.
         seed: Seed of masks, folds and the random draws in calibration errors.
         batch_size: As in `assess`.
         outputs: As in `assess`.
+        levels: As in `assess`.
         class_names: As in `assess`.
         progress: True for a bar, or called with (rows done, rows in all), over all methods and sets.
         thresholds: As in `assess`.

@@ -178,6 +178,11 @@ class Outcome(ABC):
     """Whether values are numbers in a unit of their own, so that a target for their error is a share of their
     scatter, and it is told how each is distributed between networks. Not together with the two above."""
 
+    @property
+    def unbounded(self) -> int:
+        """How many of the values may be below 0; these come first."""
+        return 0
+
     usual_target: ClassVar[float] = tuning.TARGET_ERROR
     """`target_error` where the caller names none."""
 

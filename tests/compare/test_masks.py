@@ -59,6 +59,7 @@ class Job:
             "width": CLASSES,
             "precision": np.float64,
             "has_unit": False,
+            "unbounded": 0,
             "are_probabilities": True,
             "result": lambda self, estimates, told: estimates.mean,
         },
@@ -206,7 +207,7 @@ class Maps(Job):
     outcome = type(
         "Outcome",
         (),
-        {"columns": (400, 500, 20), "width": 20, "precision": np.float32, "has_unit": False},
+        {"columns": (400, 500, 20), "width": 20, "precision": np.float32, "has_unit": False, "unbounded": 0},
     )()
 
 

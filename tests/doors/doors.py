@@ -263,11 +263,16 @@ def handed_over(held):
         return Said({"line": [{k: v for k, v in row.items() if k != "row"} for row in csv.DictReader(file)]})
 
 
+def _outputs_of(case):
+    """What the outputs of its network mean."""
+    return {name: case.settings[name] for name in ("outputs", "levels") if name in case.settings}
+
+
 def compared(held):
     methods = {"softmax": howsure.Softmax(), "dropout": DROPOUT}
-    case, given = held.case, {"outputs": held.case.settings.get("outputs"), "class_names": held.case.names}
+    case, given = held.case, {"class_names": held.case.names, **_outputs_of(held.case)}
     found = howsure.compare(case.model, {"x": case.x, "id": case.ids}, held.truth, methods=methods, **given)
-    known = ("accuracy", "nll", "brier", "rmse", "crps", "dice")
+    known = ("accuracy", "nll", "brier", "rmse", "crps", "dice", "pinball")
     scores = {
         name: numbers_of(found.score("dropout", name)) for name in known if name in found.comparing.metrics
     }
@@ -344,9 +349,8 @@ def streamed(held):
 def by_a_plan(held):
     """The plan is of the first rows of the kind's own example, so that it is the same for all calls."""
     case = held.case
-    given = {"outputs": case.settings.get("outputs")}
     rows = np.random.default_rng(8).normal(size=(40, *case.x.shape[1:])).astype(np.float32)
-    plan = howsure.plan(case.model, rows, howsure.MCDropout(passes=20), **given)
+    plan = howsure.plan(case.model, rows, howsure.MCDropout(passes=20), **_outputs_of(case))
     path = held.folder / "plan.json"
     plan.save(path)
     method = howsure.MCDropout(plan=howsure.Plan.load(path))

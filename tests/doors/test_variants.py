@@ -23,7 +23,7 @@ from tests.doors.variants import MADE, variant_of
 NO_DEVIATION = ("beside a result", "calibrate")
 REFUSED = {
     **{("quantiles", door): "no standard deviation" for door in NO_DEVIATION},
-    **{("counts", door): "predicts counts" for door in ("rescaled", "beside a result", "compare")},
+    **{("counts", door): "predicts counts" for door in ("rescaled", "beside a result")},
     ("quantiles", "from a table"): "standard deviations are not finite",
     ("noise by row", "calibrate"): "calibrated already",
     ("several sizes", "from a table"): r"probabilities .* are missing",

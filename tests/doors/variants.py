@@ -73,7 +73,7 @@ def _quantiles():
     return Variant(
         replace(made, truth=answers),
         lambda case: case.result,
-        ("assess", "assess a frame", "assess with truth", "stream"),
+        ("assess", "assess a frame", "assess with truth", "stream", "plan", "compare"),
     )
 
 

@@ -327,11 +327,10 @@ def test_wishes_that_do_not_fit_are_said(wishes, message):
         howsure.assess(model, x, method=howsure.MCDropout(passes=16), **wishes)
 
 
-def test_other_functions_name_the_two_that_take_levels():
+def test_a_function_without_levels_names_those_that_take_them():
     model, x = network()
-    for function in (howsure.plan, howsure.passes):
-        with pytest.raises(InputError, match=r"howsure.assess and howsure.stream take them"):
-            function(model, x, outputs="quantiles", **({"n": 4} if function is howsure.passes else {}))
+    with pytest.raises(InputError, match=r"howsure.plan and howsure.compare take them.*outputs='values'"):
+        howsure.passes(model, x, 4, outputs="quantiles")
 
 
 @pytest.mark.parametrize(
@@ -339,7 +338,6 @@ def test_other_functions_name_the_two_that_take_levels():
     [
         (lambda known: howsure.calibrate(known), "nothing to calibrate.*predicts quantiles"),
         (lambda known: known.with_noise(1.0), "no `noise` to set"),
-        (lambda known: howsure.Comparison.of_results({"a": known, "b": known[:]}), "no comparison"),
         (lambda known: known.prediction_interval(0.8), "No two quantiles.*Expected: 0.5 or 0.9"),
         (lambda known: RegressionCertainty.from_quantiles(np.zeros((3, 4)), LEVELS), "do not fit the levels"),
         (lambda known: RegressionCertainty.from_quantiles(np.full((3, 2), np.nan), (0.1, 0.9)), "NaN"),

@@ -503,10 +503,11 @@ def _fitted_dispersion(result: RegressionCertainty, error: Floats) -> Floats:
     def of_target(k: int) -> float:
         target = result.of_target(k)
         y = np.rint(target.mean + error[:, [k]])
+        telling = target.mean > 0  # a count that is never more than 0 has no dispersion
 
         def loss(value: float) -> float:
             dispersed = counts.with_dispersion(target, value, FROM)
-            return float(counts.nll(target.mean, dispersed.std, y).sum())
+            return float(counts.nll(target.mean, dispersed.std, y)[telling].sum())
 
         best = _least(loss, DISPERSIONS)
         return 0.0 if loss(0.0) <= loss(best) else best
@@ -520,7 +521,8 @@ def _slopes_of_counts(result: RegressionCertainty, fit: Floats, truth: Floats) -
     for step in (-STEP, 0.0, STEP):
         std = counts.with_dispersion(result, fit * math.exp(step), FROM).std
         of_crps = [counts.crps(*of_target) for of_target in zip(result.mean.T, std.T, truth.T, strict=True)]
-        scores.append([counts.nll(result.mean, std, truth), np.transpose(of_crps)])
+        of_nll = np.where(result.mean > 0, counts.nll(result.mean, std, truth), 0.0)
+        scores.append([of_nll, np.transpose(of_crps)])
     before, at, after = np.array(scores)
     return np.stack([(after - before) / (2 * STEP), (after - 2 * at + before) / STEP**2], axis=1)
 

@@ -8,7 +8,7 @@ Fits are cross-fitted, so no row is scored with a noise that was learned from it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -50,7 +50,17 @@ from howsure.inputs.targets import check_numbers
 from howsure.methods.plain import PLAIN
 from howsure.sampling.outcome import Floats, Integers
 from howsure.tasks.classification.compare import in_order_of
-from howsure.tasks.regression.calibrate import FACTOR, NOISE, SLOPED, Scatter, cross_fitted, moves, slopes
+from howsure.tasks.regression.calibrate import (
+    FACTOR,
+    NOISE,
+    SCATTERS,
+    SLOPED,
+    Scatter,
+    cross_fitted,
+    moves,
+    slopes,
+)
+from howsure.tasks.regression.quantiles import width_of
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.regression.scores import METRICS, crps, nll
 from howsure.tasks.truth import truth_of
@@ -64,9 +74,17 @@ LEVEL = 0.95
 
 
 class NumberWords:
-    """The words of numbers per row; see `howsure.compare.comparison.Words`."""
+    """The words of numbers per row; see `howsure.compare.comparison.Words`.
+
+    Attributes:
+        called: Name of the main score in a sentence, with its article.
+        beside: Name of the score that is told beside it, and that in a sentence.
+        notes: By score, what it is, with places for its unit and for over how many targets it is averaged.
+    """
 
     main = "nll"
+    called: tuple[str, str] = ("an", "NLL")
+    beside: tuple[str, str] = ("rmse", "RMSE")
     questions: Mapping[str, Wording] = {
         "nll": Wording(
             "Which method says best where an answer lies?", "the best score", "{it} has an NLL of {value}"
@@ -87,6 +105,14 @@ class NumberWords:
     advantage = "a lower NLL"
     scale = ("factor", "the best one of standard deviations; 1 changes nothing")
     given = "Numbers that were given."
+    notes: Mapping[str, str] = {
+        "nll": "This is the NLL (negative log-likelihood) in nats{averaged}: the lower, the more probability "
+        "a method gave to where the answers are. It depends on the prediction and on its standard deviation. "
+        "Differences do not depend on the unit of the target.",
+        "crps": "This is the CRPS (continuous ranked probability score), {unit}{averaged}. For a prediction "
+        "without uncertainty it is the mean absolute error.",
+        "rmse": "This is the RMSE (root mean squared error) of the predictions alone, {unit}{averaged}.",
+    }
     shift = ShiftWording(
         "The NLL of {baseline}",
         "which method has the lowest, among those that are lower by more than chance",
@@ -109,14 +135,13 @@ class NumberWords:
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
         """See `Words`."""
         baseline = comparison.methods[0]
-        gap = comparison.difference(method, baseline, "nll")
+        gap, score = comparison.difference(method, baseline, self.main), self.called[1]
         value, interval = apart(gap)
-        text = f"Take {the(comparison, method)}: its NLL is {value} than that of {the(comparison, baseline)}"
-        text += f" (95\u00a0% interval {interval})."
-        where = f"But if {comparison.kind}s are {quoted(worse)}, its NLL is higher." if worse else ""
-        return joined(
-            text, besides(comparison, method, "rmse", "RMSE", apart), where, _heavy_tails(comparison, method)
-        )
+        than = f"than that of {the(comparison, baseline)} (95\u00a0% interval {interval})"
+        text = f"Take {the(comparison, method)}: its {score} is {value} {than}."
+        where = f"But if {comparison.kind}s are {quoted(worse)}, its {score} is higher." if worse else ""
+        also = besides(comparison, method, *self.beside, apart)
+        return joined(text, also, where, _heavy_tails(comparison, method))
 
     def nothing(self, comparison: Comparison) -> str:
         """See `Words`."""
@@ -146,23 +171,10 @@ class NumberWords:
         if comparison.ranked(name).best is None:
             return ""
         targets = comparison.truth.shape[1]
-        unit = "in the unit of the target"
-        if targets > 1:
-            unit = f"in standard deviations of the true numbers, averaged over {targets} targets"
-        if name == "crps":
-            return (
-                f"This is the CRPS (continuous ranked probability score), {unit}. For a prediction without "
-                "uncertainty it is the mean absolute error."
-            )
-        if name == "rmse":
-            return f"This is the RMSE (root mean squared error) of the predictions alone, {unit}."
         averaged = f", averaged over {targets} targets" if targets > 1 else ""
-        return joined(
-            f"This is the NLL (negative log-likelihood) in nats{averaged}: the lower, the more probability a "
-            "method gave to where the answers are. It depends on the prediction and on its standard "
-            "deviation. Differences do not depend on the unit of the target.",
-            _learned(comparison),
-        )
+        unit = "in standard deviations of the true numbers" if averaged else "in the unit of the target"
+        learned = _learned(comparison) if name == self.main else ""
+        return joined(self.notes[name].format(unit=unit, averaged=averaged), learned)
 
     def cell(self, score: Score, per_cent: bool) -> tuple[str, str]:
         """See `Words`."""
@@ -171,7 +183,7 @@ class NumberWords:
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """The NLL of the baseline, and how large its errors are beside what it claims."""
-        value, _ = in_unit(comparison.score(comparison.methods[0], "nll", rows))
+        value, _ = in_unit(comparison.score(comparison.methods[0], self.main, rows))
         claims = comparison.claims.get((comparison.methods[0], rows))
         if claims is None:
             return value
@@ -185,7 +197,7 @@ class NumberWords:
 
     def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
         """See `Words`."""
-        return f"has an NLL that is {self.gap(comparison, gap, self.main, than)}"
+        return f"has {' '.join(self.called)} that is {self.gap(comparison, gap, self.main, than)}"
 
     def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
         """See `Words`."""
@@ -357,28 +369,39 @@ CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[M
 # --- scores -------------------------------------------------------------------------------------------
 
 
-def _scored(
+def scored(
     result: RegressionCertainty,
     truth: Floats,
     seed: int,
     through: Mapping[str, FitInfluence] | None = None,
     groups: Integers | None = None,
+    *,
+    of_answers: Callable[[RegressionCertainty, Floats, Floats], dict[str, Measured]],
 ) -> Compared:
+    """See `Comparing.scored`; `of_answers` scores what a result says of new answers, by truth and units."""
     del seed  # nothing is drawn
     check_enough(truth)
-    mean, std, unit = result.mean, result.std, _units(truth)
+    unit = units(truth)
+    error = (result.mean - truth) / unit
     measured = {
-        "nll": _mean_loss(nll(mean, std, truth), least=-np.inf),
-        "crps": _mean_loss(crps(mean, std, truth) / unit),
-        "rmse": _root_mean_square((mean - truth) / unit),
-        "mae": _mean_loss(np.abs(mean - truth) / unit),
+        **of_answers(result, truth, unit),
+        "rmse": _root_mean_square(error),
+        "mae": mean_loss(np.abs(error)),
         **dict.fromkeys(OUTSIDE, _undefined(len(truth))),
     }
     scores = Paired.of(through_cross_fits(measured, through or {}), result, truth, groups=groups)
     return Compared(scores)
 
 
-def _units(truth: Floats) -> Floats:
+def _of_normal(result: RegressionCertainty, truth: Floats, unit: Floats) -> dict[str, Measured]:
+    mean, std = result.mean, result.std
+    return {
+        "nll": mean_loss(nll(mean, std, truth), least=-np.inf),
+        "crps": mean_loss(crps(mean, std, truth) / unit),
+    }
+
+
+def units(truth: Floats) -> Floats:
     """(K,) what scores are divided by: 1 for one target, else the standard deviation of its true numbers."""
     if truth.shape[1] == 1:
         return np.ones(1)
@@ -386,7 +409,7 @@ def _units(truth: Floats) -> Floats:
     return np.where(scatter > 0, scatter, 1.0)
 
 
-def _mean_loss(losses: Floats, least: float = 0.0) -> Measured:
+def mean_loss(losses: Floats, least: float = 0.0) -> Measured:
     """The mean of losses (N, K), at least `least`; not defined where one of them is not finite."""
     if not np.isfinite(losses).all():
         return _undefined(len(losses))
@@ -406,24 +429,27 @@ def _undefined(rows: int) -> Measured:
     return Measured(np.nan, np.zeros(rows), 0)
 
 
-def _scored_outside(
+def scored_outside(
     evaluation: Compared, result: RegressionCertainty, outside: RegressionCertainty
 ) -> Compared:
     """An evaluation with the scores of rows from outside added; their `std` is of the fit to all rows."""
     alike = _by_one_fit(result)
     near, far = (
-        (_relative_width(rows, alike, "std"), _relative_width(rows, alike, "spread"))
+        (_relative_width(width_of(rows), width_of(alike)), _relative_width(_spread(rows), _spread(alike)))
         for rows in (alike, outside)
     )
     return with_outside(evaluation, near, far, outside.row)
 
 
-def _relative_width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -> Floats:
-    """(N,) how wide a result is, averaged over targets, each in its median over the usual rows."""
-    width, of_usual = (getattr(rows, name) for rows in (result, usual))
-    if width is None or of_usual is None or np.isnan(of_usual).all():
-        return np.zeros(len(result))
-    middle = np.nanmedian(of_usual, axis=0)
+def _spread(result: RegressionCertainty) -> Floats:
+    return np.full_like(result.mean, np.nan) if result.spread is None else result.spread
+
+
+def _relative_width(width: Floats, usual: Floats) -> Floats:
+    """(N,) widths (N, K) averaged over targets, each in its median over the usual rows; 0 where unknown."""
+    if np.isnan(width).all() or np.isnan(usual).all():
+        return np.zeros(len(width))
+    middle = np.nanmedian(usual, axis=0)
     return np.asarray(np.nan_to_num(width / np.where(middle > 0, middle, 1.0)).mean(axis=1))
 
 
@@ -446,10 +472,10 @@ def _completed(
         return rows if rows.spread is None else replace(rows, spread=np.nan_to_num(rows.spread))
 
     near, far = [*map(known, changed)], [*map(known, others)]
-    return _cross_fitted(NOISE, known(result), truth, near, far, seed=seed)
+    return cross_calibrated(NOISE, known(result), truth, near, far, seed=seed)
 
 
-def _cross_fitted(
+def cross_calibrated(
     scatter: Scatter,
     result: RegressionCertainty,
     truth: Floats,
@@ -476,7 +502,7 @@ def _cross_fitted(
     first, *shifted = (cross.held_out(use, rows) for rows in (result, *changed))
     near = [called(first, of_each), *(called(rows, {}) for rows in shifted)]
     moved, through = moves(scatter, cross, result, truth), list[Mapping[str, FitInfluence]]()
-    unit = np.stack([np.ones(truth.shape[1]), _units(truth)]) * truth.shape[1]
+    unit = np.stack([np.ones(truth.shape[1]), units(truth)]) * truth.shape[1]
     for evaluated in (result, *changed):
         by_score = slopes(scatter, evaluated, np.array(of_folds)[cross.fold], truth) / unit[:, None, None]
         pairs = zip(SLOPED, by_score, strict=True)
@@ -490,8 +516,8 @@ def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
     if "folds" not in fit:
         return result
     overall = np.array(fit[fit["method"]])
-    if fit["method"] == NOISE.name:
-        return NOISE.use(result, overall)
+    if fit["method"] != FACTOR.name:
+        return SCATTERS[fit["method"]].use(result, overall)
     own = np.array(fit["folds"])[random_folds(len(result), fit["seed"])]
     return FACTOR.use(result, overall / own)
 
@@ -500,7 +526,7 @@ def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
 
 
 def _losses_of_values(values: Floats, truth: Floats, rows: Integers) -> tuple[Floats, Floats]:
-    losses = (((values[:, : truth.shape[1]] - truth[rows]) / _units(truth)) ** 2).mean(axis=1)
+    losses = (((values[:, : truth.shape[1]] - truth[rows]) / units(truth)) ** 2).mean(axis=1)
     return losses, np.full(len(losses), np.nan)
 
 
@@ -508,9 +534,9 @@ COMPARING = Comparing(
     truth=lambda labels, rows, probe: check_numbers(labels, rows, probe.target_names),
     known=truth_of,
     aligned=partial(in_order_of, what="targets"),
-    scored=_scored,
-    beside=_scored_outside,
-    calibrated=partial(_cross_fitted, FACTOR),
+    scored=partial(scored, of_answers=_of_normal),
+    beside=scored_outside,
+    calibrated=partial(cross_calibrated, FACTOR),
     completed=_completed,
     parts=parts,
     claims=claims,

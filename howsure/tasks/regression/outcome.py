@@ -137,6 +137,11 @@ class Numbers(Outcome):
         return len(self.target_names)
 
     @property
+    def unbounded(self) -> int:
+        """K, as variances are not below 0."""
+        return self.answers
+
+    @property
     def width(self) -> int:
         """K, or 2 K where the model puts out variances."""
         return self.answers if self.outputs == VALUES else 2 * self.answers
@@ -332,6 +337,7 @@ class Rates(Numbers):
     """
 
     logs: bool = False
+    unbounded = 0
 
     @classmethod
     def of_counts(cls, info: ModelInfo, request: Request) -> Rates:

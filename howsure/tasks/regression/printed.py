@@ -151,7 +151,7 @@ class LevelCoverage:
 
     Attributes:
         level: Share of answers that should.
-        claim: What the intervals claim, on average: more than `level` where they end at whole numbers.
+        claim: Share that the intervals claim on average: more than `level` where they end at whole numbers.
         half: Half of the median width.
         found: Share that does.
         off: −1 where fewer do than should by more than chance, 1 where more do, else 0.

@@ -84,7 +84,14 @@ METRICS = by_name(
         "punishes large errors less than the NLL does. Without uncertainty it is the absolute error.",
         alone=True,
     ),
-    Metric("pinball", "pinball loss", f"lower is better; {UNIT}", None),
+    Metric(
+        "pinball",
+        "pinball loss",
+        f"lower is better; {UNIT}",
+        "How far answers lie from each quantile, averaged over levels. At level l, an answer above the "
+        "quantile counts l times its distance, and one below 1 − l times. True quantiles make it least.",
+        alone=True,
+    ),
     Metric("coverage", "coverage", "as much as the intervals claim is best", None),
     Metric("width", "width", "lower is better, where the coverage is kept", None),
     Metric("interval_score", "interval score", "lower is better; width and misses in one", None),
@@ -313,13 +320,17 @@ def of_intervals(level: float, beyond: Floats, width: Floats) -> dict[str, Measu
 
 def of_quantiles(quantiles: Floats, levels: tuple[float, ...], y: Floats) -> dict[str, Measured]:
     """Scores of quantiles (N, L) of answers: their pinball loss, and intervals between pairs of them."""
-    away = y[:, None] - quantiles
-    losses = np.maximum(np.array(levels) * away, (np.array(levels) - 1) * away)
-    scores: dict[str, Measured] = {"pinball": mean_loss(losses.mean(axis=-1))}
+    scores: dict[str, Measured] = {"pinball": mean_loss(pinball(quantiles, levels, y))}
     for level in pairs_of(levels):
         low, high = between(quantiles, levels, level).T
         scores |= of_intervals(level, np.maximum(low - y, y - high), high - low)
     return scores
+
+
+def pinball(quantiles: Floats, levels: tuple[float, ...], y: Floats) -> Floats:
+    """(…) pinball loss of quantiles (…, L) at levels for true numbers (…), averaged over levels."""
+    away = y[..., None] - quantiles
+    return np.asarray(np.maximum(np.array(levels) * away, (np.array(levels) - 1) * away).mean(axis=-1))
 
 
 def nll(mean: Floats, std: Floats, y: Floats) -> Floats:

@@ -7,13 +7,13 @@ from typing import Any
 from howsure.adapters.protocol import COUNTED, NUMBERS, QUANTILES
 from howsure.tasks.regression import above as thresholds
 from howsure.tasks.regression import calibrate as calibration
-from howsure.tasks.regression import compare as comparing
 from howsure.tasks.regression import counts, decide, printed
 from howsure.tasks.regression import evaluate as scoring
 from howsure.tasks.regression import given as tables
 from howsure.tasks.regression import graph as graphs
+from howsure.tasks.regression.compare import COMPARING
+from howsure.tasks.regression.compare_distributions import COMPARING_COUNTS, comparing_quantiles
 from howsure.tasks.regression.outcome import Numbers
-from howsure.tasks.regression.quantiles import refuse
 from howsure.tasks.regression.result import RegressionCertainty
 from howsure.tasks.task import Task, refused
 
@@ -54,10 +54,9 @@ class Regression(Task[RegressionCertainty]):
     graph_words = staticmethod(graphs.words)
 
     def compare(self, result: RegressionCertainty | None = None) -> Any:
-        if result is not None:
-            refuse(result, "There is no comparison")
-            counts.refuse(result, "There is no comparison")
-        return comparing.COMPARING
+        if result is not None and counts.is_counts(result):
+            return COMPARING_COUNTS
+        return comparing_quantiles(result.levels) if result is not None and result.levels else COMPARING
 
     def page(self, result: RegressionCertainty, asked: Any) -> str:
         from howsure.tasks.regression.page import page  # late, as its templates take time to import
