@@ -188,6 +188,7 @@ def test_its_stated_score_is_that_of_new_rows():
     for seed in range(100, 110):
         (known, features, _), (new, of_new, _) = by_feature(600, seed), by_feature(4000, seed + 1000)
         calibrator = howsure.calibrate(known, scale_by=features)
+        assert str(calibrator.after).endswith("would have taught other factors.")
         stated, true = calibrator.after.nll, howsure.evaluate(calibrator(new, scale_by=of_new)).nll.value
         hits += stated.low < true < stated.high
     assert hits >= 8, "of ten intervals that hold 95 times in a hundred"

@@ -304,7 +304,7 @@ def test_estimators_and_losses():
         (lambda known: howsure.evaluate(known, np.arange(60) - 1), "no counts in row 0.*Received: -1"),
         (lambda known: known.with_noise(1.0), "no `noise` to set: the model predicts counts"),
         (lambda known: known.rescaled(0.0, 2.0), "no other unit: the model predicts counts"),
-        (lambda known: howsure.calibrate(known, np.arange(60), scale_by=rows(60)), "Nothing is learnt from"),
+        (lambda known: howsure.calibrate(known, np.arange(60), scale_by=rows(60)), "learns over-dispersion"),
         (lambda known: known.above(np.nan), "`threshold` is no finite number"),
     ],
 )

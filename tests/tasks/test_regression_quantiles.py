@@ -336,7 +336,7 @@ def test_a_function_without_levels_names_those_that_take_them():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda known: howsure.calibrate(known), "nothing to calibrate.*predicts quantiles"),
+        (lambda known: howsure.calibrate(known), "nothing to calibrate.*fit_rules takes calibrate=False"),
         (lambda known: known.with_noise(1.0), "no `noise` to set"),
         (lambda known: known.prediction_interval(0.8), "No two quantiles.*Expected: 0.5 or 0.9"),
         (lambda known: RegressionCertainty.from_quantiles(np.zeros((3, 4)), LEVELS), "do not fit the levels"),

@@ -59,6 +59,9 @@ SLOPED = ("nll", "crps")
 GRID = 200
 """Variances tried, evenly in their logarithm, before the best is refined: there may be two maxima."""
 
+LEFT_OUT = "These intervals leave out that other labelled rows would have taught other factors."
+"""The note below scores after `scale_by`."""
+
 FROM = "held-out rows"
 """The source of `noise`, in sentences."""
 
@@ -74,6 +77,7 @@ class RegressionCalibrator(ScoredCalibrator):
         rows: Number of labelled rows.
         before: Scores of the labelled rows as they were; None if it was read from a file.
         after: Scores of the same rows calibrated, each by what folds teach that it is not in; None likewise.
+            With `by_row`, their intervals leave out that other rows would have taught other factors.
         said: Sentences for a reader who knows no statistics, which `in_words` gives.
         warnings: Sentences; empty if nothing is amiss.
         learnt_rows: The labelled rows, as it knows them again.
@@ -168,7 +172,11 @@ def calibrate(
         )
     refuse(result, "There is nothing to calibrate")
     if scale_by is not None:
-        counts.refuse(result, "Nothing is learnt from `scale_by`")
+        counts.refuse(
+            result,
+            "Nothing is learnt from `scale_by`",
+            "`howsure.calibrate(result, y)` learns over-dispersion. outputs='values' allows `scale_by`",
+        )
     truth = truth_of(result, labels)
     scatter, error = _scatter_to_learn(result), truth - result.mean
     check_rows(len(truth))
@@ -349,7 +357,8 @@ def _by_row(
     for number, (fit, by_row) in enumerate(cross.of_folds):
         rows = cross.fold == number
         held_out[rows] = scatter.by_row(result[rows], fit, by_row(features[rows]))
-    return cross.overall[1], evaluate_numbers(scatter.use(result, held_out), truth, seed)
+    after = evaluate_numbers(scatter.use(result, held_out), truth, seed)
+    return cross.overall[1], replace(after, note=LEFT_OUT)
 
 
 def moves(scatter: Scatter, cross: CrossFit, result: RegressionCertainty, truth: Floats) -> Floats:

@@ -148,7 +148,8 @@ def _limits_of(tolerance: Any, names: tuple[str, ...]) -> Floats:
         "" if len(names) == 1 else f"; or one for each of {quoted(names)}"
     )
     if tolerance is None:
-        raise InputError("Numbers are never exactly right, so say how far one may be off", expected=expected)
+        what = "Numbers are never exactly right, so say in `tolerance` how far one may be off"
+        raise InputError(what, expected=expected)
     limits = as_floats(by_target(tolerance, names, "The numbers of `tolerance`"), "`tolerance`")
     if limits.shape not in ((), (len(names),)) or not np.all((limits > 0) & np.isfinite(limits)):
         raise InputError("`tolerance` cannot be used", expected=expected, received=repr(tolerance)[:200])

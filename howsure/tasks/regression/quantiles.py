@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 DIGITS = 9
 """Digits by which levels are told apart."""
 
-INSTEAD = "`howsure.prediction_intervals(result, y, coverage=0.9)` corrects quantiles by held-out rows"
+INSTEAD = (
+    "`howsure.prediction_intervals(result, y, coverage=0.9)` corrects quantiles by held-out rows, and "
+    "howsure.fit_rules takes calibrate=False"
+)
 
 
 def pairs_of(levels: Sequence[float]) -> dict[float, tuple[int, int]]:
