@@ -69,10 +69,10 @@ def columns_graph(
         An `onnx.ModelProto` with the outputs `probabilities` (n, K), `mc_error` (n, K), `entropy`,
         `expected_entropy`, `mutual_information` and `verdict`. For classes these are (n,), and `label` and
         `runner_up` (n,) stand beside them; for labels they are (n, K), and `yes` (n, K). With a calibrator
-        also `calibrated` (n, K) and `calibrated_verdict` (n,); with `familiarity` also `familiarity` (n,).
-        For numbers the outputs are `mean`,
-        `mc_error`, `spread` and, if the model puts out variances, `noise`, all (n, K). For a class at each
-        position they are maps (n, *P) and numbers of rows; see `howsure.tasks.segmentation.graph`.
+        also `calibrated` (n, K) and the answers and verdicts that follow from it, `calibrated_label` and so
+        on; with `familiarity` also `familiarity` (n,). For numbers the outputs are `mean`, `mc_error`,
+        `spread` and, if the model puts out variances, `noise`, all (n, K). For a class at each position they
+        are maps (n, *P) and numbers of rows; see `howsure.tasks.segmentation.graph`.
 
     Raises:
         InputError: The kind of answer has no graph.

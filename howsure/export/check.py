@@ -109,8 +109,14 @@ def _compared(
     numbers = {name: of_it for name, of_it in numbers.items() if name in outputs}
     words = dict(task_of(expected).graph_words(expected, TOLERANCE))
     if calibrated is not None:
-        words["calibrated_verdict"] = task_of(calibrated).graph_words(calibrated, TOLERANCE)["verdict"]
+        words |= calibrated_words(calibrated)
     return check_columns(outputs, numbers, words, expected.row)
+
+
+def calibrated_words(calibrated: Any) -> Wanted:
+    """The answers and verdicts of a calibrated result as a graph should give them; see `check_columns`."""
+    said = task_of(calibrated).graph_words(calibrated, TOLERANCE)
+    return {f"calibrated_{name}": said[name] for name in said}
 
 
 def check_columns(outputs: Mapping[str, Array], numbers: Numbers, words: Wanted, rows: Array) -> float:

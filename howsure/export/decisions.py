@@ -22,7 +22,7 @@ from howsure.adapters.protocol import Array
 from howsure.assess import assessed
 from howsure.errors import InputError
 from howsure.evaluation.rules import RULES, Rules
-from howsure.export.check import TOLERANCE, check_columns, runner
+from howsure.export.check import TOLERANCE, calibrated_words, check_columns, runner
 from howsure.methods.graph import PLAIN_GRAPH, Graph
 from howsure.onnx import Nodes, Traced
 from howsure.prepare import prepare
@@ -30,7 +30,7 @@ from howsure.request import Request
 from howsure.results.result import Result
 from howsure.sampling.outcome import Outcome
 from howsure.tasks.classification.graph import Numbers, Wanted
-from howsure.tasks.task import task_named, task_of
+from howsure.tasks.task import task_named
 from howsure.tasks.verdict import GRAPH
 
 
@@ -125,7 +125,7 @@ def _expected(rules: Rules, result: Result[Any]) -> tuple[Numbers, Wanted]:
         of_numbers["std"] = decided.std, TOLERANCE * decided.std
     elif rules.calibrator is not None:
         of_numbers["calibrated"] = decided.probabilities, np.array(TOLERANCE)
-        words["calibrated_verdict"] = task_of(decided).graph_words(decided, TOLERANCE)["verdict"]
+        words |= calibrated_words(decided)
     below, above = (_with_thresholds_moved(rules, by)(result) for by in (-TOLERANCE, TOLERANCE))
     for name in ("in_set", "hand_over"):
         if decided.has(name) and getattr(decided, name) is not None:

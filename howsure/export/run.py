@@ -139,14 +139,16 @@ def export(
         class_names: As in `assess`.
         thresholds: As in `assess`.
         calibrator: A calibrator of `howsure.calibrate` for one class per row, fitted to what the graph says.
-            The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is as without.
+            The graph then has `calibrated` (N, K) too, and `calibrated_label`, `calibrated_runner_up` and
+            `calibrated_verdict` (N,) that follow from it; all else is as without.
         familiarity: A familiarity of `howsure.familiarity` for this model, for one class or numbers per row.
             The graph then has `familiarity` (N,) too, as `familiarity.percentile` gives it. Only where a
             held-out score is equal to that of a row but for rounding, it may count or not.
         rules: Rules of `howsure.fit_rules`, fitted to what the graph says, `howsure.assess("m.onnx", x)`.
             The graph then has what they promise: `in_set` (N, K), `low` and `high` (N, K), `hand_over` (N,);
-            with a calibrator also `calibrated` (N, K) and `calibrated_verdict`, or `std` (N, K) for numbers.
-            Rows of NaN are handed over. `howsure.assess` of this graph gives decided rows.
+            with a calibrator also what `calibrator` adds, or `std` (N, K) for numbers. The answer that they
+            speak of is then `calibrated_label` (N,), or `calibrated_yes` (N, K) of several labels. Rows of
+            NaN are handed over. `howsure.assess` of this graph gives decided rows.
         divide_by: Divisor of the rows in training, for example 255 for images. The graph then takes rows as
             they were before, divides them itself, and says so in its metadata; so is `x` given.
         progress: Called with the next step, in words.

@@ -152,4 +152,7 @@ def test_calibrated_probabilities_are_those_of_the_calibrator(random, method):
     assert np.abs(actual["calibrated"] - expected.probabilities).max() > 0.01
     words = np.array(["sure", "leaning", "coin flip"], dtype=object)
     assert (words[actual["calibrated_verdict"]] == calibrated.verdict).all()
+    no_tie = calibrated.gap > 1e-4
+    assert (actual["calibrated_label"] == calibrated.label)[no_tie].all()
+    assert (method != "temperature") == (calibrated.label != expected.label)[no_tie].any()
     assert (words[actual["verdict"]] == expected.verdict).all()

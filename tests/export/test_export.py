@@ -111,6 +111,8 @@ def test_calibrated_numbers_are_held_against_the_calibrated_result(path):
     other = result(probabilities=np.array([[0.9, 0.06, 0.04], [0.6, 0.3, 0.1], [0.45, 0.4, 0.15]]))
     columns = {
         "calibrated": other.probabilities.astype(np.float32),
+        "calibrated_label": np.array([0, 0, 0]),
+        "calibrated_runner_up": np.array([1, 1, 1]),
         "calibrated_verdict": np.array([1, 1, 2]),
     }
     check_graph(constant_graph(path, result(), **columns), ROWS, result(), other)

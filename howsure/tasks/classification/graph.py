@@ -175,9 +175,13 @@ class DistributionGraph(ABC):
             **self._decided(mean),
         }
         if calibrator is not None:
-            columns["calibrated"] = self.calibrated(mean, calibrator)
-            columns["calibrated_verdict"] = self._decided(columns["calibrated"])["verdict"]
+            columns |= self._calibrated(self.calibrated(mean, calibrator))
         return columns
+
+    def _calibrated(self, probabilities: Value) -> dict[str, Value]:
+        """Calibrated probabilities, and the answers and verdicts that follow from them."""
+        decided = self._decided(probabilities)
+        return {"calibrated": probabilities, **{f"calibrated_{name}": decided[name] for name in decided}}
 
     def _decided(self, probabilities: Value) -> dict[str, Value]:
         """The answers and the verdicts; see `howsure.tasks.verdict.judge`."""
@@ -192,7 +196,8 @@ class DistributionGraph(ABC):
     def decisions(self, columns: Mapping[str, Value], rules: Rules) -> dict[str, Value]:
         """The columns that rules add to those of a graph, as `Rules` decides the rows in Python.
 
-        With a calibrator also `calibrated` (n, K) and `calibrated_verdict`. Rows of NaN are handed over.
+        With a calibrator also `calibrated` (n, K), and answers and verdicts that follow. Rows of NaN are
+        handed over.
 
         Args:
             columns: The outputs of the graph, by name.
@@ -201,7 +206,7 @@ class DistributionGraph(ABC):
         p, added = columns.get("probabilities"), dict[str, Value]()  # at positions a graph has none
         if rules.calibrator is not None:
             p = self.calibrated(p, rules.calibrator)
-            added = {"calibrated": p, "calibrated_verdict": self._decided(p)["verdict"]}
+            added = self._calibrated(p)
         if rules.sets is not None:
             added["in_set"] = self.in_set(p, rules.sets)
         if rules.abstention is not None:
