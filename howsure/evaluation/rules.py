@@ -243,12 +243,18 @@ def fit_rules(
     rest: Any = known[second] if calibrator is None else calibrator(known[second])
     of_rest = None if numbers is None else renumbered(numbers[second])
     sets = abstention = None
-    if coverage is not None and task.can("coverage"):
-        if risk is None:  # else `abstain` says it
-            warn_of_promise(rest)
-        sets = fitted_to(rest, task.coverage(rest, None, coverage=coverage, groups=of_rest))
-    if risk is not None:
-        abstention = abstain(rest, risk=risk, tolerance=tolerance, background=background, groups=of_rest)
+    try:
+        if coverage is not None and task.can("coverage"):
+            if risk is None:  # else `abstain` says it
+                warn_of_promise(rest)
+            sets = fitted_to(rest, task.coverage(rest, None, coverage=coverage, groups=of_rest))
+        if risk is not None:
+            abstention = abstain(rest, risk=risk, tolerance=tolerance, background=background, groups=of_rest)
+    except InputError as error:
+        if " to promise " not in error.what or len(second) == len(known):
+            raise
+        hint = "Or give calibrate=False, and no row is left out"
+        raise error.told_of(f"Of {len(known):,} rows one half calibrates", hint) from error
     rules = Rules(
         origin=Origin.of(known),
         calibrator=calibrator,

@@ -157,6 +157,22 @@ def test_few_rows_are_counted_before_they_are_divided(rows):
         howsure.fit_rules(result[:rows], truth[:rows], **wishes)
 
 
+def test_a_risk_that_half_of_the_rows_does_not_allow_says_so():
+    result, truth, _ = KINDS["classes"]
+    with pytest.raises(
+        InputError, match=rf"Of {ROWS} rows one half calibrates: too few .*give calibrate=False"
+    ):
+        howsure.fit_rules(result, truth, risk=0.001)
+    with pytest.raises(
+        InputError, match=rf"Of {ROWS} rows one half calibrates: these .*give calibrate=False"
+    ):
+        howsure.fit_rules(result, 1 - truth // 2, risk=0.05)
+    with pytest.raises(InputError, match=rf"^These {ROWS} labelled rows do not allow"):
+        howsure.fit_rules(result, 1 - truth // 2, risk=0.05, calibrate=False)
+    with pytest.raises(InputError, match=r"^Numbers are never exactly right"):
+        howsure.fit_rules(*KINDS["numbers"][:2], risk=0.1)
+
+
 def test_groups_stay_whole():
     result, truth, wishes = KINDS["classes"]
     groups = [f"patient {n}" for n in np.repeat(np.arange(ROWS // 2), 2)]

@@ -9,7 +9,6 @@ import howsure
 from howsure.inputs.rows import InputSpec
 from howsure.sampling.pilot import _choose
 from howsure.sampling.run import Run
-from howsure.tasks.printed import summary_of
 from tests.examples import namespace
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 from tests.support.arrays import ArrayModel, Dropout
@@ -116,12 +115,10 @@ def test_what_the_pilot_spent_is_told_where_it_was_spent(tmp_path):
     assert text in str(howsure.audit(model, plan=plan))
     result = howsure.assess(model, x)
     assert result.plan["pilot"] == asdict(plan.pilot)
-    assert text in summary_of(result)
     result.save(tmp_path / "c.parquet")
     assert howsure.load(tmp_path / "c.parquet").plan["pilot"] == result.plan["pilot"]
     spared = howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
     assert "pilot" not in spared.plan
-    assert "pilot" not in summary_of(spared)
     # Passes that the pilot kept and passes drawn again may differ in the last bit, by processor.
     np.testing.assert_allclose(spared.probabilities, result.probabilities, rtol=1e-12)
 

@@ -226,7 +226,7 @@ def test_a_larger_unit_hands_the_same_rows_over():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda known: howsure.abstain(known), "say how far one may be off"),
+        (lambda known: howsure.abstain(known), "say in `tolerance` how far one may be off"),
         (lambda known: howsure.abstain(known, tolerance=-1.0), "`tolerance` cannot be used"),
         (lambda known: howsure.abstain(known, tolerance={"price": 1.0}), "a number for each of 'value'"),
         (lambda known: howsure.abstain(known, risk=0.01, tolerance=2.0), "Too few labelled rows to promise"),
