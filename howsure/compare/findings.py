@@ -93,8 +93,8 @@ def brief(comparison: Comparison) -> dict[str, str]:
             TAKE: take,
             MUCH: f"It {words.does(comparison, gap)}." if gap.known and "(" not in take else "",
             WHY: joined(because(comparison, best) or guess(comparison, best), where(comparison, best)),
-            COST: _cost(comparison, best),
-            ALSO: joined(f"{alone}." if alone else "", _perhaps_better(comparison, best), _alike(comparison)),
+            COST: joined(_cost(comparison, best), alone),
+            ALSO: joined(_perhaps_better(comparison, best), _alike(comparison)),
         }
     return {head: sentences for head, sentences in said.items() if sentences}
 

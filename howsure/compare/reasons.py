@@ -412,7 +412,7 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
             yield f"In a pair of them, one makes {shared} of the mistakes of the other too, on average."
     else:
         does = words.does_together(comparison, claim.effect, best)
-        yield f"{one_alone(comparison, name)}: together they {does}."
+        yield joined(one_alone(comparison, name), f"Together they {does}.")
     hurts = members.hurts()
     if hurts is not None:
         number, gap = hurts
@@ -421,19 +421,19 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
 
 
 def one_alone(comparison: Comparison, method: str) -> str:
-    """That one network of an ensemble is better than all of it, surely or likely; empty if not.
+    """That one network of an ensemble may be as good as all of it, or is better, a sentence; empty if not.
 
     Members are compared as they are, also where the ensemble is calibrated.
     """
     own = comparison.calibrations.get(method, method)
-    claim = next(_together(comparison, own), None)
-    if claim is None or claim.better:
+    members, claim = comparison.members.get(own), next(_together(comparison, own), None)
+    if members is None or (claim is not None and claim.better and claim.sure):
         return ""
-    members = comparison.members[own]
-    likely = "" if claim.sure else "likely "
+    better = "may be as good as" if claim is None or claim.better else "is likely better than"
+    if claim is not None and claim.sure:
+        better = "is better than"
     bare = "" if own == method else "Uncalibrated, "
-    better = f"alone is {likely}better than all {len(members.losses)} together"
-    return upper(f"{bare}{member_in_words(members.best)} {better}")
+    return upper(f"{bare}{member_in_words(members.best)} alone {better} all {len(members.losses)} together.")
 
 
 def member_in_words(number: int) -> str:

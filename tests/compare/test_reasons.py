@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
 import howsure
-from howsure.compare.findings import findings, lead
+from howsure.compare.findings import COST, brief, findings, lead
 from howsure.compare.parts import (
     ACCURACY,
     ALTERNATIVES,
@@ -454,7 +454,19 @@ def test_a_network_that_is_better_alone_is_named_in_the_lead():
     said = lead(together([*weak, true], truth))
     assert "Take the calibrated ensemble: " in said
     assert "Uncalibrated, member 2 alone is better than all 3 together." in said
-    assert "Member 2 alone is better than all 3 together: " in why(together([*weak, true], truth))
+    assert "Member 2 alone is better than all 3 together. Together they " in why(
+        together([*weak, true], truth)
+    )
+
+
+def test_a_network_that_may_be_as_good_alone_is_named_beside_the_cost():
+    truth, true = world()
+    random = np.random.default_rng(3)
+    comparison = compared(truth, base=true + 6 * random.normal(size=true.shape), ensemble=true)
+    said = brief(replace(comparison, members={"ensemble": heard([true] * 3, truth)}))
+    assert "alone may be as good as all 3 together." in said[COST]
+    members = [true + 4 * random.normal(size=true.shape) for _ in range(4)]
+    assert "alone" not in brief(together(members, truth))[COST]
 
 
 def test_copies_of_a_good_network_beside_a_weak_one_are_named():
