@@ -142,8 +142,8 @@ def comparison_table(comparison: Comparison) -> Table:
     method, *headings = findings.head_of(comparison)
     table.add_column(method, overflow="fold")
     for heading in headings:
-        overflow = "fold" if heading == findings.PREDICTIONS else "ellipsis"
-        table.add_column(heading, justify="right", overflow=overflow)
+        is_long = heading == findings.PREDICTIONS
+        table.add_column(heading, justify="right", overflow="fold" if is_long else "ellipsis")
     for line in findings.lines_of(comparison):
         cells = [
             Text(value, style="bold" if best else "")
