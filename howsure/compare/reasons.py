@@ -29,6 +29,7 @@ from howsure.compare.parts import (
 from howsure.compare.sentences import joined, the
 from howsure.evaluation.score import Measured, Score
 from howsure.sampling.outcome import Floats
+from howsure.statistics import proportion_interval
 from howsure.words import counted, listed, rate, upper
 
 WHOLE = "whole"
@@ -338,19 +339,28 @@ def _worth(comparison: Comparison, claim: Claim) -> Score:
 def guess(comparison: Comparison, method: str) -> str:
     """The best guess why a method is better or worse than the baseline, where no part is sure.
 
-    It is what both claim beside the truth, where the score has no parts and the better one is nearer to it.
+    Of counts and quantiles no score has parts, and intervals claim shares. Their claims beside the
+    truth then stand for a cause, if the worse one is off by more than chance and the better one by less.
     """
     better = comparison.difference(method, comparison.methods[0], comparison.words.main).value < 0
+    if comparison.comparing.answers:
+        return _claims_apart(comparison, method, better) or "The score alone does not tell why."
     likely = [claim for part in PARTS for claim in _of_part(comparison, method, part)]
     along = _clauses(comparison, [claim for claim in likely if claim.better is better])
-    if not along and not comparison.parts and comparison.claims:
-        baseline, words = comparison.methods[0], comparison.words
-        own, usual = (comparison.claims[name, AS_THEY_ARE] for name in (method, baseline))
-        if (abs(own.true - own.claimed) < abs(usual.true - usual.claimed)) is better:
-            return f"Its {words.claimed(own)}; for {the(comparison, baseline)}, {words.claimed(usual)}."
     if not along:
         return f"{upper(_rows(comparison))} cannot tell why."
     return f"{_too_few(comparison)} to be sure why. The best guess: {along[0]}"
+
+
+def _claims_apart(comparison: Comparison, method: str, better: bool) -> str:
+    """The claims of a method and the baseline beside the truth, if those of the worse one are surely off."""
+    words, baseline, count = comparison.words, comparison.methods[0], comparison._independent
+    own, usual = (comparison.claims[name, AS_THEY_ARE] for name in (method, baseline))
+    good, bad = (own, usual) if better else (usual, own)
+    low, high = proportion_interval(round(bad.true * count), count)
+    if low <= bad.claimed <= high or abs(good.true - good.claimed) >= abs(bad.true - bad.claimed):
+        return ""
+    return f"Its {words.claimed(own)}; for {the(comparison, baseline)}, {words.claimed(usual)}."
 
 
 def _of_masks(comparison: Comparison, name: str) -> str:
@@ -429,11 +439,10 @@ def one_alone(comparison: Comparison, method: str) -> str:
     members, claim = comparison.members.get(own), next(_together(comparison, own), None)
     if members is None or (claim is not None and claim.better and claim.sure):
         return ""
-    better = "may be as good as" if claim is None or claim.better else "is likely better than"
-    if claim is not None and claim.sure:
-        better = "is better than"
+    likely = "" if claim is not None and claim.sure else "likely "
+    than = "may be as good as" if claim is None or claim.better else f"is {likely}better than"
     bare = "" if own == method else "Uncalibrated, "
-    return upper(f"{bare}{member_in_words(members.best)} alone {better} all {len(members.losses)} together.")
+    return upper(f"{bare}{member_in_words(members.best)} alone {than} all {len(members.losses)} together.")
 
 
 def member_in_words(number: int) -> str:

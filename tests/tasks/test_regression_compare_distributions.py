@@ -265,3 +265,17 @@ def q_of(result, levels):
 def test_true_counts_are_counts():
     with pytest.raises(InputError, match="no counts"):
         howsure.compare(network(False), np.zeros((12, 3), np.float32), np.full(12, 0.5), outputs="log-rates")
+
+
+def test_a_difference_is_put_down_to_intervals_only_if_these_are_off_by_more_than_chance():
+    y = np.random.default_rng(5).normal(size=2_000)
+    noisy = y + np.random.default_rng(6).normal(size=len(y))
+    levels = (0.05, 0.5, 0.95)
+    true, sharp = norm.ppf(levels), noisy[:, None] / 2 + norm.ppf(levels) * 0.5**0.5
+    both = {"wide": np.tile(true, (len(y), 1)), "sharp": sharp, "narrow": np.tile(true / 2, (len(y), 1))}
+    results = {name: howsure.RegressionCertainty.from_quantiles(q, levels) for name, q in both.items()}
+    said = str(howsure.Comparison.of_results({name: results[name] for name in ("wide", "sharp")}, y))
+    assert "Why: The score alone does not tell why." in said
+    said = str(howsure.Comparison.of_results({name: results[name] for name in ("narrow", "wide")}, y))
+    assert "Why: Its intervals for 90\u00a0% of answers contain" in said
+    assert "; for 'narrow', intervals for 90\u00a0% of answers contain" in said
