@@ -129,14 +129,13 @@ def _kept(comparison: Comparison) -> dict[str, str]:
 
 def _cost(comparison: Comparison, method: str) -> str:
     """The cost of a method, a sentence."""
+    name, cost, price = the(comparison, method), comparison.costs[method], price_of(comparison, method)
     if comparison.calibrations.get(method, method) == comparison.methods[0]:
-        return f"{'It' if method == comparison.methods[0] else 'Calibrating'} costs nothing more."
-    if not comparison.has_costs:
-        return "Its cost is not known: the results were given."
-    price, cost = price_of(comparison, method), comparison.costs[method]
-    if not price and not np.isfinite(cost):
-        return "Its cost is not known."
-    return f"It costs {price or predictions_in_words(cost)}."
+        return f"{upper(name) if method == comparison.methods[0] else 'Calibrating'} costs nothing more."
+    if not comparison.has_costs or (not price and not np.isfinite(cost)):
+        given = "" if comparison.has_costs else ": the results were given"
+        return f"The cost of {name} is not known{given}."
+    return f"{upper(name)} costs {price or predictions_in_words(cost)}."
 
 
 def _alike(comparison: Comparison) -> str:

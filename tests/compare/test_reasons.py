@@ -529,7 +529,7 @@ def test_a_cost_that_nobody_told_is_not_said_to_be_low():
     kinds = dict.fromkeys(comparison.methods, howsure.Softmax())
     said = lead(replace(comparison, costs=costs, kinds=kinds))
     assert "'other' is likely better" in said
-    assert "Its cost is not known." in said
+    assert "The cost of 'other' is not known." in said
     assert "no more than one plain prediction" not in said
 
 

@@ -39,7 +39,7 @@ def test_words_say_which_is_truer_and_that_costs_are_not_known():
     assert lead(comparison) == (
         "Take 'good': its percentages are more accurate than those of 'poor'. It gives the true class "
         "46\u00a0% more (34\u00a0to\u00a059\u00a0%). 'poor' is too sure: it claims 88.0\u00a0% and is right "
-        "on 68.8\u00a0%. Its cost is not known: the results were given."
+        "on 68.8\u00a0%. The cost of 'good' is not known: the results were given."
     )
     text = " ".join(finding.answer for finding in findings(comparison))
     assert "plain prediction" not in text

@@ -238,7 +238,7 @@ def test_a_clear_difference_is_named_with_its_sign() -> None:
         "Take the softmax: no other method here has more accurate percentages by more than chance. The best "
         f"of the others, MC dropout, gives the true class {less:.1f}\u00a0% less ("
     )
-    assert lead(worse).endswith("). It costs nothing more.")
+    assert lead(worse).endswith("). The softmax costs nothing more.")
     assert answer(worse, NLL).startswith("The softmax has the most accurate percentages: on average it gives")
     assert "may be as good" not in answer(worse, NLL)
 
@@ -410,7 +410,7 @@ def test_what_no_mistake_limits_is_not_recommended() -> None:
     assert (
         lead(perfect)
         == f"Take the softmax: no other method here is known to have more accurate percentages. {text} "
-        "It costs nothing more."
+        "The softmax costs nothing more."
     )
     answers = {finding.question: finding.answer for finding in findings(perfect)}
     for question in (NLL, "Which method knows best when it is wrong?"):
@@ -437,7 +437,7 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     assert lead(both) == (
         "Take 'steady': its percentages are more accurate than those of the softmax. It gives the true "
         "class 17.6\u00a0% more (17.2\u00a0to\u00a018.1\u00a0%). The softmax gives '1' 40.9\u00a0% on "
-        "average, and it is true in 0\u00a0%. It costs 5 plain predictions."
+        "average, and it is true in 0\u00a0%. 'steady' costs 5 plain predictions."
     )
     alone = compared({"softmax": plain, "cheap": cheap}, truth)
     assert "those of the softmax, but less accurate if rows are 'noisy'." in lead(alone)
@@ -447,7 +447,7 @@ def test_the_lead_looks_at_what_has_changed() -> None:
         "Take the softmax: no other method here has more accurate percentages by more than chance.",
         "The best of the others, 'late', gives the true class 0.8\u00a0% less (−0.1\u00a0to\u00a01.7\u00a0%)"
         ", which may be chance.",
-        "It costs nothing more.",
+        "The softmax costs nothing more.",
         "If rows are 'noisy', 'late' has more accurate percentages.",
     ]
 

@@ -122,7 +122,7 @@ def test_the_sentence_says_what_differs_and_what_does_not():
     assert re.fullmatch(
         r"Take 'exact': its NLL is (0\.\d+) lower than that of 'rough' \(95.% interval 0\.\d+.to.0\.\d+\)\. "
         r"Its RMSE is 0\.\d+ lower \(0\.\d+.to.0\.\d+\)\. It knows better which errors "
-        r"are large\. Its cost is not known: the results were given\.",
+        r"are large\. The cost of 'exact' is not known: the results were given\.",
         said,
     )
     same = RegressionCertainty.from_mean_std(MEAN, np.full(ROWS, 1.2))
@@ -133,13 +133,13 @@ def test_the_sentence_says_what_differs_and_what_does_not():
     assert said.startswith("Take 'exact': no other method here has a lower NLL by more than chance.")
     assert re.search(
         r"The best of the others, 'rough', has an NLL that is 0\.\d+ higher \(0\.\d+.to.\d\.\d+\)\. "
-        r"It costs nothing more\.$",
+        r"'exact' costs nothing more\.$",
         said,
     )
     said = lead(Comparison.of_results({"exact": EXACT, "twin": EXACT}, Y, calibrated=False))
     assert said == (
         "Take 'exact': no other method here has a lower NLL by more than chance. 'exact' and 'twin' score "
-        "the same in every row. It costs nothing more."
+        "the same in every row. 'exact' costs nothing more."
     )
 
 
@@ -210,7 +210,7 @@ def test_what_cannot_be_compared_is_said():
     said = lead(Comparison.of_results({"a": ROUGH[:4], "b": EXACT[:4]}, Y[:4]))
     assert said == (
         "Take 'a': no other method here is known to have a lower NLL. 4 rows are too few to tell. "
-        "It costs nothing more."
+        "'a' costs nothing more."
     )
     with pytest.raises(howsure.InputError, match="true answers are not known"):
         Comparison.of_results({"a": ROUGH})
