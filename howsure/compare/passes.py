@@ -238,10 +238,8 @@ class PassGroups:
 
     def _moves(self, count: int) -> tuple[Floats, Floats]:
         """(G, n, …, K) by how much leaving out each group moves answers, and log spread where it is told."""
-        sums, parts = (
-            np.stack([values[group::count].sum(axis=0) for group in range(count)])
-            for values in (self._sums, self._parts)
-        )
+        sums = np.stack([self._sums[group::count].sum(axis=0) for group in range(count)])
+        parts = np.stack([self._parts[group::count].sum(axis=0) for group in range(count)])
         width = self._outcome.width  # type: ignore[union-attr]
 
         def moments(sums: Floats, parts: Integers) -> tuple[Floats, Floats]:

@@ -239,8 +239,8 @@ def unpacked(
     ends = np.cumsum([0, *(column.width(shapes[column.name]) for column in columns if column.name in shapes)])
     if cells.type.byte_width != ends[-1] or cells.null_count:
         raise ValueError(f"its column '{PACKED}' has other bytes than its settings say")
-    rows = np.frombuffer(cells.buffers()[1] or b"", np.uint8, len(cells) * ends[-1], cells.offset * ends[-1])
-    rows, packed = rows.reshape(len(cells), ends[-1]), [column for column in columns if column.name in shapes]
+    read = np.frombuffer(cells.buffers()[1] or b"", np.uint8, len(cells) * ends[-1], cells.offset * ends[-1])
+    rows, packed = read.reshape(len(cells), ends[-1]), [column for column in columns if column.name in shapes]
     return {
         column.name: column.unpacked(rows[:, start:end], shapes[column.name])
         for column, start, end in zip(packed, ends, ends[1:], strict=False)

@@ -89,7 +89,7 @@ def dispersion_of(mean: Floats, std: Floats, spread: Floats | float = 0.0) -> Fl
     """(…) a, where the variance is mean + a (mean² + spread²); 0 where the mean is."""
     excess, square = std**2 - mean, mean**2 + np.nan_to_num(spread) ** 2
     known = (excess > ROUNDING * mean) & (square > 0)
-    return np.divide(excess, square, out=np.zeros_like(excess), where=known)
+    return np.asarray(np.divide(excess, square, out=np.zeros_like(excess), where=known))
 
 
 def _of(name: str, at: Any, mean: Any, dispersion: Any) -> Floats:

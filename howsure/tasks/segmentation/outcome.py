@@ -279,12 +279,10 @@ class Positions(OneOfClasses):
         """(n,) whether `SHARE_KNOWN` of the positions that count are settled and known to `target_error`."""
         p, error = self.parts(estimates.mean)[0], self.parts(estimates.error)[0]
         _, settled = judge(p, error, self.thresholds, estimates.passes < LEAST_DRAWN)
-        is_known = settled & (pick(error, p.argmax(axis=-1)) <= target_error)
-        counts = self._there(len(is_known))
-        is_known, counts = (
-            (positions & counts).reshape(len(is_known), -1).sum(axis=1) for positions in (is_known, counts)
-        )
-        return np.asarray(is_known >= SHARE_KNOWN * counts)
+        there = self._there(len(settled))
+        is_known = there & settled & (pick(error, p.argmax(axis=-1)) <= target_error)
+        known, counted = (np.sum(mask, axis=tuple(range(1, mask.ndim))) for mask in (is_known, there))
+        return np.asarray(known >= SHARE_KNOWN * counted)
 
     def is_within(self, estimates: Estimates, bound: float) -> Booleans:
         """As `is_enough`: probabilities have no other unit."""
